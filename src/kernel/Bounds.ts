@@ -1,0 +1,120 @@
+/**
+ * Every limit in the system, in one place, with the relations between them asserted at load.
+ *
+ * A limit that a deployment may change is a default here and a configuration key in `layers/profiles`.
+ */
+
+// --- journal -------------------------------------------------------------------------------
+
+/** Appends the journal takes into one batch (one SQL call). */
+export const batchAppendsMax = 512
+/** Bytes of canonical text in one batch; a batch always takes at least one append. */
+export const batchBytesMax = 4 * 1024 * 1024
+/** Appends that may wait for the next batch; beyond it: `Overloaded`. */
+export const journalQueueMax = 4_096
+/** Canonical text of one event, in UTF-16 units. */
+export const eventTextMax = 1024 * 1024
+/** Events one command may cause. */
+export const commandEventsMax = 64
+/** Events one stream may hold. Streams are short by design; the actor says so before memory does. */
+export const streamEventsMax = 10_000
+/** Events one read may answer. */
+export const readLimitMax = 1_000
+/** A query slower than this is given up by the client, before a server notices a dead peer (4 s with our settings). */
+export const queryTimeoutMillis = 3_000
+export const serverPeerTimeoutMillis = 4_000
+/** Receipts outlive their stream by this. */
+export const receiptRetentionMillis = 7 * 24 * 3_600_000
+
+// --- actors --------------------------------------------------------------------------------
+
+/** Commands that may wait in one mailbox; beyond it: `MailboxFull`. */
+export const mailboxMax = 1_024
+/** Commands an actor decides over one tentative state before it commits. */
+export const mailboxTakeMax = 64
+/** Idle time after which an actor leaves memory. */
+export const actorIdleMillis = 60_000
+/** Actors in memory at once. */
+export const actorsMax = 10_000
+/** Reloads after a version conflict before the command is refused. */
+export const conflictRetriesMax = 8
+/** Restarts of a supervised part within the window before it stays down. */
+export const restartBudget = 5
+export const restartWindowMillis = 60_000
+export const restartBackoffBaseMillis = 100
+export const restartBackoffMaxMillis = 5_000
+/** SIGTERM: how long work in hand may take. */
+export const drainMillis = 8_000
+
+// --- gateway -------------------------------------------------------------------------------
+
+export const sessionTtlMillis = 1_800_000
+export const sessionTtlMillisMax = 86_400_000
+export const sessionIdleMillis = 600_000
+export const sessionsPerPrincipalMax = 100
+export const confirmationTtlMillis = 120_000
+export const confirmationsPendingMax = 50
+export const confirmationsPendingPerSessionMax = 10
+/** A claim's lease; after it only SYSTEM may say `Unknown`. Within the confirmation's life. */
+export const claimLeaseMillis = 60_000
+export const turnsPerSessionMax = 1
+export const turnStepsMax = 16
+export const turnTokensMax = 100_000
+export const turnMillisMax = 600_000
+/** Tool proposals in one answer of the model. */
+export const proposalsPerStepMax = 8
+/** Unfinished work of the service that runs at once. */
+export const turnsInFlightMax = 64
+export const toolsInFlightMax = 16
+
+// --- texts and bodies ----------------------------------------------------------------------
+
+export const inputTextMax = 64 * 1024
+export const argumentsTextMax = 256 * 1024
+export const resultTextMax = 256 * 1024
+export const reasonTextMax = 1_000
+export const httpBodyBytesMax = 1024 * 1024
+/** Longest a caller may wait in one long poll. */
+export const longPollMillisMax = 30_000
+export const pageMax = 200
+export const pageDefault = 50
+
+// --- tools ---------------------------------------------------------------------------------
+
+export const toolMillis = 10_000
+export const toolMillisMax = 60_000
+export const toolOutputBytesMax = 128 * 1024
+export const fileBytesMax = 128 * 1024
+export const listEntriesMax = 1_000
+export const shellArgumentsMax = 64
+
+const relations: ReadonlyArray<readonly [holds: boolean, law: string]> = [
+  [batchAppendsMax <= journalQueueMax, "a batch fits into the journal's queue"],
+  [mailboxTakeMax <= batchAppendsMax, "what one actor decides at once fits into one batch"],
+  [mailboxTakeMax <= mailboxMax, "an actor takes no more than may wait"],
+  [eventTextMax <= batchBytesMax, "one event fits into a batch"],
+  [queryTimeoutMillis < serverPeerTimeoutMillis, "a client gives up before the server gives its lock away"],
+  [
+    sessionIdleMillis <= sessionTtlMillis && sessionTtlMillis <= sessionTtlMillisMax,
+    "idle <= absolute <= longest session"
+  ],
+  [claimLeaseMillis < confirmationTtlMillis, "a lease ends within the confirmation's life, execution included"],
+  [toolMillis <= toolMillisMax && toolMillisMax <= claimLeaseMillis, "a tool ends before its lease does"],
+  [confirmationsPendingPerSessionMax <= confirmationsPendingMax, "one session can't hold more than all may"],
+  [proposalsPerStepMax <= confirmationsPendingPerSessionMax, "one step's proposals can all wait at once"],
+  [toolOutputBytesMax <= resultTextMax && fileBytesMax <= resultTextMax, "what a tool gives fits into a result"],
+  [
+    inputTextMax <= eventTextMax && argumentsTextMax <= eventTextMax && resultTextMax <= eventTextMax,
+    "words fit into an event"
+  ],
+  [argumentsTextMax <= httpBodyBytesMax && inputTextMax <= httpBodyBytesMax, "words fit into a body"],
+  [drainMillis < 10_000, "a drain ends within the ten seconds that operators are promised"],
+  [
+    restartBackoffBaseMillis <= restartBackoffMaxMillis && restartBackoffMaxMillis < restartWindowMillis,
+    "backoff stays within the window"
+  ]
+]
+
+for (const [holds, law] of relations) {
+  if (!holds) throw new Error(`Bounds: ${law} does not hold`)
+}

@@ -1,0 +1,138 @@
+/**
+ * One event as the journal keeps it.
+ *
+ * Owns the fields, the canonical text and the chain. Does not own sealing or hashing:
+ * `assemble` is handed both as functions and is itself pure.
+ *
+ *   hash     = SHA-256(RFC 8785(envelope without hash and position))
+ *   prevHash = hash of the event before it in its stream, 64 zeros for the first
+ *
+ * The canonical text is what is stored; columns beside it serve look-up only and are
+ * checked against it by `keelson verify`.
+ */
+import * as Schema from "effect/Schema"
+import * as Canonical from "./Canonical.ts"
+import { CommandId, EventId, Hash, StreamId } from "./Ids.ts"
+import * as Sealed from "./Sealed.ts"
+import { Actor, CorrelationId, type Stamp, Traceparent } from "./Stamp.ts"
+
+/** A typed pointer from an event to what it builds on, e.g. `{ kind: "session", id: "ses_…" }`. */
+export const Ref = Schema.Struct({
+  kind: Schema.String.check(Schema.isPattern(/^[a-z][a-z-]{0,31}$/)),
+  id: Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(200)),
+  hash: Schema.optionalKey(Hash)
+})
+export type Ref = typeof Ref.Type
+
+/** `session.created`: room-neutral, past tense, at most 64 characters. */
+export const EventType = Schema.String.check(Schema.isPattern(/^[a-z][a-z-]{0,31}\.[a-z][a-z-]{0,31}$/))
+
+export const Envelope = Schema.Struct({
+  eventId: EventId,
+  stream: StreamId,
+  /** Gapless from 1 within the stream. */
+  version: Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)),
+  type: EventType,
+  schemaVersion: Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)),
+  /** RFC 3339, UTC, millisecond precision. */
+  occurredAt: Schema.String.check(Schema.isPattern(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/)),
+  actor: Actor,
+  commandId: CommandId,
+  correlationId: CorrelationId,
+  causationId: Schema.NullOr(EventId),
+  traceparent: Schema.NullOr(Traceparent),
+  refs: Schema.Array(Ref),
+  /** The event whose content this one replaces, if any. */
+  supersedes: Schema.NullOr(EventId),
+  payload: Schema.Record(Schema.String, Schema.Json),
+  prevHash: Hash
+})
+export type Envelope = typeof Envelope.Type
+
+/** An envelope with the text that was hashed, ready to be appended. */
+export interface SealedEvent {
+  readonly envelope: Envelope
+  /** RFC 8785 text of `envelope`. */
+  readonly text: string
+  readonly hash: Hash
+}
+
+/** An event read back: `position` is global, gapless, in commit order, from 1. */
+export interface StoredEvent extends SealedEvent {
+  readonly position: number
+}
+
+/** What a rule says happened, before time, place and chain are added. Payload fields may be `Sealed.Plain`. */
+export interface Draft<out Type extends string = string, out Payload = unknown> {
+  readonly type: Type
+  readonly payload: Payload
+  readonly refs?: ReadonlyArray<Ref>
+  readonly supersedes?: EventId | null
+}
+
+/** What a rule is shown of an event that happened. */
+export interface Recorded<out Type extends string = string, out Payload = unknown> {
+  readonly type: Type
+  readonly payload: Payload
+  readonly eventId: EventId
+  readonly version: number
+  readonly occurredAt: string
+  readonly actor: Actor
+}
+
+export const genesis = Hash.make("0".repeat(64))
+
+export interface Assembly {
+  readonly draft: Draft
+  readonly schemaVersion: number
+  readonly stamp: Stamp
+  /** `stamp.atMillis` as RFC 3339 text. */
+  readonly occurredAt: string
+  readonly stream: StreamId
+  readonly version: number
+  readonly prevHash: Hash
+  readonly eventId: EventId
+  /** Seals one field; `aad` binds it to this stream, version and field. */
+  readonly seal: (aad: string, words: Canonical.Json) => Sealed.Box
+  readonly sha256: (text: string) => Hash
+}
+
+/** Binds a sealed field to its place: moved to another stream, version or field it no longer opens. */
+export const aad = (stream: StreamId, version: number, pointer: string): string => `${stream}#${version}#${pointer}`
+
+/** Seals, encodes once and hashes. */
+export const assemble = (input: Assembly): SealedEvent => {
+  const { draft, stamp, stream, version } = input
+  const payload = Sealed.mapHandles(draft.payload, (handle, pointer) =>
+    Sealed.isPlain(handle) ? input.seal(aad(stream, version, pointer), handle.value) : (handle as Canonical.Json)
+  )
+  const envelope: Envelope = {
+    eventId: input.eventId,
+    stream,
+    version,
+    type: draft.type,
+    schemaVersion: input.schemaVersion,
+    occurredAt: input.occurredAt,
+    actor: stamp.actor,
+    commandId: stamp.commandId,
+    correlationId: stamp.correlationId,
+    causationId: stamp.causationId,
+    traceparent: stamp.traceparent,
+    refs: draft.refs ?? [],
+    supersedes: draft.supersedes ?? null,
+    payload: payload as Envelope["payload"],
+    prevHash: input.prevHash
+  }
+  const text = Canonical.encode(envelope as unknown as Canonical.Json)
+  return { envelope, text, hash: input.sha256(text) }
+}
+
+/** The event as a rule sees it. */
+export const recorded = (envelope: Envelope): Recorded => ({
+  type: envelope.type,
+  payload: envelope.payload,
+  eventId: envelope.eventId,
+  version: envelope.version,
+  occurredAt: envelope.occurredAt,
+  actor: envelope.actor
+})

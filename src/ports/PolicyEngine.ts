@@ -1,0 +1,76 @@
+/**
+ * Who may use which tool how, decided by policies that people write.
+ *
+ * Owns policy text, its validation and evaluation. Does not own what a decision leads to
+ * (room `gateway`) nor who may do what in Keelson itself (law in code: `gateway/Authority`).
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { Json } from "../kernel/Canonical.ts"
+import { Hash } from "../kernel/Ids.ts"
+import type { Actor } from "../kernel/Stamp.ts"
+
+/** `Run`: at once. `Ask`: a person decides. `AskTwo`: two people, neither the proposer. `Deny`: never. */
+export const Effective = Schema.Literals(["Run", "Ask", "AskTwo", "Deny"])
+export type Effective = typeof Effective.Type
+
+export const PolicyDecision = Schema.Struct({
+  effect: Effective,
+  /** `@id`s of the policies that determined it, sorted. Empty where nothing permitted (default deny). */
+  policies: Schema.Array(Schema.String),
+  /** Policies that failed while deciding, with why. Any failure means Deny. */
+  errors: Schema.Array(Schema.String),
+  /** One sentence a person can read. */
+  reason: Schema.String,
+  /** Hash of the policy set in force. */
+  setHash: Hash
+})
+export type PolicyDecision = typeof PolicyDecision.Type
+
+export interface PolicyQuestion {
+  readonly actor: Actor
+  readonly roles: ReadonlyArray<string>
+  readonly tool: string
+  /** The decoded arguments. */
+  readonly arguments: Json
+  readonly sessionId: string
+  /** The session's owner. */
+  readonly ownerId: string
+}
+
+/** A policy set that can't be used. `file`, `line` (from 1) and `detail` say what to mend. */
+export class PolicyError extends Schema.TaggedError<PolicyError>()("PolicyError", {
+  problems: Schema.Array(
+    Schema.Struct({
+      file: Schema.String,
+      line: Schema.NullOr(Schema.Int),
+      detail: Schema.String
+    })
+  ),
+  retryable: Schema.Literal(false)
+}) {
+  override get message() {
+    return this.problems.map((p) => `${p.file}${p.line === null ? "" : `:${p.line}`}: ${p.detail}`).join("\n")
+  }
+}
+
+export interface PolicySet {
+  readonly hash: Hash
+  readonly policies: ReadonlyArray<{
+    readonly id: string
+    readonly file: string
+    readonly line: number
+    readonly effect: "permit" | "forbid"
+    readonly gate: "none" | "human" | "two-people"
+  }>
+}
+
+export class PolicyEngine extends Context.Service<
+  PolicyEngine,
+  {
+    /** Total: a question the engine can't evaluate is a Deny with the reason. */
+    readonly decide: (question: PolicyQuestion) => Effect.Effect<PolicyDecision>
+    readonly set: Effect.Effect<PolicySet>
+  }
+>()("keelson/ports/PolicyEngine") {}

@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts", "docs/samples/**/*.test.ts"],
+    exclude: ["**/node_modules/**", "**/*.chaos.test.ts"],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    pool: "forks",
+    maxWorkers: 2,
+    passWithNoTests: false
+  }
+})
