@@ -44,7 +44,7 @@ export const atMost = (counter: string, maximum: number): Guard => ({ _tag: "AtM
 
 /**
  * The recorded answer to a command. `digest` is the HMAC of the command's body under the subject's key,
- * `answer` is sealed under the same key with `aad(stream, principal, key)`.
+ * `answer` is sealed under the same key with `Envelope.receiptAad`.
  * Kept for the stream's life plus seven days.
  */
 export interface Receipt {

@@ -12,6 +12,8 @@ export const batchAppendsMax = 512
 export const batchBytesMax = 4 * 1024 * 1024
 /** Appends that may wait for the next batch; beyond it: `Overloaded`. */
 export const journalQueueMax = 4_096
+/** How deep arrays and objects may nest in anything that is encoded. Encoding is recursive: this is what guards the stack. */
+export const jsonDepthMax = 128
 /** Canonical text of one event, in UTF-16 units. */
 export const eventTextMax = 1024 * 1024
 /** Events one command may cause. */
@@ -36,6 +38,8 @@ export const mailboxTakeMax = 64
 export const actorIdleMillis = 60_000
 /** Actors in memory at once. */
 export const actorsMax = 10_000
+/** Subjects whose data keys are held in hand at once; as many forgotten ones are remembered as such. */
+export const subjectKeysMax = 10_000
 /** Reloads after a version conflict before the command is refused. */
 export const conflictRetriesMax = 8
 /** Restarts of a supervised part within the window before it stays down. */
@@ -88,10 +92,14 @@ export const fileBytesMax = 128 * 1024
 export const listEntriesMax = 1_000
 export const shellArgumentsMax = 64
 
-const relations: ReadonlyArray<readonly [holds: boolean, law: string]> = [
+/** A relation between limits: whether it holds, and what it says. */
+export type Relation = readonly [holds: boolean, law: string]
+
+export const relations: ReadonlyArray<Relation> = [
   [batchAppendsMax <= journalQueueMax, "a batch fits into the journal's queue"],
   [mailboxTakeMax <= batchAppendsMax, "what one actor decides at once fits into one batch"],
   [mailboxTakeMax <= mailboxMax, "an actor takes no more than may wait"],
+  [actorsMax <= subjectKeysMax, "every actor in memory can have its key in hand"],
   [eventTextMax <= batchBytesMax, "one event fits into a batch"],
   [queryTimeoutMillis < serverPeerTimeoutMillis, "a client gives up before the server gives its lock away"],
   [
@@ -115,6 +123,11 @@ const relations: ReadonlyArray<readonly [holds: boolean, law: string]> = [
   ]
 ]
 
-for (const [holds, law] of relations) {
-  if (!holds) throw new Error(`Bounds: ${law} does not hold`)
+/** Throws at the first relation that is broken. Run at load: a program with contradictory limits does not start. */
+export const check = (relations: ReadonlyArray<Relation>): void => {
+  for (const [holds, law] of relations) {
+    if (!holds) throw new Error(`Bounds: ${law} does not hold`)
+  }
 }
+
+check(relations)

@@ -6,23 +6,41 @@
  * (`test/unit/kernel/canonical.test.ts`). Both refuse what JSON has no words for.
  */
 import canonicalize from "canonicalize"
+import { jsonDepthMax } from "./Bounds.ts"
 
 export type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
 
-/** A value that JSON can't hold (NaN, undefined, a function) or text with half a surrogate pair. A defect: schemas stand before it. */
+/**
+ * A value that JSON can't hold (NaN, undefined in an array, a function, an instance of a class such as `Sealed.Plain`),
+ * text with half a surrogate pair, or nesting beyond `Bounds.jsonDepthMax`. A defect: schemas stand before it.
+ */
 export class NotCanonical extends Error {
   override readonly name = "NotCanonical"
 }
 
 /** RFC 8785 by the library. */
 export const encodeByLibrary = (value: Json): string => {
-  const text = canonicalize(value)
+  let text: string | undefined
+  try {
+    text = canonicalize(value)
+  } catch (cause) {
+    throw new NotCanonical(String(cause), { cause })
+  }
   if (text === undefined) throw new NotCanonical("JSON has no form for this value")
   return text
 }
 
 /** RFC 8785, faster. Throws `NotCanonical`. */
-export const encode = (value: Json): string => {
+export const encode = (value: Json): string => write(value, 0)
+
+/** The inverse: text that this module wrote, or any JSON text. Throws `SyntaxError`. */
+export const decode = (text: string): Json => JSON.parse(text) as Json
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const write = (value: Json, depth: number): string => {
   switch (typeof value) {
     case "string":
       return quote(value)
@@ -33,18 +51,14 @@ export const encode = (value: Json): string => {
       return value ? "true" : "false"
     case "object":
       if (value === null) return "null"
-      return Array.isArray(value) ? encodeArray(value) : encodeObject(value as { readonly [key: string]: Json })
+      if (depth >= jsonDepthMax) throw new NotCanonical(`nested deeper than ${jsonDepthMax}`)
+      return Array.isArray(value)
+        ? writeArray(value, depth + 1)
+        : writeObject(value as { readonly [key: string]: Json }, depth + 1)
     default:
       throw new NotCanonical(`JSON has no form for a ${typeof value}`)
   }
 }
-
-/** The inverse: text that this module wrote, or any JSON text. Throws `SyntaxError`. */
-export const decode = (text: string): Json => JSON.parse(text) as Json
-
-// ---------------------------------------------------------------------------
-// internal
-// ---------------------------------------------------------------------------
 
 /** With the `u` flag a whole pair is one code point, so only a lone half matches. */
 const halfSurrogate = /\p{Surrogate}/u
@@ -54,17 +68,21 @@ const quote = (text: string): string => {
   return JSON.stringify(text)
 }
 
-const encodeArray = (values: ReadonlyArray<Json>): string => {
+const writeArray = (values: ReadonlyArray<Json>, depth: number): string => {
   let text = "["
   for (let index = 0; index < values.length; index++) {
     if (index > 0) text += ","
-    text += encode(values[index] as Json)
+    text += write(values[index] as Json, depth)
   }
   return text + "]"
 }
 
 /** RFC 8785 section 3.2.3 sorts keys by UTF-16 code units, which is what `sort` without a comparator does. */
-const encodeObject = (value: { readonly [key: string]: Json }): string => {
+const writeObject = (value: { readonly [key: string]: Json }, depth: number): string => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) {
+    throw new NotCanonical(`JSON has no form for a ${String(value.constructor?.name)}`)
+  }
   const keys = Object.keys(value).sort()
   let text = "{"
   let first = true
@@ -73,7 +91,7 @@ const encodeObject = (value: { readonly [key: string]: Json }): string => {
     if (member === undefined) continue
     if (!first) text += ","
     first = false
-    text += quote(key) + ":" + encode(member)
+    text += quote(key) + ":" + write(member, depth)
   }
   return text + "}"
 }

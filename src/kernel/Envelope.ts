@@ -12,7 +12,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as Canonical from "./Canonical.ts"
-import { CommandId, EventId, Hash, StreamId } from "./Ids.ts"
+import { CommandId, type CommandKey, EventId, Hash, type PrincipalId, StreamId } from "./Ids.ts"
 import * as Sealed from "./Sealed.ts"
 import { Actor, CorrelationId, type Stamp, Traceparent } from "./Stamp.ts"
 
@@ -92,19 +92,35 @@ export interface Assembly {
   readonly version: number
   readonly prevHash: Hash
   readonly eventId: EventId
-  /** Seals one field; `aad` binds it to this stream, version and field. */
-  readonly seal: (aad: string, words: Canonical.Json) => Sealed.Box
+  /** Seals one field; `at` (an `aad`) binds it to this stream, version and field. */
+  readonly seal: (at: string, words: Canonical.Json) => Sealed.Box
   readonly sha256: (text: string) => Hash
 }
 
-/** Binds a sealed field to its place: moved to another stream, version or field it no longer opens. */
+/** The place of a sealed field, authenticated with its words. */
 export const aad = (stream: StreamId, version: number, pointer: string): string => `${stream}#${version}#${pointer}`
+
+/** The place of a receipt's answer: never the place of a field, whatever the principal and the key are called. */
+export const receiptAad = (stream: StreamId, principal: PrincipalId, key: CommandKey): string =>
+  `${stream}#receipt#${principal}#${key}`
+
+/**
+ * Whether a box may stand at a pointer of this event: either it was sealed exactly there, or a rule moved it
+ * here from an earlier event of this stream or from another stream. What was sealed in this event stays in its field.
+ */
+export const mayStand = (envelope: Pick<Envelope, "stream" | "version">, box: Sealed.Box, pointer: string): boolean => {
+  const { at } = box.sealed
+  if (at === aad(envelope.stream, envelope.version, pointer)) return true
+  const first = at.indexOf("#")
+  const second = at.indexOf("#", first + 1)
+  return at.slice(0, first) !== envelope.stream || Number(at.slice(first + 1, second)) < envelope.version
+}
 
 /** Seals, encodes once and hashes. */
 export const assemble = (input: Assembly): SealedEvent => {
   const { draft, stamp, stream, version } = input
   const payload = Sealed.mapHandles(draft.payload, (handle, pointer) =>
-    Sealed.isPlain(handle) ? input.seal(aad(stream, version, pointer), handle.value) : (handle as Canonical.Json)
+    Sealed.isPlain(handle) ? input.seal(aad(stream, version, pointer), handle.value) : handle
   )
   const envelope: Envelope = {
     eventId: input.eventId,

@@ -17,6 +17,8 @@ export type Effective = typeof Effective.Type
 
 export const PolicyDecision = Schema.Struct({
   effect: Effective,
+  /** Roles that may decide beside the session's owner: the `@approvers` of the gated policies that determined it. */
+  approvers: Schema.Array(Schema.String),
   /** `@id`s of the policies that determined it, sorted. Empty where nothing permitted (default deny). */
   policies: Schema.Array(Schema.String),
   /** Policies that failed while deciding, with why. Any failure means Deny. */

@@ -1,0 +1,159 @@
+/**
+ * The action's behaviour: its rules (`Action`, `Confirmation`) with what they need looked up.
+ *
+ * Owns the order "check the arguments, write them down as one text, commit to that text, ask the policy".
+ * The text that is digested here is the text a person is shown and an executor receives.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Append from "../kernel/Append.ts"
+import type { Behaviour, Commit } from "../kernel/Behaviour.ts"
+import * as Bounds from "../kernel/Bounds.ts"
+import * as Canonical from "../kernel/Canonical.ts"
+import { digestInput } from "../kernel/Permit.ts"
+import type { Actor, Stamp } from "../kernel/Stamp.ts"
+import { PolicyEngine } from "../ports/PolicyEngine.ts"
+import { ToolCatalog } from "../ports/ToolExecutor.ts"
+import * as Action from "./Action.ts"
+import { events } from "./Events.ts"
+import type { ActionCommand, Judged, Rejection } from "./Protocol.ts"
+import * as Rows from "./Rows.ts"
+import { subjectOf } from "./Session.ts"
+
+export interface ActionConfig {
+  readonly confirmationTtlMillis: number
+  readonly claimLeaseMillis: number
+  readonly pendingMax: number
+  readonly pendingPerSessionMax: number
+}
+
+export const defaults: ActionConfig = {
+  confirmationTtlMillis: Bounds.confirmationTtlMillis,
+  claimLeaseMillis: Bounds.claimLeaseMillis,
+  pendingMax: Bounds.confirmationsPendingMax,
+  pendingPerSessionMax: Bounds.confirmationsPendingPerSessionMax
+}
+
+type ActionBehaviour = Behaviour<Action.State, ActionCommand, Action.Prepared, Action.ActionEvent, Rejection>
+
+export const make = Effect.fnUntraced(function* (config: ActionConfig) {
+  const policy = yield* PolicyEngine
+  const catalog = yield* ToolCatalog
+
+  /** What the policy says of exact arguments of a tool, and the commitment to both. */
+  const judge = Effect.fnUntraced(function* (
+    question: {
+      readonly actor: Actor
+      readonly roles: ReadonlyArray<string>
+      readonly tool: string
+      readonly sessionId: string
+      readonly ownerId: string
+    },
+    args: Canonical.Json,
+    commit: Commit
+  ) {
+    const tool = catalog.find(question.tool)
+    if (tool === undefined) return Result.fail<Rejection>({ _tag: "UnknownTool", tool: question.tool })
+    const checked = yield* Effect.result(catalog.check(question.tool, args))
+    if (Result.isFailure(checked)) return Result.fail(invalid(question.tool, checked.failure.detail))
+    const argumentsText = Canonical.encode(checked.success)
+    if (argumentsText.length > Bounds.argumentsTextMax) {
+      return Result.fail(invalid(question.tool, `arguments may hold ${Bounds.argumentsTextMax} characters`))
+    }
+    const decision = yield* policy.decide({ ...question, arguments: checked.success })
+    const digest = commit(digestInput(question.actor, question.tool, tool.hash, argumentsText))
+    return Result.succeed<Judged>({ toolHash: tool.hash, argumentsText, digest, decision })
+  })
+
+  const judgementFor = (state: Action.State, command: ActionCommand, stamp: Stamp, commit: Commit) => {
+    if (command._tag === "ProposeAction" && state === null) {
+      return judge({ ...command, actor: stamp.actor }, command.arguments as Canonical.Json, commit)
+    }
+    if (command._tag === "Approve" && command.editedArguments !== undefined && state !== null) {
+      return judge({ ...state, actor: state.proposer }, command.editedArguments as Canonical.Json, commit)
+    }
+    return Effect.succeed(Result.succeed<Judged | null>(null))
+  }
+
+  const behaviour: ActionBehaviour = {
+    kind: "action",
+    events,
+    decider: Action.decider,
+    subject: (state, command) =>
+      state !== null
+        ? subjectOf(state.sessionId)
+        : command._tag === "ProposeAction"
+          ? subjectOf(command.sessionId)
+          : null,
+    createsSubject: () => false,
+    survivesErasure: (command) => command._tag === "ExpireAction" || command._tag === "RaiseUnknown",
+    prepare: Effect.fnUntraced(function* (state, command, stamp, commit) {
+      const times = {
+        confirmationTtlMillis: config.confirmationTtlMillis,
+        claimLeaseMillis: config.claimLeaseMillis
+      }
+      if (commit === null) return Result.succeed({ command, judged: null, ...times })
+      const judged = yield* judgementFor(state, command, stamp, commit)
+      return Result.map(judged, (judged) => ({ command, judged, ...times }))
+    }),
+    rows: (before, _event, after) => (after === null ? [] : Rows.action(before, after)),
+    guards: (before, { command }, happened) => guards(config, before, command, happened),
+    shreds: () => [],
+    answer: (after) => (after === null ? null : (Action.answer(after) as unknown as Canonical.Json)),
+    refusal: (guard, { command }) => refusal(guard, command)
+  }
+  return behaviour
+})
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const invalid = (tool: string, detail: string): Rejection => ({ _tag: "ArgumentsInvalid", tool, detail })
+
+const open = (sessionId: string) => Append.present(Rows.openSession, sessionId)
+const notHalted = Append.absent(Rows.halt, Rows.haltKey)
+
+const guards = (
+  config: ActionConfig,
+  before: Action.State,
+  command: ActionCommand,
+  happened: ReadonlyArray<Action.ActionEvent>
+): ReadonlyArray<Append.Guard> => {
+  switch (command._tag) {
+    case "ProposeAction": {
+      const waits = happened.some((one) => one.type === "confirmation.requested")
+      return [
+        open(command.sessionId),
+        notHalted,
+        ...(waits
+          ? [
+              Append.atMost(Rows.pending, config.pendingMax),
+              Append.atMost(Rows.pendingIn(command.sessionId), config.pendingPerSessionMax)
+            ]
+          : [])
+      ]
+    }
+    case "Approve":
+      return before === null || happened.length === 0 ? [] : [open(before.sessionId)]
+    case "Claim":
+      return before === null || happened.length === 0 ? [] : [open(before.sessionId), notHalted]
+    default:
+      return []
+  }
+}
+
+const refusal = (guard: Append.Guard, command: ActionCommand): Rejection => {
+  switch (guard._tag) {
+    case "AtMost": {
+      const limit = guard.counter === Rows.pending ? "confirmationsPending" : "confirmationsPendingPerSession"
+      return { _tag: "LimitReached", limit, maximum: guard.maximum }
+    }
+    case "Absent":
+      return { _tag: "Halted" }
+    case "Present":
+      return command._tag === "ProposeAction"
+        ? { _tag: "SessionNotOpen", sessionId: command.sessionId }
+        : { _tag: "SessionNotOpen", sessionId: guard.key as never }
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * Who may do what in the gateway itself: law in code, one table, total.
+ *
+ * Policies (`ports/PolicyEngine`) say which tools an actor may use; this says who may open, decide and forget.
+ * Nobody configures it. `SYSTEM` acts only through the commands that are its own.
+ */
+import type { PrincipalId } from "../kernel/Ids.ts"
+import type { Actor } from "../kernel/Stamp.ts"
+
+export const deeds = [
+  "session.create",
+  "session.read",
+  "session.touch",
+  "session.close",
+  "session.erase",
+  "turn.start",
+  "turn.read",
+  "turn.cancel",
+  "action.propose",
+  "action.read",
+  "confirmation.decide",
+  "confirmation.withdraw",
+  "events.read"
+] as const
+export type Deed = (typeof deeds)[number]
+
+/** What is acted on: whose session it is in, whose agent may speak there, who proposed, and who else the policy lets decide. */
+export interface Subject {
+  readonly ownerId: PrincipalId
+  readonly agentId?: PrincipalId | undefined
+  readonly proposer?: Actor | undefined
+  readonly approvers?: ReadonlyArray<string> | undefined
+}
+
+type Who = "owner" | "agent" | "proposer" | "approver"
+
+/** Columns of the table: which relations of a HUMAN and of an AGENT to the subject suffice. */
+const table: { readonly [D in Deed]: { readonly HUMAN: ReadonlyArray<Who>; readonly AGENT: ReadonlyArray<Who> } } = {
+  "session.create": { HUMAN: ["owner"], AGENT: [] },
+  "session.read": { HUMAN: ["owner"], AGENT: ["agent"] },
+  "session.touch": { HUMAN: ["owner"], AGENT: ["agent"] },
+  "session.close": { HUMAN: ["owner"], AGENT: [] },
+  "session.erase": { HUMAN: ["owner"], AGENT: [] },
+  "turn.start": { HUMAN: ["owner"], AGENT: [] },
+  "turn.read": { HUMAN: ["owner"], AGENT: ["agent"] },
+  "turn.cancel": { HUMAN: ["owner"], AGENT: [] },
+  "action.propose": { HUMAN: ["owner"], AGENT: ["agent"] },
+  "action.read": { HUMAN: ["owner", "approver"], AGENT: ["agent", "proposer"] },
+  "confirmation.decide": { HUMAN: ["owner", "approver"], AGENT: [] },
+  "confirmation.withdraw": { HUMAN: ["owner", "proposer"], AGENT: ["proposer"] },
+  "events.read": { HUMAN: ["owner"], AGENT: [] }
+}
+
+/** True where the law lets this actor do this to that. */
+export const may = (actor: Actor, roles: ReadonlyArray<string>, deed: Deed, subject: Subject): boolean => {
+  if (actor.kind === "SYSTEM") return false
+  return table[deed][actor.kind].some((who) => stands(actor, roles, who, subject))
+}
+
+const stands = (actor: Actor, roles: ReadonlyArray<string>, who: Who, subject: Subject): boolean => {
+  switch (who) {
+    case "owner":
+      return actor.id === subject.ownerId
+    case "agent":
+      return actor.id === subject.agentId
+    case "proposer":
+      return subject.proposer !== undefined && subject.proposer.kind === actor.kind && subject.proposer.id === actor.id
+    case "approver":
+      return subject.approvers !== undefined && roles.some((role) => subject.approvers?.includes(role))
+  }
+}

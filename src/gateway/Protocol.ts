@@ -1,0 +1,288 @@
+/**
+ * The gateway's door: the commands it takes, the answers it gives, and why it refuses.
+ *
+ * Other rooms and every edge know the gateway by this file alone.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Bounds from "../kernel/Bounds.ts"
+import {
+  ActionId,
+  ClaimId,
+  ConfirmationId,
+  Hash,
+  IncarnationId,
+  PermitId,
+  PrincipalId,
+  SessionId,
+  TurnId
+} from "../kernel/Ids.ts"
+import { Actor, type Stamp } from "../kernel/Stamp.ts"
+import type { ActorError } from "../ports/Actors.ts"
+import type { Principal } from "../ports/Identity.ts"
+import { PolicyDecision } from "../ports/PolicyEngine.ts"
+import { Proposal } from "../ports/Responder.ts"
+
+const text = (maximum: number) => Schema.String.check(Schema.isMaxLength(maximum))
+
+/** What a person or a model says about why. */
+export const Reason = text(Bounds.reasonTextMax)
+
+// --- states --------------------------------------------------------------------------------
+
+export const SessionStatus = Schema.Literals(["Open", "Closed", "Expired", "Erased"])
+export type SessionStatus = typeof SessionStatus.Type
+
+export const TurnStatus = Schema.Literals(["Running", "Completed", "Failed", "Cancelled"])
+export type TurnStatus = typeof TurnStatus.Type
+
+/**
+ * ```
+ * Pending -> Approved -> Claimed -> Executed | Failed | Unknown
+ *         -> Denied | Expired | Withdrawn
+ *            Approved -> Lapsed              Unknown -> Executed | Failed
+ * ```
+ * An action that its policy lets run starts `Approved`; one that it forbids starts `Denied`.
+ */
+export const ActionStatus = Schema.Literals([
+  "Pending",
+  "Approved",
+  "Denied",
+  "Expired",
+  "Withdrawn",
+  "Lapsed",
+  "Claimed",
+  "Executed",
+  "Failed",
+  "Unknown"
+])
+export type ActionStatus = typeof ActionStatus.Type
+
+/** A confirmation's own states; what comes after `Approved` belongs to the action. */
+export const ConfirmationStatus = Schema.Literals(["Pending", "Approved", "Denied", "Expired", "Withdrawn"])
+export type ConfirmationStatus = typeof ConfirmationStatus.Type
+
+// --- commands ------------------------------------------------------------------------------
+
+export const SessionCommand = Schema.TaggedUnion({
+  CreateSession: {
+    sessionId: SessionId,
+    ownerId: PrincipalId,
+    /** Under whose name the session's responder proposes. */
+    agentId: PrincipalId,
+    title: Schema.NullOr(text(200)),
+    ttlMillis: Schema.Int.check(Schema.isBetween({ minimum: 1_000, maximum: Bounds.sessionTtlMillisMax })),
+    idleMillis: Schema.Int.check(Schema.isBetween({ minimum: 1_000, maximum: Bounds.sessionTtlMillisMax })),
+    /** Sessions this owner may have open. */
+    quota: Schema.Int
+  },
+  TouchSession: {},
+  CloseSession: { reason: Schema.NullOr(Reason) },
+  /** By SYSTEM, once the deadline has passed. */
+  ExpireSession: { deadlineMillis: Schema.Int },
+  /** Forgets every word said in the session, for ever. Closes it first if it is open. */
+  EraseSession: {}
+})
+export type SessionCommand = typeof SessionCommand.Type
+
+export const TurnCommand = Schema.TaggedUnion({
+  StartTurn: {
+    turnId: TurnId,
+    sessionId: SessionId,
+    ownerId: PrincipalId,
+    agentId: PrincipalId,
+    input: text(Bounds.inputTextMax).check(Schema.isMinLength(1)),
+    responder: Schema.Struct({ provider: Schema.String, model: Schema.String, deterministic: Schema.Boolean }),
+    stepsMax: Schema.Int,
+    tokensMax: Schema.Int,
+    timeoutMillis: Schema.Int
+  },
+  RecordRecall: {
+    source: Schema.String,
+    items: Schema.Array(Schema.Struct({ memoryId: Schema.String, text: Schema.String }))
+  },
+  RecordResponse: {
+    step: Schema.Int,
+    text: Schema.String,
+    proposals: Schema.Array(Proposal),
+    inputTokens: Schema.Int,
+    outputTokens: Schema.Int
+  },
+  RecordOutcome: {
+    callId: Schema.String,
+    actionId: Schema.NullOr(ActionId),
+    outcome: Schema.String,
+    output: Schema.Json
+  },
+  RecordMemories: { source: Schema.String, memoryIds: Schema.Array(Schema.String) },
+  CompleteTurn: {},
+  FailTurn: { code: Schema.String, detail: Schema.String },
+  CancelTurn: { reason: Schema.NullOr(Reason) }
+})
+export type TurnCommand = typeof TurnCommand.Type
+
+export const ActionCommand = Schema.TaggedUnion({
+  ProposeAction: {
+    actionId: ActionId,
+    sessionId: SessionId,
+    ownerId: PrincipalId,
+    turnId: Schema.NullOr(TurnId),
+    callId: Schema.NullOr(Schema.String),
+    /** The proposer's roles, as its credential said. */
+    roles: Schema.Array(Schema.String),
+    tool: text(128),
+    arguments: Schema.Json
+  },
+  Approve: { roles: Schema.Array(Schema.String), editedArguments: Schema.optionalKey(Schema.Json) },
+  Deny: { roles: Schema.Array(Schema.String), reason: Schema.NullOr(Reason) },
+  Withdraw: { reason: Schema.NullOr(Reason) },
+  /** By SYSTEM: a confirmation past its deadline expires, an unclaimed permit past it lapses. */
+  ExpireAction: { deadlineMillis: Schema.Int },
+  /** By SYSTEM, for the executor of one incarnation: spends the permit. */
+  Claim: { claimId: ClaimId, incarnation: IncarnationId },
+  ReportOutcome: {
+    claimId: ClaimId,
+    outcome: Schema.Literals(["Executed", "Failed"]),
+    code: Schema.NullOr(Schema.String),
+    output: Schema.Json
+  },
+  /** By SYSTEM, once the lease is over. */
+  RaiseUnknown: { leaseUntilMillis: Schema.Int }
+})
+export type ActionCommand = typeof ActionCommand.Type
+
+// --- answers -------------------------------------------------------------------------------
+
+export const SessionAnswer = Schema.Struct({
+  sessionId: SessionId,
+  ownerId: PrincipalId,
+  agentId: PrincipalId,
+  status: SessionStatus,
+  createdAtMillis: Schema.Int,
+  expiresAtMillis: Schema.Int,
+  idleAtMillis: Schema.Int
+})
+export type SessionAnswer = typeof SessionAnswer.Type
+
+export const TurnAnswer = Schema.Struct({
+  turnId: TurnId,
+  sessionId: SessionId,
+  status: TurnStatus,
+  step: Schema.Int
+})
+export type TurnAnswer = typeof TurnAnswer.Type
+
+export const ActionAnswer = Schema.Struct({
+  actionId: ActionId,
+  sessionId: SessionId,
+  turnId: Schema.NullOr(TurnId),
+  tool: Schema.String,
+  status: ActionStatus,
+  confirmationId: Schema.NullOr(ConfirmationId),
+  permitId: Schema.NullOr(PermitId),
+  claimId: Schema.NullOr(ClaimId),
+  /** How many more people must approve. */
+  approvalsMissing: Schema.Int,
+  policies: Schema.Array(Schema.String),
+  setHash: Schema.NullOr(Hash),
+  deadlineMillis: Schema.NullOr(Schema.Int)
+})
+export type ActionAnswer = typeof ActionAnswer.Type
+
+/** What a claim hands its executor, besides the answer: never stored in a receipt, rebuilt from state. */
+export const Claimed = Schema.Struct({
+  permitId: PermitId,
+  claimId: ClaimId,
+  proposer: Actor,
+  approvedBy: Schema.Array(Actor),
+  toolHash: Hash,
+  digest: Hash,
+  expiresAtMillis: Schema.Int,
+  leaseUntilMillis: Schema.Int,
+  incarnation: IncarnationId
+})
+export type Claimed = typeof Claimed.Type
+
+// --- refusals ------------------------------------------------------------------------------
+
+/** Why a command was refused. Values, not errors: a refusal is recorded like an answer. */
+export const Rejection = Schema.TaggedUnion({
+  /** There is no such thing, or the caller may not know of it. */
+  NotFound: { kind: Schema.String, id: Schema.String },
+  /** Somebody or something else was first; `status` is the state that won. */
+  Conflict: { kind: Schema.String, id: Schema.String, status: Schema.String },
+  SessionNotOpen: { sessionId: SessionId },
+  Forbidden: { detail: Schema.String },
+  /** A limit is reached; waiting or finishing something helps. */
+  LimitReached: { limit: Schema.String, maximum: Schema.Int },
+  /** A person stopped everything. */
+  Halted: {},
+  PolicyDenied: { policies: Schema.Array(Schema.String), reason: Schema.String },
+  UnknownTool: { tool: Schema.String },
+  ArgumentsInvalid: { tool: Schema.String, detail: Schema.String },
+  /** Too early: the deadline that the command names has not passed, or is not this one. */
+  NotDue: {},
+  Erased: { sessionId: SessionId }
+})
+export type Rejection = typeof Rejection.Type
+
+/** What the policy said of exact arguments, prepared for the rules. */
+export const Judged = Schema.Struct({
+  toolHash: Hash,
+  argumentsText: text(Bounds.argumentsTextMax),
+  /** HMAC under the session's key of `kernel/Permit.digestInput`. */
+  digest: Hash,
+  decision: PolicyDecision
+})
+export type Judged = typeof Judged.Type
+
+/** The caller was refused. */
+export class Refused extends Schema.TaggedError<Refused>()("Refused", {
+  rejection: Rejection,
+  repeated: Schema.Boolean,
+  retryable: Schema.Boolean
+}) {
+  override get message() {
+    return this.rejection._tag
+  }
+}
+
+export interface Answered<A> {
+  readonly body: A
+  readonly repeated: boolean
+}
+
+type Command<A> = Effect.Effect<Answered<A>, Refused | ActorError>
+
+/** What an edge calls: authority checked, ids derived, stamped, sent, answered. `key` is the caller's idempotency key. */
+export class Gateway extends Context.Service<
+  Gateway,
+  {
+    readonly createSession: (
+      by: Principal,
+      key: string,
+      input: {
+        readonly title?: string | undefined
+        readonly agentId?: string | undefined
+        readonly ttlMillis?: number | undefined
+        readonly idleMillis?: number | undefined
+      }
+    ) => Command<SessionAnswer>
+    readonly touchSession: (by: Principal, key: string, id: SessionId) => Command<SessionAnswer>
+    readonly closeSession: (by: Principal, key: string, id: SessionId, reason: string | null) => Command<SessionAnswer>
+    readonly eraseSession: (by: Principal, key: string, id: SessionId) => Command<SessionAnswer>
+    readonly startTurn: (by: Principal, key: string, id: SessionId, input: string) => Command<TurnAnswer>
+    readonly cancelTurn: (by: Principal, key: string, id: TurnId, reason: string | null) => Command<TurnAnswer>
+    readonly propose: (
+      by: Principal,
+      key: string,
+      input: { readonly sessionId: SessionId; readonly tool: string; readonly arguments: Schema.Json }
+    ) => Command<ActionAnswer>
+    readonly approve: (by: Principal, key: string, id: ActionId, editedArguments?: Schema.Json) => Command<ActionAnswer>
+    readonly deny: (by: Principal, key: string, id: ActionId, reason: string | null) => Command<ActionAnswer>
+    readonly withdraw: (by: Principal, key: string, id: ActionId, reason: string | null) => Command<ActionAnswer>
+  }
+>()("keelson/gateway/Gateway") {}
+
+export type { Stamp }
