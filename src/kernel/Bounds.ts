@@ -67,6 +67,8 @@ export const turnTokensMax = 100_000
 export const turnMillisMax = 600_000
 /** Tool proposals in one answer of the model. */
 export const proposalsPerStepMax = 8
+/** One answer of the model, from question to last byte. */
+export const responderMillis = 120_000
 /** Unfinished work of the service that runs at once. */
 export const turnsInFlightMax = 64
 export const toolsInFlightMax = 16
@@ -75,6 +77,8 @@ export const toolsInFlightMax = 16
 
 export const inputTextMax = 64 * 1024
 export const argumentsTextMax = 256 * 1024
+/** Levels of arrays and objects in arguments: deeper ones exhaust the stack of whoever walks them. */
+export const argumentsDepthMax = 64
 export const resultTextMax = 256 * 1024
 export const reasonTextMax = 1_000
 export const httpBodyBytesMax = 1024 * 1024
@@ -115,6 +119,7 @@ export const relations: ReadonlyArray<Relation> = [
     inputTextMax <= eventTextMax && argumentsTextMax <= eventTextMax && resultTextMax <= eventTextMax,
     "words fit into an event"
   ],
+  [responderMillis <= turnMillisMax, "one answer ends within its turn"],
   [argumentsTextMax <= httpBodyBytesMax && inputTextMax <= httpBodyBytesMax, "words fit into a body"],
   [drainMillis < 10_000, "a drain ends within the ten seconds that operators are promised"],
   [
