@@ -7,7 +7,7 @@
  */
 import type { Json } from "./Canonical.ts"
 import type { SealedEvent, StoredEvent } from "./Envelope.ts"
-import type { CommandId, CommandKey, PrincipalId, StreamId, SubjectId } from "./Ids.ts"
+import type { CommandId, CommandKey, Hash, PrincipalId, StreamId, SubjectId } from "./Ids.ts"
 
 /**
  * A change to the rows people and processes ask (`read-models`). Pure function of an event.
@@ -73,6 +73,12 @@ export interface Append {
   readonly stream: StreamId
   /** The head this was decided on; 0 where the stream must not exist. */
   readonly expectedVersion: number
+  /**
+   * Hash of the event at `expectedVersion` (`Envelope.genesis` at 0), compared like the version: an append decided on
+   * a tentative event that lost its race must not find another process's event of the same number and pass.
+   * A mismatch is a `VersionConflict`.
+   */
+  readonly expectedHash: Hash
   /** Empty for a refusal that only leaves its receipt: the head is compared all the same. */
   readonly events: ReadonlyArray<SealedEvent>
   readonly receipt: Receipt | null
