@@ -92,9 +92,19 @@ export const pageDefault = 50
 export const toolMillis = 10_000
 export const toolMillisMax = 60_000
 export const toolOutputBytesMax = 128 * 1024
+/** Kept back at the end of a lease, to stop a run and clean up after it. */
+export const toolStopMillis = 1_000
+/** Levels of arrays and objects in a tool's arguments. */
+export const argumentsDepthMax = 64
 export const fileBytesMax = 128 * 1024
+/** A path inside the workspace, in UTF-16 units; its parts are bounded by the file system at 255 bytes. */
+export const pathUnitsMax = 1_024
+/** Directory entries looked at to list the first `listEntriesMax` in order. */
+export const listScanMax = 20_000
 export const listEntriesMax = 1_000
 export const shellArgumentsMax = 64
+/** Kept of standard output, and as much of standard error. */
+export const shellOutputBytesMax = 64 * 1024
 
 /** A relation between limits: whether it holds, and what it says. */
 export type Relation = readonly [holds: boolean, law: string]
@@ -112,6 +122,9 @@ export const relations: ReadonlyArray<Relation> = [
   ],
   [claimLeaseMillis < confirmationTtlMillis, "a lease ends within the confirmation's life, execution included"],
   [toolMillis <= toolMillisMax && toolMillisMax <= claimLeaseMillis, "a tool ends before its lease does"],
+  [toolMillis + toolStopMillis <= claimLeaseMillis, "an ordinary run can be stopped within its lease"],
+  [2 * shellOutputBytesMax <= toolOutputBytesMax, "both outputs of a command fit into a tool's output"],
+  [listEntriesMax <= listScanMax, "a listing looks at no fewer entries than it gives"],
   [confirmationsPendingPerSessionMax <= confirmationsPendingMax, "one session can't hold more than all may"],
   [proposalsPerStepMax <= confirmationsPendingPerSessionMax, "one step's proposals can all wait at once"],
   [toolOutputBytesMax <= resultTextMax && fileBytesMax <= resultTextMax, "what a tool gives fits into a result"],

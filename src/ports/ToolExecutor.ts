@@ -60,6 +60,22 @@ export class PermitRefused extends Schema.TaggedError<PermitRefused>()("PermitRe
   }
 }
 
+/** One attempt to run a tool past the gate. Ids are those of a permit this process made; a forgery's own words are not repeated. */
+export interface Bypass {
+  readonly reason: PermitRefused["reason"]
+  readonly permitId: string | null
+  readonly actionId: string | null
+}
+
+/** Where bypasses are written down: one event and one count each, before the refusal is answered. */
+export class Bypasses extends Context.Service<
+  Bypasses,
+  {
+    /** Can't fail: what can't be written is the implementation's to log and count. */
+    readonly report: (bypass: Bypass) => Effect.Effect<void>
+  }
+>()("keelson/ports/Bypasses") {}
+
 /** Arguments that the tool's schema does not admit; found before anything is proposed. */
 export class ArgumentsInvalid extends Schema.TaggedError<ArgumentsInvalid>()("ArgumentsInvalid", {
   tool: Schema.String,
