@@ -94,8 +94,6 @@ export const toolMillisMax = 60_000
 export const toolOutputBytesMax = 128 * 1024
 /** Kept back at the end of a lease, to stop a run and clean up after it. */
 export const toolStopMillis = 1_000
-/** Levels of arrays and objects in a tool's arguments. */
-export const argumentsDepthMax = 64
 export const fileBytesMax = 128 * 1024
 /** A path inside the workspace, in UTF-16 units; its parts are bounded by the file system at 255 bytes. */
 export const pathUnitsMax = 1_024
