@@ -37,29 +37,34 @@ export interface PermitFields {
   readonly leaseUntilMillis: number
 }
 
-const redeemKey: unique symbol = Symbol("keelson/redeem")
 const genuine = new WeakSet<Permit>()
 const spent = new WeakSet<Permit>()
+
+/** Known to this module alone. `private` binds the compiler only; at run time the constructor asks for this. */
+const hand = Symbol("keelson/redeem")
+let mint: (fields: PermitFields) => Permit
 
 export class Permit {
   /** Makes the type nominal: no object literal is a Permit. */
   readonly #fields: PermitFields
-  private constructor(fields: PermitFields) {
-    this.#fields = Object.freeze({ ...fields })
+  private constructor(by: symbol, fields: PermitFields) {
+    if (by !== hand) throw new TypeError("a Permit comes from redeem alone")
+    const actor = Object.freeze({ ...fields.actor })
+    const approvedBy = Object.freeze(fields.approvedBy.map((approver) => Object.freeze({ ...approver })))
+    this.#fields = Object.freeze({ ...fields, actor, approvedBy })
     genuine.add(this)
     Object.freeze(this)
   }
   get fields(): PermitFields {
     return this.#fields
   }
-  /** Reachable only through `redeem`. */
-  static [redeemKey](fields: PermitFields): Permit {
-    return new Permit(fields)
+  static {
+    mint = (fields) => new Permit(hand, fields)
   }
 }
 
 /** Turns a committed claim into the value an executor takes. */
-export const redeem = (claim: PermitFields): Permit => Permit[redeemKey](claim)
+export const redeem = (claim: PermitFields): Permit => mint(claim)
 
 /** True for values that `redeem` made in this process; false for forgeries, clones and what came over a wire. */
 export const isGenuine = (value: unknown): value is Permit => value instanceof Permit && genuine.has(value)
