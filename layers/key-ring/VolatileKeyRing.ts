@@ -7,6 +7,8 @@ import * as Layer from "effect/Layer"
 import { createHmac } from "node:crypto"
 import { KeyRing } from "#src/ports/KeyRing.ts"
 import * as AesSubjectKey from "./AesSubjectKey.ts"
+import * as AesWrappingKey from "./AesWrappingKey.ts"
+import type { WrappingKey } from "./AesWrappingKey.ts"
 import * as Wrapping from "./Wrapping.ts"
 
 export interface Seed {
@@ -23,13 +25,13 @@ export const make = (options?: Seed) =>
       options === undefined
         ? AesSubjectKey.systemRandomness()
         : AesSubjectKey.seededRandomness(`${options.seed}/${options.life ?? 0}`)
-    const wrappingKey = (version: number): Wrapping.WrappingKey => ({
-      version,
-      bytes:
+    const wrappingKey = (version: number): WrappingKey =>
+      AesWrappingKey.make(
+        version,
         options === undefined
           ? randomness.key()
           : createHmac("sha256", options.seed).update(`keelson/seeded/wrapping/${version}`).digest()
-    })
+      )
     const keys = [wrappingKey(1)]
     return Wrapping.make(
       {

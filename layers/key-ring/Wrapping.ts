@@ -1,21 +1,13 @@
 /**
  * What a key ring does once it holds wrapping keys, whichever way it keeps them.
  *
- *   wrapping key v --AES-256-GCM, AAD = subject and v--> wrapped data key (a row)
- *
- * Owns wrapping, unwrapping and re-wrapping. Does not own where wrapping keys lie.
+ * Owns creating, unwrapping and re-wrapping data keys. Does not own where wrapping keys lie.
  */
 import * as Effect from "effect/Effect"
 import type { WrappedKey } from "#src/kernel/Append.ts"
-import type { SubjectId } from "#src/kernel/Ids.ts"
 import { KeyRing, KeyRingError } from "#src/ports/KeyRing.ts"
 import * as AesSubjectKey from "./AesSubjectKey.ts"
-
-export interface WrappingKey {
-  readonly version: number
-  /** Never leaves the ring. */
-  readonly bytes: Buffer
-}
+import type { WrappingKey } from "./AesWrappingKey.ts"
 
 /** Where wrapping keys lie. */
 export interface Keeper {
@@ -28,25 +20,19 @@ export interface Keeper {
 }
 
 export const make = (keeper: Keeper, randomness: AesSubjectKey.Randomness): typeof KeyRing.Service => {
-  const wrap = (by: WrappingKey, subject: SubjectId, bytes: Buffer): WrappedKey => ({
-    subject,
-    wrappingVersion: by.version,
-    wrapped: AesSubjectKey.sealBytes(by.bytes, randomness.nonce(), aad(subject, by.version), bytes)
-  })
-
   const unwrapped = Effect.fnUntraced(function* (wrapped: WrappedKey) {
     const by = yield* keeper.find(wrapped.wrappingVersion)
     if (by === null) return yield* missing(wrapped)
-    const bytes = AesSubjectKey.openBytes(by.bytes, aad(wrapped.subject, wrapped.wrappingVersion), wrapped.wrapped)
-    if (bytes === null || bytes.length !== AesSubjectKey.keyBytes) return yield* damaged(wrapped)
-    return bytes
+    const bytes = by.unwrap(wrapped)
+    return bytes === null ? yield* damaged(wrapped) : bytes
   })
 
   return KeyRing.of({
     create: (subject) =>
       Effect.map(keeper.newest, (by) => {
         const bytes = randomness.key()
-        return { key: AesSubjectKey.make(subject, bytes, randomness), wrapped: wrap(by, subject, bytes) }
+        const wrapped = by.wrap(subject, bytes, randomness.nonce())
+        return { key: AesSubjectKey.make(subject, bytes, randomness), wrapped }
       }),
     unwrap: (wrapped) =>
       Effect.map(unwrapped(wrapped), (bytes) => AesSubjectKey.make(wrapped.subject, bytes, randomness)),
@@ -54,7 +40,7 @@ export const make = (keeper: Keeper, randomness: AesSubjectKey.Randomness): type
       const by = yield* keeper.newest
       if (wrapped.wrappingVersion === by.version) return null
       const bytes = yield* unwrapped(wrapped)
-      const again = wrap(by, wrapped.subject, bytes)
+      const again = by.wrap(wrapped.subject, bytes, randomness.nonce())
       bytes.fill(0)
       return again
     }),
@@ -66,9 +52,6 @@ export const make = (keeper: Keeper, randomness: AesSubjectKey.Randomness): type
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
-
-/** A wrapped key moved to another subject's row, or relabelled with another version, does not open. */
-const aad = (subject: SubjectId, version: number): string => `keelson/wrapped-key/1#${version}#${subject}`
 
 const missing = ({ subject, wrappingVersion }: WrappedKey) =>
   new KeyRingError({

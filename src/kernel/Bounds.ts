@@ -38,6 +38,8 @@ export const mailboxTakeMax = 64
 export const actorIdleMillis = 60_000
 /** Actors in memory at once. */
 export const actorsMax = 10_000
+/** A wrapping key's or a token's file. */
+export const privateFileBytesMax = 4_096
 /** Subjects whose data keys are held in hand at once; as many forgotten ones are remembered as such. */
 export const subjectKeysMax = 10_000
 /** Reloads after a version conflict before the command is refused. */

@@ -60,8 +60,8 @@ const write = (value: Json, depth: number): string => {
   }
 }
 
-/** What RFC 8785 section 3.2.2.2 escapes, and every half of a surrogate pair: most text holds none of it. */
-const special = /["\\\u0000-\u001f\ud800-\udfff]/
+/** All but what RFC 8785 section 3.2.2.2 writes as it is: quote, backslash, controls, and halves of surrogate pairs. Most text holds none. */
+const special = /[^ !#-[\]-\ud7ff\ue000-\uffff]/
 
 /** With the `u` flag a whole pair is one code point, so only a lone half matches. */
 const halfSurrogate = /\p{Surrogate}/u
