@@ -106,6 +106,23 @@ export const shellArgumentsMax = 64
 /** Kept of standard output, and as much of standard error. */
 export const shellOutputBytesMax = 64 * 1024
 
+// --- policies ------------------------------------------------------------------------------
+
+export const policyFilesMax = 200
+export const policyFileBytesMax = 256 * 1024
+export const policySetBytesMax = 4 * 1024 * 1024
+export const policiesMax = 500
+/** Brackets within brackets, and operators, in one policy. Cedar recurses: twice as many exhaust its stack (seen). */
+export const policyNestingMax = 32
+export const policyOperatorsMax = 256
+export const policyProblemsMax = 100
+export const policyApproversMax = 16
+/** Levels and fields of a tool's arguments that policies can see. */
+export const policyArgumentDepthMax = 8
+export const policyArgumentFieldsMax = 256
+/** Roles one principal may bring into a decision. */
+export const policyRolesMax = 64
+
 /** A relation between limits: whether it holds, and what it says. */
 export type Relation = readonly [holds: boolean, law: string]
 
@@ -134,6 +151,8 @@ export const relations: ReadonlyArray<Relation> = [
   ],
   [responderMillis <= turnMillisMax, "one answer ends within its turn"],
   [argumentsTextMax <= httpBodyBytesMax && inputTextMax <= httpBodyBytesMax, "words fit into a body"],
+  [policyFileBytesMax <= policySetBytesMax, "one file of policies fits into a set"],
+  [policyArgumentDepthMax <= argumentsDepthMax, "policies see no deeper than arguments may be"],
   [drainMillis < 10_000, "a drain ends within the ten seconds that operators are promised"],
   [
     restartBackoffBaseMillis <= restartBackoffMaxMillis && restartBackoffMaxMillis < restartWindowMillis,
