@@ -101,6 +101,7 @@ export const action = (before: Action.State, after: Action.Live): ReadonlyArray<
     turnId: after.turnId,
     proposer: after.proposer as unknown as Json,
     tool: after.tool,
+    toolHash: after.toolHash,
     arguments: after.arguments as Json,
     digest: after.digest,
     status: after.status,

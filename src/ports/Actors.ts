@@ -16,6 +16,7 @@ import type { Stamp } from "../kernel/Stamp.ts"
  * `Overloaded`: mailbox, journal or actor table is full. `Indeterminate`: it may have been committed; only the
  * same key tells. `Unavailable`: the store does not answer. `Full`: no space left. `Draining`: the service stops.
  * `Isolated`: the stream is poisoned or its restart budget is spent. `KeyReused`: the key was used for another body.
+ * `Erased`: the subject was forgotten. `Crashed`: a rule threw (a bug). `StreamFull`: the stream holds all it may.
  */
 export class ActorError extends Schema.TaggedError<ActorError>()("ActorError", {
   reason: Schema.Literals([
@@ -27,7 +28,8 @@ export class ActorError extends Schema.TaggedError<ActorError>()("ActorError", {
     "Isolated",
     "KeyReused",
     "Erased",
-    "Crashed"
+    "Crashed",
+    "StreamFull"
   ]),
   actor: Schema.String,
   detail: Schema.String,

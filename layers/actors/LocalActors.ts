@@ -1,0 +1,170 @@
+/**
+ * Actors as fibers of one process.
+ *
+ * Owns the table of actors, bounded mailboxes, passivation, isolation of what is poisoned, and draining.
+ * Does not own what happens to a batch (`Mailbox`) nor the truth: heads in the journal fence any other process.
+ *
+ * Invariants: one fiber per stream; a mailbox that is full refuses; an idle actor leaves memory; a stream that
+ * spent its restart budget answers nothing more and stops nobody else; a drain answers all that was accepted.
+ */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import type { AnyBehaviour } from "#src/kernel/Behaviour.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
+import { StreamId } from "#src/kernel/Ids.ts"
+import { ActorError, Actors, type Reply } from "#src/ports/Actors.ts"
+import { Digest } from "#src/ports/Digest.ts"
+import { EventStore } from "#src/ports/EventStore.ts"
+import { Vault } from "#src/ports/Vault.ts"
+import * as Mailbox from "./Mailbox.ts"
+import * as RestartBudget from "./RestartBudget.ts"
+
+export interface Options {
+  readonly behaviours: ReadonlyArray<AnyBehaviour>
+  readonly mailboxMax?: number
+  readonly actorsMax?: number
+  readonly idleMillis?: number
+  readonly drainMillis?: number
+}
+
+interface Resident {
+  readonly queue: Queue.Queue<Mailbox.Letter>
+  usedAtMillis: number
+  /** Letters accepted and not yet answered. */
+  inHand: number
+}
+
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const store = yield* EventStore
+  const vault = yield* Vault
+  const digest = yield* Digest
+  const clock = yield* Clock.Clock
+  const budget = yield* RestartBudget.make
+  const runFork = Effect.runForkWith(yield* Effect.context<never>())
+
+  const behaviours = new Map(options.behaviours.map((behaviour) => [behaviour.kind, behaviour]))
+  const mailboxMax = options.mailboxMax ?? Bounds.mailboxMax
+  const actorsMax = options.actorsMax ?? Bounds.actorsMax
+  const idleMillis = options.idleMillis ?? Bounds.actorIdleMillis
+  const residents = new Map<StreamId, Resident>()
+  const fibers = new Set<Fiber.Fiber<void>>()
+  const isolated = new Map<StreamId, string>()
+  const quiet = Latch.makeUnsafe(true)
+  let inHand = 0
+  let draining = false
+
+  const failed = Effect.fnUntraced(function* (stream: StreamId, why: string) {
+    const { allowed, backoffMillis } = yield* budget.spend(stream)
+    if (allowed) yield* Effect.sleep(Duration.millis(backoffMillis))
+    else {
+      isolated.set(stream, why)
+      yield* Effect.logError(`${stream} is isolated: ${why}`)
+    }
+    return allowed
+  })
+
+  const world: Mailbox.World = { store, vault, digest, failed }
+
+  const work = (stream: StreamId, resident: Resident, mailbox: Mailbox.Mailbox) =>
+    Effect.gen(function* () {
+      const letters = yield* Queue.takeBetween(resident.queue, 1, Bounds.mailboxTakeMax)
+      const why = isolated.get(stream)
+      yield* why === undefined ? mailbox.process(letters) : Mailbox.failAll(letters, Mailbox.isolated(stream, why))
+      resident.usedAtMillis = clock.currentTimeMillisUnsafe()
+      resident.inHand -= letters.length
+      inHand -= letters.length
+      if (inHand === 0) quiet.openUnsafe()
+    }).pipe(
+      Effect.forever,
+      Effect.catchCause(() => Effect.void)
+    )
+
+  const spawn = (stream: StreamId, behaviour: AnyBehaviour): Resident => {
+    const queue = Effect.runSync(Queue.bounded<Mailbox.Letter>(mailboxMax))
+    const resident: Resident = { queue, usedAtMillis: clock.currentTimeMillisUnsafe(), inHand: 0 }
+    residents.set(stream, resident)
+    const fiber = runFork(work(stream, resident, Mailbox.make(world, behaviour, stream)))
+    fibers.add(fiber)
+    fiber.addObserver(() => fibers.delete(fiber))
+    return resident
+  }
+
+  /** Lets idle actors go; looking and letting go is one step, so no letter can slip in between. */
+  const passivate = (nowMillis: number, all: boolean) => {
+    for (const [stream, resident] of residents) {
+      if (resident.inHand > 0 || (!all && nowMillis - resident.usedAtMillis < idleMillis)) continue
+      residents.delete(stream)
+      Effect.runSync(Queue.shutdown(resident.queue))
+    }
+  }
+
+  const refuse = (reason: ActorError["reason"], actor: string, detail: string, retryable: boolean) =>
+    Effect.fail(new ActorError({ reason, actor, detail, retryable }))
+
+  const send: Actors["Service"]["send"] = (kind, id, command, stamp) =>
+    Effect.suspend(() => {
+      const behaviour = behaviours.get(kind)
+      if (behaviour === undefined) return Effect.die(new Error(`no actor kind ${kind}`))
+      const stream = StreamId.make(`${kind}:${id}`)
+      if (draining) return refuse("Draining", stream, "the service is stopping", true)
+      let resident = residents.get(stream)
+      if (resident === undefined) {
+        if (residents.size >= actorsMax) passivate(0, true)
+        if (residents.size >= actorsMax) return refuse("Overloaded", stream, "too many actors are busy", true)
+        resident = spawn(stream, behaviour)
+      }
+      const reply = Deferred.makeUnsafe<Reply, ActorError>()
+      if (!Queue.offerUnsafe(resident.queue, { command, stamp, reply })) {
+        return refuse("Overloaded", stream, "its mailbox is full", true)
+      }
+      resident.inHand += 1
+      inHand += 1
+      quiet.closeUnsafe()
+      return Deferred.await(reply)
+    })
+
+  const drain = Effect.gen(function* () {
+    draining = true
+    const answered = yield* quiet.await.pipe(
+      Effect.timeoutOption(Duration.millis(options.drainMillis ?? Bounds.drainMillis))
+    )
+    if (answered._tag === "None") yield* Effect.logWarning(`${inHand} commands were still in hand when the drain ended`)
+    yield* Fiber.interruptAll(fibers)
+    for (const [stream, { queue }] of residents) {
+      const left = yield* Effect.orElseSucceed(Queue.clear(queue), () => [])
+      const error = new ActorError({
+        reason: "Draining",
+        actor: stream,
+        detail: "the service is stopping",
+        retryable: true
+      })
+      yield* Mailbox.failAll(left, error)
+    }
+  })
+
+  yield* Effect.addFinalizer(() => drain)
+  yield* Effect.sleep(Duration.millis(Math.max(1, idleMillis / 2))).pipe(
+    Effect.andThen(Effect.sync(() => passivate(clock.currentTimeMillisUnsafe(), false))),
+    Effect.forever,
+    Effect.forkScoped
+  )
+
+  return Actors.of({
+    send,
+    status: Effect.sync(() => ({
+      resident: residents.size,
+      isolated: [...isolated].slice(0, 100).map(([stream, why]) => ({ stream, why })),
+      isolatedCount: isolated.size,
+      draining
+    }))
+  })
+})
+
+export const layer = (options: Options): Layer.Layer<Actors, never, EventStore | Vault | Digest> =>
+  Layer.effect(Actors, make(options))

@@ -1,0 +1,270 @@
+/**
+ * One actor: everything that waits is decided over one tentative state and handed to the journal together.
+ *
+ * ```
+ * take all -> decide each on the state the one before it would leave -> append together
+ *   Committed      adopt, record the receipt, answer
+ *   Refused        version: read again, decide again (bounded); guard: a refusal; receipt: the recorded answer
+ *   Indeterminate  answer so, forget everything, read again at the next command
+ * ```
+ *
+ * Invariants: nobody is answered before the commit; what a lost race made void is decided again, never adopted;
+ * a rule that throws fails its own command and costs the actor its memory, no one else theirs.
+ */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import type { Outcome, Refusal } from "#src/kernel/Append.ts"
+import type { AnyBehaviour } from "#src/kernel/Behaviour.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
+import type { StreamId } from "#src/kernel/Ids.ts"
+import { ActorError, type Reply } from "#src/ports/Actors.ts"
+import type { EventStore, EventStoreError } from "#src/ports/EventStore.ts"
+import type { KeyRingError } from "#src/ports/KeyRing.ts"
+import * as Memory from "./Memory.ts"
+
+export interface Letter extends Memory.Message {
+  readonly reply: Deferred.Deferred<Reply, ActorError>
+}
+
+export interface World extends Memory.Tools {
+  readonly store: EventStore["Service"]
+  /** A rule threw or a stream could not be read: true where the actor may go on, after its pause. */
+  readonly failed: (stream: StreamId, why: string) => Effect.Effect<boolean>
+}
+
+export interface Mailbox {
+  /** Answers every letter of the batch. */
+  readonly process: (letters: ReadonlyArray<Letter>) => Effect.Effect<void>
+}
+
+export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): Mailbox => {
+  let memory: Memory.Memory | null = null
+
+  const read = Effect.gen(function* () {
+    if (memory !== null) return memory
+    const slice = yield* world.store.readStream(stream)
+    return (memory = Memory.load(behaviour, stream, slice))
+  })
+
+  /** Decides all letters in a row, each on what the one before it would leave. */
+  const decideAll = Effect.fnUntraced(function* (letters: ReadonlyArray<Letter>) {
+    let tentative = yield* read
+    const seen = new Map<string, number>()
+    const decisions: Array<Decision> = []
+    for (const letter of letters) {
+      const name = Memory.receiptName(letter.stamp.actor.id, letter.stamp.key)
+      const earlier = seen.get(name)
+      if (earlier !== undefined) {
+        decisions.push({ _tag: "Again", letter })
+        continue
+      }
+      const exit = yield* Effect.exit(Memory.decide(world, behaviour, tentative, letter))
+      if (Exit.isFailure(exit)) {
+        decisions.push({ _tag: "Broken", letter, cause: exit.cause })
+        continue
+      }
+      const step = exit.value
+      if (step._tag === "Commit") {
+        tentative = step.next
+        seen.set(name, decisions.length)
+      }
+      decisions.push({ _tag: "Decided", letter, step })
+    }
+    return decisions
+  })
+
+  const adopt = Effect.fnUntraced(function* (step: Commit) {
+    const { append, next, created } = step
+    if (created !== null) yield* world.vault.adopt(created)
+    for (const subject of append.shred) yield* world.vault.scrub(subject)
+    if (append.receipt !== null) {
+      next.receipts.set(Memory.receiptName(append.receipt.principal, append.receipt.key), append.receipt)
+    }
+    // A key that this memory only meant to create is the vault's business once its append is in.
+    memory = { ...next, created: null }
+  })
+
+  /** Answers what can be answered; gives back the letters that must be decided again. */
+  const settle = Effect.fnUntraced(function* (decisions: ReadonlyArray<Decision>, outcomes: ReadonlyArray<Outcome>) {
+    const again: Array<Letter> = []
+    let index = 0
+    let lost: string | null = null
+    for (const decision of decisions) {
+      if (decision._tag !== "Decided" || decision.step._tag === "Done") {
+        if (decision._tag === "Again") again.push(decision.letter)
+        continue
+      }
+      const outcome = outcomes[index++] as Outcome
+      if (outcome._tag === "Committed") {
+        yield* adopt(decision.step)
+        yield* Deferred.succeed(decision.letter.reply, decision.step.reply)
+      } else if (outcome._tag === "Indeterminate") {
+        lost = outcome.cause
+        yield* Deferred.fail(decision.letter.reply, indeterminate(stream, outcome.cause))
+      } else {
+        decision.step.created?.destroy()
+        const retry = yield* refused(decision.letter, decision.step, outcome.refusal)
+        if (retry) again.push(decision.letter)
+      }
+    }
+    if (lost === null) return again
+    memory = null
+    return again
+  })
+
+  /** True where the letter must be decided again on newer facts. */
+  const refused = Effect.fnUntraced(function* (letter: Letter, step: Commit, refusal: Refusal) {
+    switch (refusal._tag) {
+      case "VersionConflict":
+      case "KeyConflict":
+        memory = null
+        return true
+      case "GuardFailed":
+        yield* Deferred.succeed(letter.reply, Memory.rejected(behaviour.refusal(refusal.guard, step.prepared)))
+        return false
+      case "ReceiptExists": {
+        const key = yield* Effect.orElseSucceed(world.vault.key(refusal.receipt.subject), () => null)
+        const digest = step.append.receipt?.digest ?? ""
+        yield* Deferred.done(letter.reply, toExit(Memory.repeat(refusal.receipt, stream, digest, key)))
+        memory = null
+        return false
+      }
+    }
+  })
+
+  const answerDone = (decisions: ReadonlyArray<Decision>) =>
+    Effect.forEach(
+      decisions,
+      (decision) =>
+        decision._tag === "Decided" && decision.step._tag === "Done"
+          ? Deferred.done(decision.letter.reply, toExit(decision.step.reply))
+          : Effect.void,
+      { discard: true }
+    )
+
+  const broken = Effect.fnUntraced(function* (letter: Letter, cause: Cause.Cause<KeyRingError | EventStoreError>) {
+    const expected = Cause.findErrorOption(cause)
+    if (expected._tag === "Some") {
+      yield* Deferred.fail(letter.reply, unavailable(stream, expected.value))
+      return
+    }
+    memory = null
+    yield* Effect.logError(`a rule of ${stream} threw`, cause)
+    yield* Deferred.fail(letter.reply, crashed(stream))
+    yield* world.failed(stream, "a rule threw")
+  })
+
+  const round = Effect.fnUntraced(function* (letters: ReadonlyArray<Letter>) {
+    const decisions = yield* decideAll(letters)
+    const appends = decisions.flatMap((decision) =>
+      decision._tag === "Decided" && decision.step._tag === "Commit" ? [decision.step.append] : []
+    )
+    const outcomes = appends.length === 0 ? [] : yield* world.store.append(appends)
+    yield* answerDone(decisions)
+    const again = yield* settle(decisions, outcomes)
+    // Last, since it may pause: nobody else's answer waits for it.
+    for (const decision of decisions) {
+      if (decision._tag === "Broken") yield* broken(decision.letter, decision.cause)
+    }
+    return again
+  })
+
+  const process = Effect.fnUntraced(function* (letters: ReadonlyArray<Letter>) {
+    let waiting = letters
+    for (let attempt = 0; waiting.length > 0; attempt++) {
+      if (attempt > Bounds.conflictRetriesMax) {
+        yield* failAll(waiting, busy(stream))
+        return
+      }
+      const exit = yield* Effect.exit(round(waiting))
+      if (Exit.isSuccess(exit)) {
+        waiting = exit.value
+        continue
+      }
+      yield* giveUp(waiting, exit.cause)
+      return
+    }
+  })
+
+  /** The store did not answer (nothing was written), or the stream itself can't be read: it is poisoned. */
+  const giveUp = Effect.fnUntraced(function* (letters: ReadonlyArray<Letter>, cause: Cause.Cause<EventStoreError>) {
+    const expected = Cause.findErrorOption(cause)
+    if (expected._tag === "Some" && expected.value.reason !== "Corrupt") {
+      yield* failAll(letters, unavailable(stream, expected.value))
+      return
+    }
+    memory = null
+    const why = expected._tag === "Some" ? expected.value.detail : "an event that this program can't read"
+    yield* Effect.logError(`${stream} can't be worked on: ${why}`, cause)
+    yield* failAll(letters, isolated(stream, why))
+    yield* world.failed(stream, why)
+  })
+
+  /** Whatever else goes wrong is a bug of this file: the letters are answered all the same. */
+  return {
+    process: (letters) =>
+      process(letters).pipe(
+        Effect.catchDefect((defect) => {
+          memory = null
+          return Effect.andThen(
+            Effect.logError(`the mailbox of ${stream} broke`, defect),
+            failAll(letters, crashed(stream))
+          )
+        })
+      )
+  }
+}
+
+export const failAll = (letters: Iterable<Letter>, error: ActorError): Effect.Effect<void> =>
+  Effect.forEach(letters, (letter) => Deferred.fail(letter.reply, error), { discard: true })
+
+export const isolated = (actor: string, why: string): ActorError =>
+  new ActorError({ reason: "Isolated", actor, detail: `isolated until someone looks: ${why}`, retryable: false })
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+type Commit = Extract<Memory.Step, { readonly _tag: "Commit" }>
+
+type Decision =
+  | { readonly _tag: "Decided"; readonly letter: Letter; readonly step: Memory.Step }
+  /** The same command stands earlier in this batch: decided again once that one is settled, and answered by its receipt. */
+  | { readonly _tag: "Again"; readonly letter: Letter }
+  | { readonly _tag: "Broken"; readonly letter: Letter; readonly cause: Cause.Cause<KeyRingError | EventStoreError> }
+
+const toExit = (reply: Result.Result<Reply, ActorError>): Exit.Exit<Reply, ActorError> =>
+  Result.isSuccess(reply) ? Exit.succeed(reply.success) : Exit.fail(reply.failure)
+
+const indeterminate = (actor: string, cause: string): ActorError =>
+  new ActorError({
+    reason: "Indeterminate",
+    actor,
+    detail: `the answer to the commit was lost (${cause}): repeat with the same key`,
+    retryable: true
+  })
+
+const unavailable = (actor: string, error: EventStoreError | KeyRingError): ActorError =>
+  new ActorError({
+    reason:
+      error._tag === "EventStoreError" && (error.reason === "Full" || error.reason === "Overloaded")
+        ? error.reason
+        : "Unavailable",
+    actor,
+    detail: error.message,
+    retryable: error.retryable
+  })
+
+const busy = (actor: string): ActorError =>
+  new ActorError({
+    reason: "Overloaded",
+    actor,
+    detail: `other processes changed this ${Bounds.conflictRetriesMax} times meanwhile`,
+    retryable: true
+  })
+
+const crashed = (actor: string): ActorError =>
+  new ActorError({ reason: "Crashed", actor, detail: "a rule threw; nothing was changed", retryable: false })

@@ -1,0 +1,58 @@
+/**
+ * How often something may fail before it stays down.
+ *
+ * Durable: the count lives in a store cell, so a service that crashes and restarts does not start counting anew.
+ * Fails closed: a count that can't be read or written is a spent one.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Bounds from "#src/kernel/Bounds.ts"
+import { EventStore } from "#src/ports/EventStore.ts"
+
+const Spent = Schema.fromJsonString(Schema.Struct({ restartsAtMillis: Schema.Array(Schema.Int) }))
+
+export interface Allowance {
+  readonly allowed: boolean
+  /** How long to wait before the restart. */
+  readonly backoffMillis: number
+}
+
+const refused: Allowance = { allowed: false, backoffMillis: 0 }
+
+export const make = Effect.gen(function* () {
+  const store = yield* EventStore
+
+  /** Counts one failure of `name`; answers whether it may start again, and after which pause. */
+  const spend = (name: string): Effect.Effect<Allowance> => {
+    const attempt = Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const cell = `restarts:${name}`
+      const before = yield* store.cell(cell)
+      const known = before === null ? [] : (yield* Schema.decodeEffect(Spent)(before)).restartsAtMillis
+      const recent = known.filter((at) => at > now - Bounds.restartWindowMillis)
+      if (recent.length >= Bounds.restartBudget) return refused
+      const after = JSON.stringify({ restartsAtMillis: [...recent, now] })
+      const won = yield* store.setCell(cell, before, after)
+      return won ? { allowed: true, backoffMillis: backoffMillis(recent.length) } : null
+    })
+    // Another process counting the same name at once is the only reason to look again; each look sees a higher count.
+    const counted = Effect.gen(function* () {
+      for (let round = 0; round <= Bounds.restartBudget; round++) {
+        const allowance = yield* attempt
+        if (allowance !== null) return allowance
+      }
+      return refused
+    })
+    return counted.pipe(
+      Effect.catch((error) =>
+        Effect.as(Effect.logError(`the restart budget of ${name} can't be read: it stays down`, error), refused)
+      )
+    )
+  }
+
+  return { spend }
+})
+
+export const backoffMillis = (restarts: number): number =>
+  Math.min(Bounds.restartBackoffMaxMillis, Bounds.restartBackoffBaseMillis * 2 ** restarts)

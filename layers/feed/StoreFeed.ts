@@ -1,0 +1,59 @@
+/**
+ * One follower of the journal that wakes whoever waits for a stream.
+ *
+ * Invariants: a waiter registered before a commit is woken after it; waiting costs no reads; a follower that
+ * fails is started again (the waiters look at rows, so a gap costs them time only).
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import type { StoredEvent } from "#src/kernel/Envelope.ts"
+import { EventStore, type EventStoreError } from "#src/ports/EventStore.ts"
+import { Feed } from "#src/ports/Feed.ts"
+
+export const make = Effect.gen(function* () {
+  const store = yield* EventStore
+  const waiting = new Map<string, Set<Deferred.Deferred<void>>>()
+  let position = yield* store.head
+
+  const wake = (stream: string) => {
+    const waiters = waiting.get(stream)
+    if (waiters === undefined) return
+    waiting.delete(stream)
+    for (const waiter of waiters) Deferred.doneUnsafe(waiter, Effect.void)
+  }
+
+  const seen = (stored: StoredEvent) =>
+    Effect.sync(() => {
+      position = stored.position
+      wake(stored.envelope.stream)
+    })
+
+  yield* Effect.suspend(() => Stream.runForEach(store.follow(position), seen)).pipe(
+    Effect.tapError((error) => Effect.logWarning("the feed lost the journal and looks again", error)),
+    Effect.retry(Schedule.spaced("1 second")),
+    Effect.forkScoped
+  )
+
+  const changed: Feed["Service"]["changed"] = (stream) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const waiter = Deferred.makeUnsafe<void>()
+        const waiters = waiting.get(stream) ?? new Set()
+        waiting.set(stream, waiters.add(waiter))
+        return waiter
+      }),
+      (waiter) =>
+        Effect.sync(() => {
+          const waiters = waiting.get(stream)
+          waiters?.delete(waiter)
+          if (waiters?.size === 0) waiting.delete(stream)
+        })
+    ).pipe(Effect.map(Deferred.await))
+
+  return Feed.of({ changed, position: Effect.sync(() => position) })
+})
+
+export const layer: Layer.Layer<Feed, EventStoreError, EventStore> = Layer.effect(Feed, make)

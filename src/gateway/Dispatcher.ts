@@ -1,0 +1,154 @@
+/**
+ * Starts what the journal says is to be done, and ends what it says is over.
+ *
+ * ```
+ * turn.started       -> run the turn            turn.completed | failed | cancelled -> stop it, withdraw what it asked
+ * action.permitted   -> run the action          session.closed | expired | erased   -> cancel its turns, withdraw its asks
+ *                                               session.erased                      -> forget the key in this process too
+ * ```
+ *
+ * Owns which work runs in this process, bounded. Does not own correctness: a claim or a step that another process
+ * took first is refused by its stream's head. At start it looks at the rows, so work that a crash left goes on.
+ */
+import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import * as Bounds from "../kernel/Bounds.ts"
+import type { StoredEvent } from "../kernel/Envelope.ts"
+import type { ActionId, SessionId, TurnId } from "../kernel/Ids.ts"
+import { Actors } from "../ports/Actors.ts"
+import { EventStore } from "../ports/EventStore.ts"
+import { Stamps } from "../ports/Stamps.ts"
+import { Vault } from "../ports/Vault.ts"
+import * as ActionRunner from "./ActionRunner.ts"
+import type { Payloads } from "./Events.ts"
+import type { ActionCommand, TurnCommand } from "./Protocol.ts"
+import * as Questions from "./Questions.ts"
+import { subjectOf } from "./Session.ts"
+import { system } from "./System.ts"
+import * as TurnRunner from "./TurnRunner.ts"
+
+/** Work waiting for a place; beyond it the rows are asked again once there is room. */
+const waitingMax = 10_000
+
+export const make = Effect.gen(function* () {
+  const actors = yield* Actors
+  const store = yield* EventStore
+  const stamps = yield* Stamps
+  const vault = yield* Vault
+  const questions = yield* Questions.make
+  const actions = yield* ActionRunner.make
+  const turns = yield* TurnRunner.make
+  const places = {
+    turn: yield* Semaphore.make(Bounds.turnsInFlightMax),
+    action: yield* Semaphore.make(Bounds.toolsInFlightMax)
+  }
+  const running = yield* FiberMap.make<string, void>()
+  let missed = false
+
+  /** Starts a piece of work unless it runs already. A failure is logged: the deadline in the journal outlives it. */
+  const start = Effect.fnUntraced(function* <E>(kind: "turn" | "action", id: string, work: Effect.Effect<unknown, E>) {
+    if ((yield* FiberMap.size(running)) >= waitingMax) {
+      missed = true
+      return
+    }
+    const guarded = Semaphore.withPermit(places[kind], work).pipe(
+      Effect.catchCause((cause) => Effect.logWarning(`${kind} ${id} did not come to its end here`, cause)),
+      Effect.asVoid
+    )
+    yield* FiberMap.run(running, id, guarded, { onlyIfMissing: true })
+  })
+
+  const startTurn = (id: TurnId) => start("turn", id, turns.run(id))
+  const startAction = (id: ActionId) => start("action", id, actions.run(id))
+
+  const tell = Effect.fnUntraced(function* (
+    kind: "turn" | "action",
+    id: string,
+    key: string,
+    command: TurnCommand | ActionCommand
+  ) {
+    const stamp = yield* stamps.stamp({ actor: system, key })
+    yield* actors
+      .send(kind, id, command, stamp)
+      .pipe(Effect.catch((error) => Effect.logWarning(`${kind} ${id} was not told that it is over`, error)))
+  })
+
+  /** Asks that nobody waits for any more are withdrawn; what is missed here expires by its own deadline. */
+  const withdraw = Effect.fnUntraced(function* (sessionId: SessionId, turnId: TurnId | null, why: string) {
+    const { items } = yield* questions.actions({ sessionId, status: "Pending" }, { limit: Bounds.pageMax })
+    const moot = items.filter((action) => turnId === null || action.turnId === turnId)
+    yield* Effect.forEach(
+      moot,
+      ({ actionId }) => tell("action", actionId, `moot/${actionId}`, { _tag: "Withdraw", reason: why }),
+      { discard: true }
+    )
+  })
+
+  const endSession = Effect.fnUntraced(function* (sessionId: SessionId) {
+    const { items } = yield* questions.turns({ sessionId, status: "Running" }, { limit: Bounds.pageMax })
+    yield* Effect.forEach(
+      items,
+      ({ turnId }) => tell("turn", turnId, `moot/${turnId}`, { _tag: "CancelTurn", reason: null }),
+      { discard: true }
+    )
+    yield* withdraw(sessionId, null, "the session is over")
+  })
+
+  const endTurn = Effect.fnUntraced(function* (turnId: TurnId) {
+    yield* FiberMap.remove(running, turnId)
+    const turn = yield* questions.turn(turnId)
+    if (turn !== null && turn.status !== "Completed") yield* withdraw(turn.sessionId, turnId, "the turn is over")
+  })
+
+  const follow = (stored: StoredEvent) => {
+    const { type, stream, payload } = stored.envelope
+    const id = stream.slice(stream.indexOf(":") + 1)
+    switch (type as keyof Payloads) {
+      case "turn.started":
+        return startTurn(id as TurnId)
+      case "action.permitted":
+        return startAction(id as ActionId)
+      case "turn.completed":
+      case "turn.failed":
+      case "turn.cancelled":
+        return endTurn(id as TurnId)
+      case "session.closed":
+      case "session.expired":
+        return endSession(id as SessionId)
+      case "session.erased":
+        return Effect.andThen(
+          vault.scrub(subjectOf((payload as Payloads["session.erased"]).sessionId)),
+          endSession(id as SessionId)
+        )
+      default:
+        return Effect.void
+    }
+  }
+
+  /** Everything that was under way when some process stopped. */
+  const recover = Effect.gen(function* () {
+    missed = false
+    const open = yield* questions.turns({ status: "Running" }, { limit: Bounds.pageMax })
+    yield* Effect.forEach(open.items, ({ turnId }) => startTurn(turnId), { discard: true })
+    const permitted = yield* questions.actions({ status: "Approved" }, { limit: Bounds.pageMax })
+    yield* Effect.forEach(permitted.items, ({ actionId }) => startAction(actionId), { discard: true })
+  })
+
+  const process = Effect.gen(function* () {
+    const head = yield* store.head
+    yield* recover
+    return yield* store.follow(head).pipe(
+      Stream.runForEach((stored) =>
+        Effect.andThen(
+          follow(stored),
+          Effect.suspend(() => (missed ? recover : Effect.void))
+        )
+      ),
+      Effect.andThen(Effect.die(new Error("the journal's feed ended")))
+    )
+  })
+
+  return { process, recover }
+})

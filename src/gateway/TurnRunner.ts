@@ -1,0 +1,234 @@
+/**
+ * Moves a running turn forward until it ends.
+ *
+ * Owns the loop "what is due next? do it, report it". Every fact it acts on stands in the journal first, so a turn
+ * goes on after a crash where it was: a model's recorded answer is not asked for again, a proposed action is not
+ * proposed twice (its id derives from turn and call), an outcome is noted once.
+ *
+ * Does not own the rules (`Turn`), the responder, or the running of tools (`ActionRunner`).
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Bounds from "../kernel/Bounds.ts"
+import type { Json } from "../kernel/Canonical.ts"
+import { fold } from "../kernel/Decider.ts"
+import { recorded } from "../kernel/Envelope.ts"
+import { ActionId, StreamId, type TurnId } from "../kernel/Ids.ts"
+import type { Actor } from "../kernel/Stamp.ts"
+import { Actors } from "../ports/Actors.ts"
+import { Digest } from "../ports/Digest.ts"
+import { EventStore } from "../ports/EventStore.ts"
+import { Feed } from "../ports/Feed.ts"
+import { Recollection } from "../ports/Recollection.ts"
+import { Responder, type ResponderError, type TranscriptPart } from "../ports/Responder.ts"
+import { Stamps } from "../ports/Stamps.ts"
+import { ToolCatalog } from "../ports/ToolExecutor.ts"
+import { Vault } from "../ports/Vault.ts"
+import { ActionAnswer, Rejection, type TurnCommand } from "./Protocol.ts"
+import * as Questions from "./Questions.ts"
+import { system } from "./System.ts"
+import * as Turn from "./Turn.ts"
+
+/** What a model said in one call, as it was sealed. */
+const Said = Schema.Struct({ callId: Schema.String, tool: Schema.String, arguments: Schema.Json })
+
+export const make = Effect.gen(function* () {
+  const actors = yield* Actors
+  const store = yield* EventStore
+  const stamps = yield* Stamps
+  const digest = yield* Digest
+  const vault = yield* Vault
+  const feed = yield* Feed
+  const responder = yield* Responder
+  const recollection = yield* Recollection
+  const catalog = yield* ToolCatalog
+  const questions = yield* Questions.make
+
+  const load = Effect.fnUntraced(function* (turnId: TurnId) {
+    const { events } = yield* store.readStream(StreamId.make(`turn:${turnId}`))
+    return fold(
+      Turn.decider,
+      events.map(({ envelope }) => recorded(envelope) as Parameters<typeof Turn.decider.evolve>[1])
+    )
+  })
+
+  const report = Effect.fnUntraced(function* (turnId: TurnId, key: string, command: TurnCommand) {
+    const stamp = yield* stamps.stamp({ actor: system, key: `turn/${turnId}/${key}`, correlationId: turnId })
+    return yield* actors.send("turn", turnId, command, stamp)
+  })
+
+  const text = (value: unknown) => Effect.map(vault.open(value), (opened) => (typeof opened === "string" ? opened : ""))
+
+  const recall = Effect.fnUntraced(function* (turn: Turn.Live) {
+    const { source, items } = yield* recollection.recall(turn.sessionId, yield* text(turn.input))
+    yield* report(turn.turnId, "recall", { _tag: "RecordRecall", source, items })
+  })
+
+  const transcript = Effect.fnUntraced(function* (turn: Turn.Live) {
+    const parts: Array<TranscriptPart> = [{ _tag: "Input", text: yield* text(turn.input) }]
+    const items = (yield* vault.open(turn.recalled)) as ReadonlyArray<{ readonly text: string }>
+    if (Array.isArray(items)) for (const item of items) parts.push({ _tag: "Recalled", text: item.text })
+    for (const step of turn.steps) {
+      const said = yield* Effect.forEach(step.calls, (call) => saidIn(call))
+      parts.push({
+        _tag: "Said",
+        text: yield* text(step.text),
+        proposals: step.calls.map((call, index) => ({
+          callId: call.callId,
+          tool: said[index]!.tool,
+          arguments: said[index]!.arguments
+        }))
+      })
+      for (const [index, { callId, outcome }] of step.calls.entries()) {
+        if (outcome === null) continue
+        const output = yield* vault.open(outcome.output)
+        parts.push({ _tag: "ToolOutcome", callId, tool: said[index]!.tool, outcome: outcome.outcome, output })
+      }
+    }
+    return parts
+  })
+
+  const saidIn = (call: Turn.Call) => Effect.flatMap(vault.open(call.said), Schema.decodeUnknownEffect(Said))
+
+  const respond = Effect.fnUntraced(function* (turn: Turn.Live, step: number) {
+    const answered = yield* responder
+      .respond(yield* transcript(turn), catalog.tools)
+      .pipe(Effect.retry(whileRetryable), Effect.result)
+    if (answered._tag === "Failure") {
+      const { reason, detail } = answered.failure
+      return yield* report(turn.turnId, "fail", { _tag: "FailTurn", code: `Responder${reason}`, detail })
+    }
+    const { text, proposals, inputTokens, outputTokens } = answered.success
+    return yield* report(turn.turnId, `respond/${step}`, {
+      _tag: "RecordResponse",
+      step,
+      text,
+      proposals: proposals.slice(0, Bounds.proposalsPerStepMax),
+      inputTokens,
+      outputTokens
+    })
+  })
+
+  /** Proposes one call as an action and waits until nothing more comes of it; records what came. */
+  const resolve = Effect.fnUntraced(function* (turn: Turn.Live, call: Turn.Call) {
+    const actionId = ActionId.make(digest.derive("act", turn.turnId, call.callId))
+    const said = yield* saidIn(call)
+    const agent: Actor = { kind: "AGENT", id: turn.agentId }
+    const stamp = yield* stamps.stamp({
+      actor: agent,
+      key: `turn/${turn.turnId}/${call.callId}`,
+      correlationId: turn.turnId
+    })
+    const { sessionId, ownerId, turnId } = turn
+    const proposal = {
+      _tag: "ProposeAction" as const,
+      actionId,
+      sessionId,
+      ownerId,
+      turnId,
+      callId: call.callId,
+      roles: ["agent"],
+      tool: said.tool,
+      arguments: said.arguments
+    }
+    const reply = yield* actors.send("action", actionId, proposal, stamp)
+    const outcome =
+      reply._tag === "Rejected"
+        ? { actionId: null, ...refusal(yield* Schema.decodeUnknownEffect(Rejection)(reply.body)) }
+        : yield* settled((yield* Schema.decodeUnknownEffect(ActionAnswer)(reply.body)).actionId)
+    yield* report(turn.turnId, `outcome/${call.callId}`, {
+      _tag: "RecordOutcome",
+      callId: call.callId,
+      ...outcome
+    })
+  })
+
+  const settled = Effect.fnUntraced(function* (actionId: ActionId) {
+    for (;;) {
+      const found = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const change = yield* feed.changed(`action:${actionId}`)
+          const row = yield* questions.action(actionId)
+          if (row !== null && ended.has(row.status)) return row
+          yield* change
+          return null
+        })
+      )
+      if (found === null) continue
+      const output: Json = found.output === null ? null : yield* vault.open(found.output)
+      return { actionId, outcome: found.status, output }
+    }
+  })
+
+  const remember = Effect.fnUntraced(function* (turn: Turn.Live) {
+    const { source, memoryIds } = yield* recollection.remember(turn.sessionId, turn.turnId)
+    yield* report(turn.turnId, "remember", { _tag: "RecordMemories", source, memoryIds })
+  })
+
+  const advance = (turn: Turn.Live, due: Turn.Next) => {
+    switch (due._tag) {
+      case "Recall":
+        return recall(turn)
+      case "Respond":
+        return respond(turn, due.step)
+      case "Outcomes":
+        return Effect.forEach(due.calls, (call) => resolve(turn, call), {
+          concurrency: Bounds.proposalsPerStepMax,
+          discard: true
+        })
+      case "Remember":
+        return remember(turn)
+      case "Complete":
+        return report(turn.turnId, "complete", { _tag: "CompleteTurn" })
+    }
+  }
+
+  const loop = Effect.fnUntraced(function* (turnId: TurnId) {
+    for (;;) {
+      const turn = yield* load(turnId)
+      const due = turn === null ? null : Turn.next(turn)
+      if (turn === null || due === null) return
+      yield* advance(turn, due)
+    }
+  })
+
+  /** Runs a turn to its end, or to its deadline. Interruption leaves it where the journal says it is. */
+  const run = Effect.fn("Gateway.runTurn")(function* (turnId: TurnId) {
+    const turn = yield* load(turnId)
+    if (turn === null || turn.status !== "Running") return
+    const left = Math.max(0, turn.deadlineMillis - (yield* stamps.nowMillis))
+    const finished = yield* loop(turnId).pipe(Effect.timeoutOption(Duration.millis(left)))
+    if (finished._tag === "Some") return
+    yield* report(turnId, "timeout", { _tag: "FailTurn", code: "Timeout", detail: "the turn's time was over" })
+  })
+
+  return { run }
+})
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+/** States after which a turn waits no longer. `Unknown` may still change, but nobody may say when. */
+const ended: ReadonlySet<string> = new Set([
+  "Denied",
+  "Expired",
+  "Withdrawn",
+  "Lapsed",
+  "Executed",
+  "Failed",
+  "Unknown"
+])
+
+const refusal = (rejection: Rejection): { readonly outcome: string; readonly output: Json } => ({
+  outcome: "Invalid",
+  output: { ...rejection } as unknown as Json
+})
+
+const whileRetryable = {
+  times: 3,
+  while: (error: ResponderError) => error.retryable,
+  schedule: Schedule.exponential("200 millis")
+}
