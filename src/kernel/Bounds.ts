@@ -117,9 +117,9 @@ export const policyNestingMax = 32
 export const policyOperatorsMax = 256
 export const policyProblemsMax = 100
 export const policyApproversMax = 16
-/** Levels and fields of a tool's arguments that policies can see. */
+/** Levels of a tool's arguments that policies can see, and parts of its schema that are looked at for them. */
 export const policyArgumentDepthMax = 8
-export const policyArgumentFieldsMax = 256
+export const policyArgumentNodesMax = 1_024
 /** Roles one principal may bring into a decision. */
 export const policyRolesMax = 64
 
