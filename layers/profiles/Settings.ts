@@ -1,0 +1,67 @@
+/**
+ * Everything a deployment may set: one schema, one name per value, for environment variables and flags alike.
+ *
+ * A wrong value is refused with its name and what was expected, before anything is opened.
+ */
+import * as Schema from "effect/Schema"
+import * as Bounds from "#src/kernel/Bounds.ts"
+
+const count = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+
+/** Names as a flag is called; `KEELSON_` and capitals make the environment variable: `dataFolder` is `KEELSON_DATA_FOLDER`. */
+export const Settings = Schema.Struct({
+  host: Schema.String.annotate({
+    description: "Address to listen on. Anything but loopback needs a proxy that adds TLS."
+  }),
+  port: count(0, 65_535).annotate({ description: "TCP port of the HTTP door; 0 takes a free one." }),
+  dataFolder: Schema.NonEmptyString.annotate({
+    description: "Where journal, keys and the owner's token live. Created with mode 0700."
+  }),
+  workspaceFolder: Schema.NonEmptyString.annotate({
+    description: "The only folder that the file and shell tools see."
+  }),
+  policyFolder: Schema.NonEmptyString.annotate({ description: "Folder of .cedar files; starts with a starter set." }),
+  databaseUrl: Schema.NullOr(Schema.Redacted(Schema.NonEmptyString)).annotate({
+    description: "A PostgreSQL URL. Without one the journal is an embedded PGlite in the data folder."
+  }),
+  confirmationTtlMillis: count(1_000, Bounds.sessionTtlMillisMax).annotate({
+    description: "How long an action waits for people; covers its execution too."
+  }),
+  claimLeaseMillis: count(1_000, Bounds.claimLeaseMillis).annotate({
+    description: "How long a claimed action may run before SYSTEM says Unknown."
+  }),
+  confirmationsPendingMax: count(1, 100_000).annotate({ description: "Actions that may wait at once, in all." }),
+  confirmationsPendingPerSessionMax: count(1, 100_000).annotate({
+    description: "Actions that may wait at once, in one session."
+  }),
+  sessionTtlMillis: count(1_000, Bounds.sessionTtlMillisMax).annotate({ description: "Absolute life of a session." }),
+  sessionIdleMillis: count(1_000, Bounds.sessionTtlMillisMax).annotate({
+    description: "Life of a session without a sign of life."
+  }),
+  sessionsPerPrincipalMax: count(1, 1_000_000).annotate({ description: "Open sessions of one principal." }),
+  turnStepsMax: count(1, 1_000).annotate({ description: "Answers of the model in one turn." }),
+  turnTokensMax: count(1, 100_000_000).annotate({ description: "Tokens in one turn, input and output." }),
+  turnTimeoutMillis: count(1_000, 86_400_000).annotate({
+    description: "Time of one turn, waiting for people included."
+  })
+})
+export type Settings = typeof Settings.Type
+
+export const defaults: Settings = {
+  host: "127.0.0.1",
+  port: 7717,
+  dataFolder: ".keelson",
+  workspaceFolder: ".keelson/workspace",
+  policyFolder: ".keelson/policies",
+  databaseUrl: null,
+  confirmationTtlMillis: Bounds.confirmationTtlMillis,
+  claimLeaseMillis: Bounds.claimLeaseMillis,
+  confirmationsPendingMax: Bounds.confirmationsPendingMax,
+  confirmationsPendingPerSessionMax: Bounds.confirmationsPendingPerSessionMax,
+  sessionTtlMillis: Bounds.sessionTtlMillis,
+  sessionIdleMillis: Bounds.sessionIdleMillis,
+  sessionsPerPrincipalMax: Bounds.sessionsPerPrincipalMax,
+  turnStepsMax: Bounds.turnStepsMax,
+  turnTokensMax: Bounds.turnTokensMax,
+  turnTimeoutMillis: Bounds.turnMillisMax
+}
