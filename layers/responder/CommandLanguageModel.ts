@@ -56,8 +56,10 @@ const noObjects = Effect.fail(
 const commandTable = [
   "  read PATH                 read a file",
   "  list [PATH]               list a folder",
-  "  write PATH: TEXT          write a file; \\n is a new line",
-  "  write PATH <<END          the same with the lines that follow, up to END",
+  "  write PATH: TEXT          write a new file; \\n is a new line",
+  "  replace PATH: TEXT        write a file, new or not",
+  "  append PATH: TEXT         add to the end of a file",
+  "  write PATH <<END          each of the three with the lines that follow, up to END",
   "  run COMMAND ARG…          run a program; words with spaces go into quotes",
   '  call TOOL {"name": …}     call any tool',
   "  say TEXT                  put TEXT into the answer",

@@ -61,7 +61,7 @@ export type Parsed =
 export const shortCommands = {
   read: { tool: "file.read", path: "path" },
   list: { tool: "file.list", path: "path" },
-  write: { tool: "file.write", path: "path", text: "text" },
+  write: { tool: "file.write", path: "path", text: "content", mode: "mode" },
   run: { tool: "shell.run", command: "command", arguments: "arguments" }
 } as const
 
@@ -183,8 +183,9 @@ type Item =
   | { readonly _tag: "End" }
   | Exclude<Statement, { readonly _tag: "Propose" }>
 
-/** `say <<MARK`, `write PATH <<MARK` and `call TOOL <<MARK`; the mark is the last thing on the line. */
-const hereLine = /^(?:say|write\s+(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^\s:"']+)|call\s+\S+)\s+<<([A-Za-z0-9_]{1,32})$/i
+/** `say <<MARK`, `write PATH <<MARK` (`replace`, `append`) and `call TOOL <<MARK`; the mark is the last thing on the line. */
+const hereLine =
+  /^(?:say|(?:write|replace|append)\s+(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^\s:"']+)|call\s+\S+)\s+<<([A-Za-z0-9_]{1,32})$/i
 
 const logicalLines = (text: string): { readonly lines: ReadonlyArray<Line>; readonly unclosed: Problem | null } => {
   const raw = text.split(/\r\n|\r|\n/)
@@ -218,7 +219,11 @@ const readLine = (line: Line, before: number, tools: ReadonlySet<string>): Resul
     case "list":
       return readPath(shortCommands.list, rest === "" ? "." : rest, before, tools)
     case "write":
-      return readWrite(rest, line.here, before, tools)
+      return readWrite("create", rest, line.here, before, tools)
+    case "replace":
+      return readWrite("replace", rest, line.here, before, tools)
+    case "append":
+      return readWrite("append", rest, line.here, before, tools)
     case "run":
       return readRun(rest, before, tools)
     case "call":
@@ -288,17 +293,24 @@ const readPath = (
     return yield* callItem(command.tool, tools, [[command.path, path]])
   })
 
-const readWrite = (rest: string, here: string | null, before: number, tools: ReadonlySet<string>): Read =>
+const readWrite = (
+  mode: "create" | "replace" | "append",
+  rest: string,
+  here: string | null,
+  before: number,
+  tools: ReadonlySet<string>
+): Read =>
   Result.gen(function* () {
     const found = /^("(?:[^"\\]|\\.)*"|'[^']*'|[^\s:"']+)\s*(?::\s?(.*)|<<\w+)$/s.exec(rest)
     if (found === null || (here === null && found[2] === undefined)) {
-      return yield* Result.fail("write takes PATH: TEXT, or PATH <<MARK and lines up to MARK")
+      return yield* Result.fail("this takes PATH: TEXT, or PATH <<MARK and lines up to MARK")
     }
     const [path = ""] = yield* readWords(found[1]!)
     const { write } = shortCommands
     return yield* callItem(write.tool, tools, [
       [write.path, yield* textBlank(path, before, false)],
-      [write.text, yield* textBlank(here ?? found[2]!, before, here === null)]
+      [write.text, yield* textBlank(here ?? found[2]!, before, here === null)],
+      [write.mode, { _tag: "Text", template: [mode] }]
     ])
   })
 

@@ -4,7 +4,8 @@
  * Owns the order, the filling of references and what is said about a command that was not done. Pure and total:
  * the same program and outcomes give the same step, byte for byte; each step proposes something new or is the last.
  *
- * Invariants: outcomes are matched by order, never by name; only `Executed` counts as done; what a step says and
+ * Invariants: outcomes are matched by order, never by name; only `Executed` counts as done, and a program's run only
+ * with exit code 0; what a step says and
  * proposes fits into one answer (`ModelAnswer.answerBytesMax`).
  */
 import * as Bounds from "#src/kernel/Bounds.ts"
@@ -64,10 +65,11 @@ export const next = (program: Program, outcomes: ReadonlyArray<Outcome>, help: s
         let failures = troubles.length
         for (const [place, { call }] of ready.entries()) {
           const answer = answers[place]!
-          if (answer.outcome === "Executed") outputs.set(call.number, outputText(answer.output))
+          const why = whyNot(answer)
+          if (why === undefined) outputs.set(call.number, outputText(answer.output))
           else {
             failures++
-            said.push(notDone(call, program.commands, whyNot(answer)))
+            said.push(notDone(call, program.commands, why))
           }
         }
         if (failures > 0 && !continues) return last([...said, notTried(rest)])
@@ -77,15 +79,20 @@ export const next = (program: Program, outcomes: ReadonlyArray<Outcome>, help: s
   }
   const done = Math.max(0, ...outputs.keys())
   if (!program.speaks && done > 0) said.push(outputs.get(done)!)
-  if (said.length === 0) said.push(`Done: ${outputs.size} of ${program.commands} commands.`)
+  if (said.join("") === "") said.push(`Done: ${outputs.size} of ${counted(program.commands)}.`)
   return last(said)
 }
 
-/** A tool's output as text: a text itself, the text in it (`text`, then `stdout`), or its canonical JSON. */
-export const outputText = (output: Canonical.Json): string => {
-  if (typeof output === "string") return wellFormed(output)
-  return wellFormed(member(output, "text") ?? member(output, "stdout") ?? jsonText(output))
-}
+/**
+ * A tool's output as text: a text itself; the text in it (`text`, then `stdout`); the names of its `entries`, one a
+ * line, folders with a slash; or its canonical JSON.
+ */
+export const outputText = (output: Canonical.Json): string =>
+  wellFormed(
+    typeof output === "string"
+      ? output
+      : (textMember(output, "text") ?? textMember(output, "stdout") ?? entryNames(output) ?? jsonText(output))
+  )
 
 // ---------------------------------------------------------------------------
 // internal
@@ -96,7 +103,7 @@ const spokenBytesMax = answerBytesMax / 4
 const argumentsBytesMax = answerBytesMax - spokenBytesMax - 1_024
 /** A text longer than this is cut before anything is counted. */
 const spokenUnitsMax = Bounds.resultTextMax
-const detailUnitsMax = 500
+const detailBytesMax = 1_000
 
 interface NotFilled {
   readonly because: string
@@ -177,8 +184,9 @@ const fillBlank = (
 const commandsIn = (statements: ReadonlyArray<Statement>): number =>
   statements.reduce((sum, statement) => sum + (statement._tag === "Propose" ? statement.calls.length : 0), 0)
 
-const notTried = (commands: number): string =>
-  commands === 0 ? "" : `Not tried: the ${commands === 1 ? "command" : `${commands} commands`} after it.`
+const notTried = (commands: number): string => (commands === 0 ? "" : `Not tried: ${counted(commands)}.`)
+
+const counted = (commands: number): string => (commands === 1 ? "1 command" : `${commands} commands`)
 
 const notDone = (call: Call, commands: number, why: string): string =>
   `Not done, command ${call.number} of ${commands} ("${shorten(call.source)}"): ${why}.`
@@ -193,25 +201,43 @@ const endings: ReadonlyMap<string, string> = new Map([
   ["Invalid", "the tool does not take these arguments"]
 ])
 
-const whyNot = ({ outcome, output }: Outcome): string => {
-  const ending = endings.get(outcome) ?? `it ended as ${shorten(outcome)}`
+/** Why the command does not count as done; undefined where it does. */
+const whyNot = ({ outcome, output }: Outcome): string | undefined => {
+  const exitCode = member(output, "exitCode")
+  if (outcome === "Executed" && (typeof exitCode !== "number" || exitCode === 0)) return undefined
+  const ending =
+    outcome === "Executed"
+      ? `it ended with exit code ${String(exitCode)}`
+      : (endings.get(outcome) ?? `it ended as ${shorten(outcome)}`)
   const detail =
-    output === null || output === ""
-      ? ""
-      : wellFormed(
-          typeof output === "string"
-            ? output
-            : (member(output, "detail") ?? member(output, "reason") ?? jsonText(output))
-        )
-  const shown = cut(detail, detailUnitsMax).replace(/[.\s]+$/, "")
+    textMember(output, "detail") ?? textMember(output, "reason") ?? textMember(output, "stderr") ?? plainText(output)
+  const shown = cut(wellFormed(detail), detailBytesMax).replace(/[.\s]+$/, "")
   return shown === "" ? ending : `${ending} (${shown})`
 }
 
-const member = (value: Canonical.Json, name: string): string | undefined => {
-  if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, name))
-    return undefined
-  const found = (value as { readonly [key: string]: Canonical.Json })[name]
+const plainText = (output: Canonical.Json): string =>
+  typeof output === "string" ? output : output === null ? "" : jsonText(output)
+
+const member = (value: Canonical.Json | undefined, name: string): Canonical.Json | undefined =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && Object.hasOwn(value, name)
+    ? (value as { readonly [key: string]: Canonical.Json })[name]
+    : undefined
+
+const textMember = (value: Canonical.Json, name: string): string | undefined => {
+  const found = member(value, name)
   return typeof found === "string" ? found : undefined
+}
+
+const entryNames = (value: Canonical.Json): string | undefined => {
+  const entries = member(value, "entries")
+  if (!Array.isArray(entries)) return undefined
+  const names: Array<string> = []
+  for (const entry of entries as ReadonlyArray<Canonical.Json>) {
+    const name = textMember(entry, "name")
+    if (name === undefined) return undefined
+    names.push(member(entry, "type") === "directory" ? `${name}/` : name)
+  }
+  return names.join("\n")
 }
 
 /** Canonical where it can be; an output with half a surrogate pair in it has no canonical form. */

@@ -5,8 +5,8 @@
  *
  * Owns the one call to the model: its time, what it is told, how its failures are named.
  * Invariants: no tool can run from here (schemas only, resolution disabled, every handler dies, approval parts
- * stripped); an error's text holds none of the conversation; the provider's own spans are off, because an
- * answer that does not decode is quoted in them.
+ * stripped); an error's text holds none of the conversation; the provider's own spans are off, because the
+ * errors in them are the provider's words, which may quote it.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
