@@ -1,0 +1,130 @@
+/**
+ * The policy engine on Cedar (https://docs.cedarpolicy.com), from a folder of `*.cedar` files.
+ *
+ *   question -> known tool? -> sayable exactly? -> Cedar over the prepared set -> gates -> decision
+ *                  Deny            Deny              Deny on any error
+ *
+ * Owns the way from a question to a decision, and the place where Cedar keeps the prepared set. Does not own the
+ * files (`PolicyFolder`), their validation (`CedarPolicySet`) or the meaning of gates (`CedarDecision`).
+ *
+ * Invariants: what isn't permitted is denied; what can't be judged is denied; names of people, roles, sessions and
+ * tools reach Cedar as data, never as policy text. Policies and schema are parsed once, at start.
+ */
+import * as Cedar from "@cedar-policy/cedar-wasm/nodejs"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Bounds from "#src/kernel/Bounds.ts"
+import { Digest } from "#src/ports/Digest.ts"
+import { type PolicyDecision, PolicyEngine, PolicyError, type PolicyQuestion } from "#src/ports/PolicyEngine.ts"
+import { ToolCatalog } from "#src/ports/ToolExecutor.ts"
+import { fromArguments, isWhole } from "./CedarContext.ts"
+import { denied, fromResponse } from "./CedarDecision.ts"
+import { type CompiledSet, compile } from "./CedarPolicySet.ts"
+import { attempt, type PolicyFile } from "./CedarPolicyText.ts"
+import { principalTypes } from "./CedarSchema.ts"
+import { readFolder } from "./PolicyFolder.ts"
+
+/** An engine over the given files, for the tools in the catalog. The prepared set is dropped with the scope. */
+export const make = Effect.fnUntraced(function* (files: ReadonlyArray<PolicyFile>) {
+  const { sha256 } = yield* Digest
+  const { tools } = yield* ToolCatalog
+  const compiled = yield* Effect.fromResult(compile(files, tools, sha256))
+  const prepared = yield* Effect.acquireRelease(prepare(compiled), release)
+  return PolicyEngine.of({
+    decide: (question) => Effect.sync(() => decide(compiled, prepared, question)),
+    set: Effect.succeed(compiled.set)
+  })
+})
+
+/** Reads the folder once, at start. What stands in it is in force; an empty folder permits nothing. */
+export const layer = (options: {
+  readonly folder: string
+}): Layer.Layer<PolicyEngine, PolicyError, ToolCatalog | Digest> =>
+  Layer.effect(
+    PolicyEngine,
+    Effect.flatMap(readFolder(options.folder), make).pipe(Effect.mapError((error) => inFolder(options.folder, error)))
+  ).pipe(Layer.provide(NodeFileSystem.layer))
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+/** A set as Cedar holds it. Closed when its scope ends: its name may stand for another set then. */
+interface Prepared {
+  readonly slot: string
+  closed: boolean
+}
+
+const decide = (compiled: CompiledSet, prepared: Prepared, question: PolicyQuestion): PolicyDecision => {
+  const { hash } = compiled.set
+  if (prepared.closed) return denied(hash, "This policy engine is closed, so nothing is permitted.")
+  const view = compiled.vocabulary.tools.get(question.tool)
+  if (view === undefined) return denied(hash, "There is no such tool, so no policy can permit it.")
+  const { actor, roles, sessionId, ownerId } = question
+  if (roles.length > Bounds.policyRolesMax) {
+    return denied(
+      hash,
+      `The one who asks brings ${roles.length} roles; at most ${Bounds.policyRolesMax} can be judged.`
+    )
+  }
+  if (![actor.id, sessionId, ownerId, ...roles].every(isWhole)) {
+    return denied(hash, "A name in the question is not whole Unicode text, so it can't be judged.")
+  }
+  const context = fromArguments(view.arguments, question.arguments)
+  if (Result.isFailure(context)) return denied(hash, `It can't be put to the policies: ${context.failure}.`)
+  const principal = { type: principalTypes[actor.kind], id: actor.id }
+  const session = { type: "Session", id: sessionId }
+  const owner = { __entity: { type: "Person", id: ownerId } }
+  const answer = attempt(() =>
+    Cedar.statefulIsAuthorized({
+      principal,
+      action: { type: "Action", id: question.tool },
+      resource: session,
+      context: context.success,
+      preparsedPolicySetId: prepared.slot,
+      entities: [
+        { uid: principal, attrs: {}, parents: roles.map((id) => ({ type: "Role", id })) },
+        { uid: session, attrs: { owner }, parents: [] }
+      ]
+    })
+  )
+  if (answer === undefined) return denied(hash, "Cedar failed, so nothing is permitted.")
+  if (answer.type === "failure") return denied(hash, "Cedar could not read the question, so it is denied.")
+  return fromResponse(answer.response, compiled.entries, hash)
+}
+
+/**
+ * Cedar keeps prepared sets by name for the life of the process and can't drop one, so names are used again:
+ * a released one holds an empty set until then. As many are held as engines ever lived at once.
+ */
+const freeSlots: Array<string> = []
+let slots = 0
+
+const prepare = (compiled: CompiledSet): Effect.Effect<Prepared, PolicyError> =>
+  Effect.suspend(() => {
+    const slot = freeSlots.pop() ?? `keelson-${++slots}`
+    const answer = attempt(() => Cedar.preparsePolicySet(slot, compiled.policies))
+    if (answer?.type === "success") return Effect.succeed({ slot, closed: false })
+    freeSlots.push(slot)
+    const detail = answer?.errors[0]?.message ?? "Cedar could not prepare the policies"
+    return Effect.fail(new PolicyError({ problems: [{ file: "policies", line: null, detail }], retryable: false }))
+  })
+
+const release = (prepared: Prepared): Effect.Effect<void> =>
+  Effect.sync(() => {
+    prepared.closed = true
+    attempt(() => Cedar.preparsePolicySet(prepared.slot, { staticPolicies: {} }))
+    freeSlots.push(prepared.slot)
+  })
+
+/** People look for the file where it lies; the set's hash knows only its name. */
+const inFolder = (folder: string, error: PolicyError): PolicyError =>
+  new PolicyError({
+    problems: error.problems.map((problem) => ({
+      ...problem,
+      file: problem.file.endsWith(".cedar") ? `${folder}/${problem.file}` : folder
+    })),
+    retryable: false
+  })
