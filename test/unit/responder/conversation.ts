@@ -6,6 +6,7 @@ import * as CommandResponder from "#layers/responder/CommandResponder.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import type { Json } from "#src/kernel/Canonical.ts"
 import { type Proposal, Responder, type ResponderError, type TranscriptPart } from "#src/ports/Responder.ts"
+import type { ToolDescriptor } from "#src/ports/ToolExecutor.ts"
 import { tool } from "./scripted.ts"
 
 export interface Outcome {
@@ -13,7 +14,7 @@ export interface Outcome {
   readonly output: Json
 }
 
-export type Tools = (proposal: Proposal) => Outcome
+export type Tools<R = never> = (proposal: Proposal) => Outcome | Effect.Effect<Outcome, never, R>
 
 export const executed = (output: Json): Outcome => ({ outcome: "Executed", output })
 
@@ -49,11 +50,11 @@ export interface Played {
 }
 
 /** Plays to the end. A turn that takes more steps than a turn has is a defect. */
-export const play = Effect.fnUntraced(function* (
+export const play = Effect.fnUntraced(function* <R = never>(
   script: string,
-  tools: Tools = fileTools({}),
-  offered = allTools
-): Effect.fn.Return<Played, ResponderError> {
+  tools: Tools<R> = fileTools({}),
+  offered: ReadonlyArray<ToolDescriptor> = allTools
+): Effect.fn.Return<Played, ResponderError, R> {
   const responder = yield* Effect.provide(Responder, CommandResponder.layer)
   const transcript: Array<TranscriptPart> = [{ _tag: "Input", text: script }]
   const said: Array<string> = []
@@ -64,7 +65,9 @@ export const play = Effect.fnUntraced(function* (
     proposals.push(...response.proposals)
     transcript.push({ _tag: "Said", text: response.text, proposals: response.proposals })
     for (const proposal of response.proposals) {
-      transcript.push({ _tag: "ToolOutcome", callId: proposal.callId, tool: proposal.tool, ...tools(proposal) })
+      const became = tools(proposal)
+      const outcome = Effect.isEffect(became) ? yield* became : became
+      transcript.push({ _tag: "ToolOutcome", callId: proposal.callId, tool: proposal.tool, ...outcome })
     }
     if (response.proposals.length === 0) return { said, proposals, transcript }
   }
