@@ -172,6 +172,8 @@ export const answer = (action: Live): ActionAnswer => ({
   deadlineMillis: action.deadlineMillis
 })
 
+export const permitIdOf = Confirmation.permitIdOf
+
 export const confirmationIdOf = (actionId: string): ConfirmationId => ConfirmationId.make(`cfm_${actionId.slice(4)}`)
 
 // ---------------------------------------------------------------------------

@@ -32,7 +32,8 @@ export interface Subject {
   readonly approvers?: ReadonlyArray<string> | undefined
 }
 
-type Who = "owner" | "agent" | "proposer" | "approver"
+/** `operator` runs the service: the principal that holds the role `owner`, which a laptop mints at first start. */
+type Who = "owner" | "agent" | "proposer" | "approver" | "operator"
 
 /** Columns of the table: which relations of a HUMAN and of an AGENT to the subject suffice. */
 const table: { readonly [D in Deed]: { readonly HUMAN: ReadonlyArray<Who>; readonly AGENT: ReadonlyArray<Who> } } = {
@@ -48,7 +49,7 @@ const table: { readonly [D in Deed]: { readonly HUMAN: ReadonlyArray<Who>; reado
   "action.read": { HUMAN: ["owner", "approver"], AGENT: ["agent", "proposer"] },
   "confirmation.decide": { HUMAN: ["owner", "approver"], AGENT: [] },
   "confirmation.withdraw": { HUMAN: ["owner", "proposer"], AGENT: ["proposer"] },
-  "events.read": { HUMAN: ["owner"], AGENT: [] }
+  "events.read": { HUMAN: ["operator"], AGENT: [] }
 }
 
 /** True where the law lets this actor do this to that. */
@@ -65,6 +66,8 @@ const stands = (actor: Actor, roles: ReadonlyArray<string>, who: Who, subject: S
       return actor.id === subject.agentId
     case "proposer":
       return subject.proposer !== undefined && subject.proposer.kind === actor.kind && subject.proposer.id === actor.id
+    case "operator":
+      return roles.includes("owner")
     case "approver":
       return subject.approvers !== undefined && roles.some((role) => subject.approvers?.includes(role))
   }

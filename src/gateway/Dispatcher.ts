@@ -10,6 +10,7 @@
  * Owns which work runs in this process, bounded. Does not own correctness: a claim or a step that another process
  * took first is refused by its stream's head. At start it looks at the rows, so work that a crash left goes on.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as Semaphore from "effect/Semaphore"
@@ -44,12 +45,23 @@ export const make = Effect.gen(function* () {
     turn: yield* Semaphore.make(Bounds.turnsInFlightMax),
     action: yield* Semaphore.make(Bounds.toolsInFlightMax)
   }
-  const running = yield* FiberMap.make<string, void>()
+  const running = {
+    turn: yield* FiberMap.make<string, void>(),
+    action: yield* FiberMap.make<string, void>()
+  }
+  // Before the maps end what they hold: a tool in hand may finish and report. A turn may wait for people; it goes on later.
+  yield* Effect.addFinalizer(() =>
+    FiberMap.awaitEmpty(running.action).pipe(
+      Effect.timeoutOption(Duration.millis(Bounds.toolDrainMillis)),
+      Effect.asVoid,
+      Effect.orDie
+    )
+  )
   let missed = false
 
   /** Starts a piece of work unless it runs already. A failure is logged: the deadline in the journal outlives it. */
   const start = Effect.fnUntraced(function* <E>(kind: "turn" | "action", id: string, work: Effect.Effect<unknown, E>) {
-    if ((yield* FiberMap.size(running)) >= waitingMax) {
+    if ((yield* FiberMap.size(running[kind])) >= waitingMax) {
       missed = true
       return
     }
@@ -57,7 +69,7 @@ export const make = Effect.gen(function* () {
       Effect.catchCause((cause) => Effect.logWarning(`${kind} ${id} did not come to its end here`, cause)),
       Effect.asVoid
     )
-    yield* FiberMap.run(running, id, guarded, { onlyIfMissing: true })
+    yield* FiberMap.run(running[kind], id, guarded, { onlyIfMissing: true })
   })
 
   const startTurn = (id: TurnId) => start("turn", id, turns.run(id))
@@ -97,7 +109,7 @@ export const make = Effect.gen(function* () {
   })
 
   const endTurn = Effect.fnUntraced(function* (turnId: TurnId) {
-    yield* FiberMap.remove(running, turnId)
+    yield* FiberMap.remove(running.turn, turnId)
     const turn = yield* questions.turn(turnId)
     if (turn !== null && turn.status !== "Completed") yield* withdraw(turn.sessionId, turnId, "the turn is over")
   })

@@ -66,8 +66,8 @@ export const decide = (
     case "ExpireSession":
       return expire(state, command.deadlineMillis, stamp)
     case "EraseSession":
-      if (state.status === "Erased") return Result.fail({ _tag: "Erased", sessionId: state.sessionId })
-      return Result.succeed([event("session.erased", { sessionId: state.sessionId })])
+      // Its receipt died with the key, so a repeat is recognised by the state: nothing more happens.
+      return Result.succeed(state.status === "Erased" ? [] : [event("session.erased", { sessionId: state.sessionId })])
   }
 }
 

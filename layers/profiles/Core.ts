@@ -1,0 +1,62 @@
+/**
+ * The gateway over any journal, any keys, any tools: what every profile shares.
+ *
+ * Takes the ports that a deployment chooses and gives the door (`Gateway`), with actors, executor and the
+ * supervised processes behind it. Composes, decides nothing.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as LocalActors from "#layers/actors/LocalActors.ts"
+import * as Supervisor from "#layers/actors/Supervisor.ts"
+import * as StoreFeed from "#layers/feed/StoreFeed.ts"
+import * as GuardedToolExecutor from "#layers/tool-executor/GuardedToolExecutor.ts"
+import * as StoreVault from "#layers/vault/StoreVault.ts"
+import * as ActionActor from "#src/gateway/ActionActor.ts"
+import * as Bypass from "#src/gateway/Bypass.ts"
+import * as BypassReporter from "#src/gateway/BypassReporter.ts"
+import * as Dispatcher from "#src/gateway/Dispatcher.ts"
+import * as GatewayService from "#src/gateway/GatewayService.ts"
+import { Gateway } from "#src/gateway/Protocol.ts"
+import * as Session from "#src/gateway/Session.ts"
+import * as Timekeeper from "#src/gateway/Timekeeper.ts"
+import * as Turn from "#src/gateway/Turn.ts"
+import { Bypasses } from "#src/ports/ToolExecutor.ts"
+import type { Settings } from "./Settings.ts"
+
+/** Mailboxes over the journal, with the gateway's behaviours. */
+export const actors = (settings: Settings) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const action = yield* ActionActor.make({
+        confirmationTtlMillis: settings.confirmationTtlMillis,
+        claimLeaseMillis: settings.claimLeaseMillis,
+        pendingMax: settings.confirmationsPendingMax,
+        pendingPerSessionMax: settings.confirmationsPendingPerSessionMax
+      })
+      return LocalActors.layer({ behaviours: [Session.behaviour, Turn.behaviour, action, Bypass.behaviour] })
+    })
+  )
+
+const bypasses = Layer.effect(Bypasses, BypassReporter.make)
+
+const gateway = (settings: Settings) => Layer.effect(Gateway, GatewayService.make(settings))
+
+/** Deadlines and work, kept running. */
+const processes = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { supervise } = yield* Supervisor.Supervisor
+    const timekeeper = yield* Timekeeper.make
+    yield* supervise("timekeeper", timekeeper.process)
+    yield* supervise("dispatcher", Effect.scoped(Effect.flatMap(Dispatcher.make, (dispatcher) => dispatcher.process)))
+  })
+)
+
+/** Everything between the ports that a deployment chooses and the gateway's door. */
+export const layer = (settings: Settings) =>
+  processes.pipe(
+    Layer.provideMerge(gateway(settings)),
+    Layer.provideMerge(GuardedToolExecutor.layer),
+    Layer.provideMerge(bypasses),
+    Layer.provideMerge(actors(settings)),
+    Layer.provideMerge(Layer.mergeAll(StoreFeed.layer, Supervisor.layer, StoreVault.layer))
+  )
