@@ -114,9 +114,9 @@ export const policyFilesMax = 200
 export const policyFileBytesMax = 256 * 1024
 export const policySetBytesMax = 4 * 1024 * 1024
 export const policiesMax = 500
-/** Brackets within brackets, and operators, in one policy. Cedar recurses: twice as many exhaust its stack (seen). */
+/** Brackets within brackets, and operators, in one policy. Cedar recurses: both half as many again exhaust its stack (seen). */
 export const policyNestingMax = 32
-export const policyOperatorsMax = 256
+export const policyOperatorsMax = 200
 export const policyProblemsMax = 100
 export const policyApproversMax = 16
 /** Levels of a tool's arguments that policies can see, and parts of its schema that are looked at for them. */
