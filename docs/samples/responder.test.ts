@@ -4,23 +4,23 @@
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-// #region plug-imports
+// #region imports
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as CommandResponder from "#layers/responder/CommandResponder.ts"
 import * as LanguageModelResponder from "#layers/responder/LanguageModelResponder.ts"
+import { Responder } from "#src/ports/Responder.ts"
 // #endregion
 import * as Stream from "effect/Stream"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Model from "effect/ai/Model"
-// #region default
-import * as CommandResponder from "#layers/responder/CommandResponder.ts"
-import { Responder } from "#src/ports/Responder.ts"
+import { fileTools, type Played, play, type Tools } from "#test/unit/responder/conversation.ts"
 
+// #region default
 const whoAnswers = Effect.map(Responder, ({ identity }) => `${identity.provider}/${identity.model}`).pipe(
   Effect.provide(CommandResponder.layer)
 )
 // #endregion
-import { fileTools, type Played, play, type Tools } from "#test/unit/responder/conversation.ts"
 
 /** Stands where a provider's package would: `model(name)` gives an Effect AI `Model`, its client comes as a layer. */
 const AcmeClient = { layer: Layer.empty }
