@@ -1,0 +1,34 @@
+/**
+ * The whole gateway in memory: for tests, simulation and trying things out. Keeps every promise but durability.
+ */
+import * as Layer from "effect/Layer"
+import * as NodeDigest from "#layers/digest/NodeDigest.ts"
+import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
+import * as VolatileKeyRing from "#layers/key-ring/VolatileKeyRing.ts"
+import * as VolatilePolicyEngine from "#layers/policy-engine/VolatilePolicyEngine.ts"
+import * as NoneRecollection from "#layers/recollection/NoneRecollection.ts"
+import * as CommandResponder from "#layers/responder/CommandResponder.ts"
+import * as NodeStamps from "#layers/stamps/NodeStamps.ts"
+import * as ToolRegistry from "#layers/tool-executor/ToolRegistry.ts"
+import type { Responder } from "#src/ports/Responder.ts"
+import * as Core from "./Core.ts"
+import { defaults, type Settings } from "./Settings.ts"
+
+export interface Options {
+  readonly tools: ReadonlyArray<ToolRegistry.RegisteredTool>
+  /** Cedar text by file name. */
+  readonly policies: { readonly [file: string]: string }
+  readonly settings?: Partial<Settings>
+  readonly responder?: Layer.Layer<Responder>
+}
+
+export const layer = (options: Options) =>
+  Core.layer({ ...defaults, ...options.settings }).pipe(
+    Layer.provideMerge(VolatilePolicyEngine.layerText(options.policies)),
+    Layer.provideMerge(ToolRegistry.layerCatalog),
+    Layer.provideMerge(ToolRegistry.layer(options.tools)),
+    Layer.provideMerge(Layer.mergeAll(VolatileEventStore.layer, VolatileKeyRing.layer, NodeStamps.layer)),
+    Layer.provideMerge(
+      Layer.mergeAll(NodeDigest.layer, NoneRecollection.layer, options.responder ?? CommandResponder.layer)
+    )
+  )

@@ -1,0 +1,111 @@
+/**
+ * The gateway in memory with a few tools that remember what they did, so that a test can ask the outside world.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Tool from "effect/ai/Tool"
+import * as Volatile from "#layers/profiles/Volatile.ts"
+import * as ToolRegistry from "#layers/tool-executor/ToolRegistry.ts"
+import { type ActionStatus, Gateway } from "#src/gateway/Protocol.ts"
+import * as Questions from "#src/gateway/Questions.ts"
+import type { ActionId, TurnId } from "#src/kernel/Ids.ts"
+import { Feed } from "#src/ports/Feed.ts"
+import type { Principal } from "#src/ports/Identity.ts"
+import { actor } from "./decider.ts"
+
+export const person = (id: string, roles: ReadonlyArray<string> = []): Principal => ({
+  actor: actor("HUMAN", id),
+  roles
+})
+export const owner = person("owner", ["owner"])
+
+export const Note = Tool.make("note", {
+  description: "Keeps a text in a list. For tests.",
+  parameters: Schema.Struct({ text: Schema.String }),
+  success: Schema.Struct({ kept: Schema.Int })
+})
+
+/** `look.*` runs, `note` asks a person, `pair` asks two, anything else is denied. */
+export const policies = {
+  "test.cedar": `
+@id("look") permit (principal, action == Action::"look", resource);
+@id("note") @gate("human") @approvers("approver") permit (principal, action == Action::"note", resource);
+@id("pair") @gate("two-people") @approvers("approver") permit (principal, action == Action::"pair", resource);
+@id("never") forbid (principal, action == Action::"note", resource) when { context.arguments.text == "forbidden" };
+`
+}
+
+export interface World {
+  /** What the tools did, in order. */
+  readonly done: Array<string>
+  readonly layer: ReturnType<typeof Volatile.layer>
+}
+
+/** `before` runs inside a tool, before it does its work: for tests that need a tool to take time. */
+export const make = (
+  options: Partial<Volatile.Options> = {},
+  before: (text: string) => Effect.Effect<void> = () => Effect.void
+): World => {
+  const done: Array<string> = []
+  const keep = (name: string) =>
+    ToolRegistry.register(
+      Tool.make(name, {
+        description: Note.description ?? "",
+        parameters: Note.parametersSchema,
+        success: Note.successSchema
+      }),
+      ({ text }) =>
+        Effect.map(before(text), () => {
+          done.push(`${name} ${text}`)
+          return { kept: done.length }
+        })
+    )
+  const tools = ["look", "note", "pair", "hidden"].map(keep)
+  return { done, layer: Volatile.layer({ tools, policies, ...options }) }
+}
+
+const settled: ReadonlySet<string> = new Set([
+  "Denied",
+  "Expired",
+  "Withdrawn",
+  "Lapsed",
+  "Executed",
+  "Failed",
+  "Unknown"
+])
+
+/** Waits, without a clock, until a row satisfies a condition. */
+const until = <A>(stream: string, ask: Effect.Effect<A | null, unknown, never>, holds: (row: A) => boolean) =>
+  Effect.gen(function* () {
+    const feed = yield* Feed
+    for (;;) {
+      const row = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const change = yield* feed.changed(stream)
+          const found = yield* Effect.orDie(ask)
+          if (found !== null && holds(found)) return found
+          yield* change
+          return null
+        })
+      )
+      if (row !== null) return row
+    }
+  })
+
+export const actionUntil = (id: ActionId, status?: ActionStatus) =>
+  Effect.flatMap(Questions.make, (questions) =>
+    until(`action:${id}`, questions.action(id), (row) =>
+      status === undefined ? settled.has(row.status) : row.status === status
+    )
+  )
+
+export const turnUntilEnded = (id: TurnId) =>
+  Effect.flatMap(Questions.make, (questions) =>
+    until(`turn:${id}`, questions.turn(id), (row) => row.status !== "Running")
+  )
+
+/** A session of the owner. */
+export const session = Effect.fnUntraced(function* (key = "session") {
+  const gateway = yield* Gateway
+  return (yield* gateway.createSession(owner, key, {})).body.sessionId
+})
