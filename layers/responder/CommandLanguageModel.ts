@@ -15,11 +15,12 @@ import type * as AiResponse from "effect/ai/Response"
 import type { Json } from "#src/kernel/Canonical.ts"
 import * as CommandProgram from "./CommandProgram.ts"
 import * as CommandStep from "./CommandStep.ts"
-import { isRecalled } from "./TranscriptPrompt.ts"
+import { isRecalled, type ToolOutcomeResult } from "./TranscriptPrompt.ts"
 
 /** The first thing it says when it is asked for help or not understood. */
 export const honestSentence =
-  "I am Keelson's deterministic command interpreter, not a language model: I do exactly the commands below, line by line, and understand nothing else."
+  "I am Keelson's deterministic command interpreter, not a language model: " +
+  "I do exactly the commands below, line by line, and understand nothing else."
 
 /** What one conversation so far comes to. Total: every prompt has an answer. */
 export const answer = (prompt: Prompt.Prompt, tools: ReadonlyArray<string>): CommandStep.Step => {
@@ -106,11 +107,16 @@ const outcomes = (prompt: Prompt.Prompt): ReadonlyArray<CommandStep.Outcome> => 
   return known
 }
 
+const isToolOutcome = (result: unknown): result is ToolOutcomeResult =>
+  typeof result === "object" &&
+  result !== null &&
+  "outcome" in result &&
+  typeof result.outcome === "string" &&
+  "output" in result
+
 /** In Keelson's own form (`ToolOutcomeResult`), or as Effect AI gives results to any model. */
 const outcomeOf = ({ result, isFailure }: Prompt.ToolResultPart): CommandStep.Outcome =>
-  typeof result === "object" && result !== null && "outcome" in result && "output" in result
-    ? { outcome: String(result.outcome), output: result.output as Json }
-    : { outcome: isFailure ? "Failed" : "Executed", output: (result ?? null) as Json }
+  isToolOutcome(result) ? result : { outcome: isFailure ? "Failed" : "Executed", output: (result ?? null) as Json }
 
 const parts = (options: LanguageModel.ProviderOptions): Array<AiResponse.PartEncoded> => {
   const tools = options.toolChoice === "none" ? [] : options.tools.map((tool) => tool.name)

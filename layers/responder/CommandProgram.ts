@@ -183,7 +183,7 @@ type Item =
   | { readonly _tag: "End" }
   | Exclude<Statement, { readonly _tag: "Propose" }>
 
-/** `say <<MARK`, `write PATH <<MARK` (`replace`, `append`) and `call TOOL <<MARK`; the mark is the last thing on the line. */
+/** `say <<MARK`, `write PATH <<MARK` (`replace`, `append`) and `call TOOL <<MARK`; the mark ends the line. */
 const hereLine =
   /^(?:say|(?:write|replace|append)\s+(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^\s:"']+)|call\s+\S+)\s+<<([A-Za-z0-9_]{1,32})$/i
 
@@ -363,7 +363,7 @@ const jsonBlank = (value: Json, before: number, levels: number): Result.Result<B
     return { _tag: "Record", fields } as const
   })
 
-/** A word stands in double quotes (where `\"` and `\\` are undone), in single quotes, or holds no quote and no space. */
+/** A word stands in double quotes (`\"` and `\\` are undone), in single quotes, or holds neither quote nor space. */
 const readWords = (text: string): Result.Result<ReadonlyArray<string>, string> => {
   const words: Array<string> = []
   const word = /\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s"']+))(?=\s|$)/sy

@@ -5,8 +5,7 @@
  * the same program and outcomes give the same step, byte for byte; each step proposes something new or is the last.
  *
  * Invariants: outcomes are matched by order, never by name; only `Executed` counts as done, and a program's run only
- * with exit code 0; what a step says and
- * proposes fits into one answer (`ModelAnswer.answerBytesMax`).
+ * with exit code 0; what a step says and proposes fits into one answer (`ModelAnswer.answerBytesMax`).
  */
 import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"

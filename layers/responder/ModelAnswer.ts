@@ -182,7 +182,7 @@ const nameCalls = (
   return Option.some(names)
 }
 
-/** The canonical text of what claims to be JSON, or undefined where it is none. Takes nothing live along: no getters, no prototypes. */
+/** The canonical text of what claims to be JSON, or undefined where it is none. Nothing live comes along. */
 const canonicalText = (value: unknown): string | undefined => {
   try {
     if (depthBeyond(value, Bounds.argumentsDepthMax)) return undefined

@@ -11,7 +11,7 @@ import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
 import type { ToolDescriptor } from "#src/ports/ToolExecutor.ts"
 
-/** Something inside Effect AI tried to run a tool. A defect: the way there is closed before (see `TranscriptPrompt`). */
+/** Something inside Effect AI tried to run a tool. A defect: `TranscriptPrompt` closes the way there. */
 export class ToolRunAttempted extends Error {
   override readonly name = "ToolRunAttempted"
 }
