@@ -39,6 +39,7 @@ export interface Live {
   readonly actionId: ActionId
   readonly sessionId: SessionId
   readonly ownerId: PrincipalId
+  readonly agentId: PrincipalId
   readonly turnId: TurnId | null
   readonly callId: string | null
   readonly proposer: Actor
@@ -187,12 +188,12 @@ const propose = (state: State, command: Propose, prepared: Prepared, stamp: Stam
   if (state !== null) return Result.fail(Confirmation.conflict(state, stamp))
   const judged = prepared.judged
   if (judged === null) return Result.fail({ _tag: "UnknownTool", tool: command.tool })
-  const { actionId, sessionId, ownerId, turnId, callId, roles, tool } = command
+  const { actionId, sessionId, ownerId, agentId, turnId, callId, roles, tool } = command
   const { decision, digest, toolHash } = judged
   const refs = [{ kind: "session", id: sessionId }, ...(turnId === null ? [] : [{ kind: "turn", id: turnId }])]
   const expiresAtMillis = stamp.atMillis + prepared.confirmationTtlMillis
   const said = Sealed.plain(judged.argumentsText)
-  const facts = { actionId, sessionId, ownerId, turnId, callId, roles, tool, toolHash, digest }
+  const facts = { actionId, sessionId, ownerId, agentId, turnId, callId, roles, tool, toolHash, digest }
   const happened: ReadonlyArray<ActionEvent> = [
     event(
       "action.proposed",

@@ -113,6 +113,7 @@ export const conflict = (action: Live, stamp: Stamp): Rejection => ({
 
 export const authoritySubject = (action: Live): Authority.Subject => ({
   ownerId: action.ownerId,
+  agentId: action.agentId,
   proposer: action.proposer,
   approvers: action.approvers
 })

@@ -80,6 +80,7 @@ const payloads = {
     actionId: ActionId,
     sessionId: SessionId,
     ownerId: PrincipalId,
+    agentId: PrincipalId,
     turnId: Schema.NullOr(TurnId),
     callId: Schema.NullOr(Schema.String),
     createdAtMillis: Millis,

@@ -163,12 +163,13 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
   })
 
   const propose: Gateway["Service"]["propose"] = Effect.fnUntraced(function* (by, key, input) {
-    const { ownerId } = yield* session(by, input.sessionId, "action.propose")
+    const { ownerId, agentId } = yield* session(by, input.sessionId, "action.propose")
     const actionId = ActionId.make(digest.derive("act", by.actor.id, key))
     const command: ActionCommand = {
       _tag: "ProposeAction",
       actionId,
       ownerId,
+      agentId,
       turnId: null,
       callId: null,
       roles: by.roles,

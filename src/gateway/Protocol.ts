@@ -127,6 +127,7 @@ export const ActionCommand = Schema.TaggedUnion({
     actionId: ActionId,
     sessionId: SessionId,
     ownerId: PrincipalId,
+    agentId: PrincipalId,
     turnId: Schema.NullOr(TurnId),
     callId: Schema.NullOr(Schema.String),
     /** The proposer's roles, as its credential said. */

@@ -44,6 +44,7 @@ export type TurnRow = typeof TurnRow.Type & { readonly turnId: TurnId }
 export const ActionRow = Schema.Struct({
   sessionId: SessionId,
   ownerId: PrincipalId,
+  agentId: PrincipalId,
   turnId: Schema.NullOr(TurnId),
   proposer: Actor,
   tool: Schema.String,

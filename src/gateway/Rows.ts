@@ -98,6 +98,7 @@ export const action = (before: Action.State, after: Action.Live): ReadonlyArray<
   const row = Append.put("action", after.actionId, {
     sessionId: after.sessionId,
     ownerId: after.ownerId,
+    agentId: after.agentId,
     turnId: after.turnId,
     proposer: after.proposer as unknown as Json,
     tool: after.tool,

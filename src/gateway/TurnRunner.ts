@@ -121,12 +121,13 @@ export const make = Effect.gen(function* () {
       key: `turn/${turn.turnId}/${call.callId}`,
       correlationId: turn.turnId
     })
-    const { sessionId, ownerId, turnId } = turn
+    const { sessionId, ownerId, agentId, turnId } = turn
     const proposal = {
       _tag: "ProposeAction" as const,
       actionId,
       sessionId,
       ownerId,
+      agentId,
       turnId,
       callId: call.callId,
       roles: ["agent"],

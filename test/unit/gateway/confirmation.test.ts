@@ -154,7 +154,12 @@ describe("a confirmation by two people", () => {
         {
           ...{ _tag: "ProposeAction", tool: "file.write", arguments: {}, roles: [], turnId: null, callId: null },
           ...(asked[0]?.type === "action.proposed"
-            ? { actionId: asked[0].payload.actionId, sessionId: asked[0].payload.sessionId, ownerId: owner.id }
+            ? {
+                actionId: asked[0].payload.actionId,
+                sessionId: asked[0].payload.sessionId,
+                ownerId: owner.id,
+                agentId: agent.id
+              }
             : assert.fail("no proposal"))
         },
         judged("AskTwo", undefined, ["approver"])

@@ -38,6 +38,7 @@ export const proposal: ActionCommand = {
   actionId,
   sessionId,
   ownerId,
+  agentId: PrincipalId.make("assistant"),
   turnId: null,
   callId: null,
   roles: ["agent"],
