@@ -195,19 +195,20 @@ const endings: ReadonlyMap<string, string> = new Map([
   ["Failed", "it ran and failed"],
   ["Denied", "it was denied"],
   ["Expired", "nobody decided in time"],
+  ["Lapsed", "it was allowed, and the permit ran out before it was used"],
   ["Withdrawn", "it was withdrawn"],
   ["Unknown", "it was started, and whether it was done is not known"],
-  ["Invalid", "the tool does not take these arguments"]
+  ["Invalid", "it was not accepted"]
 ])
 
 /** Why the command does not count as done; undefined where it does. */
 const whyNot = ({ outcome, output }: Outcome): string | undefined => {
-  const exitCode = member(output, "exitCode")
-  if (outcome === "Executed" && (typeof exitCode !== "number" || exitCode === 0)) return undefined
-  const ending =
-    outcome === "Executed"
-      ? `it ended with exit code ${String(exitCode)}`
-      : (endings.get(outcome) ?? `it ended as ${shorten(outcome)}`)
+  const exitCode = outcome === "Executed" ? member(output, "exitCode") : undefined
+  const broke = typeof exitCode === "number" && exitCode !== 0
+  if (outcome === "Executed" && !broke) return undefined
+  const ending = broke
+    ? `it ended with exit code ${exitCode}`
+    : (endings.get(outcome) ?? `it ended as ${shorten(outcome)}`)
   const detail =
     textMember(output, "detail") ?? textMember(output, "reason") ?? textMember(output, "stderr") ?? plainText(output)
   const shown = cut(wellFormed(detail), detailBytesMax).replace(/[.\s]+$/, "")

@@ -135,10 +135,11 @@ describe("a command that was not done", () => {
   const endings: ReadonlyArray<readonly [outcome: string, output: Outcome["output"], why: string]> = [
     ["Denied", { reason: "not on a Sunday." }, "it was denied (not on a Sunday)"],
     ["Expired", null, "nobody decided in time"],
+    ["Lapsed", null, "it was allowed, and the permit ran out before it was used"],
     ["Withdrawn", "", "it was withdrawn"],
     ["Failed", { code: "NotFound", detail: "no such file" }, "it ran and failed (no such file)"],
     ["Unknown", null, "it was started, and whether it was done is not known"],
-    ["Invalid", "path is missing", "the tool does not take these arguments (path is missing)"],
+    ["Invalid", "path is missing", "it was not accepted (path is missing)"],
     ["Melted", { code: 7 }, 'it ended as Melted ({"code":7})'],
     ["Executed", { exitCode: 2, stdout: "half", stderr: "it broke\n" }, "it ended with exit code 2 (it broke)"]
   ]

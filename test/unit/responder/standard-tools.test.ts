@@ -73,7 +73,7 @@ layer(tools)("the short commands with the standard tools", (it) => {
         yield* answers("read nowhere.txt"),
         /^Not done, command 1 of 1 \("read nowhere.txt"\): it ran and failed \(.+\)\.$/
       )
-      assert.match(yield* answers("run nonsense"), /the tool does not take these arguments \(.+\)\.$/)
+      assert.match(yield* answers("run nonsense"), /it was not accepted \(.+\)\.$/)
       assert.match(yield* answers("run false\nlist"), /it ended with exit code 1\.\nNot tried: 1 command\.$/)
     })
   )
