@@ -90,6 +90,29 @@ export const httpBodyBytesMax = 1024 * 1024
 export const longPollMillisMax = 30_000
 export const pageMax = 200
 export const pageDefault = 50
+/** Rows one page may look at where not every row is for the caller's eyes. */
+export const pageScanMax = 1_000
+/** Opened text in one page, in UTF-16 units; a page always holds at least one item. */
+export const pageTextMax = 4 * 1024 * 1024
+/** Events one page of the journal may look at where it is filtered. */
+export const eventScanMax = 5_000
+
+// --- the HTTP door -------------------------------------------------------------------------
+
+export const httpHeaderBytesMax = 16 * 1024
+/** Connections open at once; more are closed at once. */
+export const httpConnectionsMax = 1_024
+/** Requests in hand at once, long polls included; beyond it: `Overloaded`. */
+export const httpRequestsMax = 2_048
+/** From the first byte of a request to the end of its headers, and from there to the end of its body. */
+export const httpHeadersMillis = 10_000
+export const httpBodyMillis = 15_000
+/** How long a connection may lie idle between requests. */
+export const httpIdleMillis = 60_000
+/** SIGTERM: how long requests in hand may take, before tools and commands drain. */
+export const httpDrainMillis = 2_000
+/** One readiness check. */
+export const readinessMillis = 2_000
 
 // --- tools ---------------------------------------------------------------------------------
 
@@ -155,7 +178,12 @@ export const relations: ReadonlyArray<Relation> = [
   [argumentsTextMax <= httpBodyBytesMax && inputTextMax <= httpBodyBytesMax, "words fit into a body"],
   [policyFileBytesMax <= policySetBytesMax, "one file of policies fits into a set"],
   [policyArgumentDepthMax <= argumentsDepthMax, "policies see no deeper than arguments may be"],
-  [toolDrainMillis + drainMillis < 10_000, "a drain ends within the ten seconds that operators are promised"],
+  [
+    httpDrainMillis + toolDrainMillis + drainMillis < 10_000,
+    "a drain ends within the ten seconds that operators are promised"
+  ],
+  [pageMax <= pageScanMax && pageMax <= readLimitMax, "a page looks at no fewer rows than it may hold"],
+  [resultTextMax <= pageTextMax && eventTextMax <= pageTextMax, "one item fits into a page"],
   [
     restartBackoffBaseMillis <= restartBackoffMaxMillis && restartBackoffMaxMillis < restartWindowMillis,
     "backoff stays within the window"
