@@ -29,8 +29,9 @@ type Decided = Result.Result<ReadonlyArray<ConfirmationEvent>, Rejection>
 const needed: { readonly [G in Gate]: number } = { none: 0, human: 1, "two-people": 2 }
 
 /** How many more people must approve. */
-export const missing = (action: Live): number =>
-  action.status === "Pending" ? needed[action.gate] - action.approvals.length : 0
+export const missing = (
+  action: Pick<Live, "status" | "gate"> & { readonly approvals: ReadonlyArray<unknown> }
+): number => (action.status === "Pending" ? needed[action.gate] - action.approvals.length : 0)
 
 /** The state a latecomer meets: a deadline that passed has decided, even before SYSTEM wrote it down. */
 export const statusAt = (action: Live, atMillis: number): Live["status"] =>

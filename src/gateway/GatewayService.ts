@@ -13,7 +13,7 @@ import { Digest } from "../ports/Digest.ts"
 import type { EventStoreError } from "../ports/EventStore.ts"
 import type { Principal } from "../ports/Identity.ts"
 import { Responder } from "../ports/Responder.ts"
-import { Stamps } from "../ports/Stamps.ts"
+import { CurrentCorrelationId, Stamps } from "../ports/Stamps.ts"
 import * as Authority from "./Authority.ts"
 import {
   ActionAnswer,
@@ -61,7 +61,8 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
     command: SessionCommand | TurnCommand | ActionCommand,
     answer: Schema.Codec<A, unknown>
   ) {
-    const stamp = yield* stamps.stamp({ actor: by.actor, key: CommandKey.make(key) })
+    const correlationId = yield* CurrentCorrelationId
+    const stamp = yield* stamps.stamp({ actor: by.actor, key: CommandKey.make(key), correlationId })
     const reply = yield* actors.send(to.kind, to.id, command, stamp)
     if (reply._tag === "Rejected") return yield* refused(reply)
     const body = yield* Effect.orDie(Schema.decodeUnknownEffect(answer)(reply.body))

@@ -27,7 +27,8 @@ export const haltKey = "all"
 export const sessionsOpen = (ownerId: string): string => `sessions.open:${ownerId}`
 export const turnsOpen = (sessionId: string): string => `turns.open:${sessionId}`
 export const pending = "confirmations.pending"
-export const pendingIn = (sessionId: string): string => `confirmations.pending:${sessionId}`
+/** Not under `confirmations.`: whoever sums those up reads six counters, not one per session. */
+export const pendingIn = (sessionId: string): string => `session.confirmations.pending:${sessionId}`
 export const confirmations = (status: "created" | "approved" | "denied" | "expired" | "withdrawn"): string =>
   `confirmations.${status}`
 export const permitsRefused = "permits.refused"

@@ -6,6 +6,11 @@ import type * as Effect from "effect/Effect"
 import type { EventId, IncarnationId } from "../kernel/Ids.ts"
 import type { Actor, Stamp } from "../kernel/Stamp.ts"
 
+/** What ties the command in hand to others, where its caller named it; a command without it is tied to itself. */
+export const CurrentCorrelationId = Context.Reference<string | undefined>("keelson/ports/CurrentCorrelationId", {
+  defaultValue: () => undefined
+})
+
 export class Stamps extends Context.Service<
   Stamps,
   {
