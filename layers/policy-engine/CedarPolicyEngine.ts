@@ -11,6 +11,7 @@
  * tools reach Cedar as data, never as policy text. Policies and schema are parsed once, at start.
  */
 import * as Cedar from "@cedar-policy/cedar-wasm/nodejs"
+import * as Path from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -22,7 +23,7 @@ import { ToolCatalog } from "#src/ports/ToolExecutor.ts"
 import { fromArguments, isWhole } from "./CedarContext.ts"
 import { denied, fromResponse } from "./CedarDecision.ts"
 import { type CompiledSet, compile } from "./CedarPolicySet.ts"
-import { attempt, type PolicyFile } from "./CedarPolicyText.ts"
+import { attempt, type PolicyFile, wholeSet } from "./CedarPolicyText.ts"
 import { principalTypes } from "./CedarSchema.ts"
 import { readFolder } from "./PolicyFolder.ts"
 
@@ -44,7 +45,9 @@ export const layer = (options: {
 }): Layer.Layer<PolicyEngine, PolicyError, ToolCatalog | Digest> =>
   Layer.effect(
     PolicyEngine,
-    Effect.flatMap(readFolder(options.folder), make).pipe(Effect.mapError((error) => inFolder(options.folder, error)))
+    Effect.flatMap(readFolder(options.folder), (files) =>
+      Effect.mapError(make(files), (error) => inFolder(options.folder, error))
+    )
   ).pipe(Layer.provide(NodeFileSystem.layer))
 
 // ---------------------------------------------------------------------------
@@ -109,7 +112,7 @@ const prepare = (compiled: CompiledSet): Effect.Effect<Prepared, PolicyError> =>
     if (answer?.type === "success") return Effect.succeed({ slot, closed: false })
     freeSlots.push(slot)
     const detail = answer?.errors[0]?.message ?? "Cedar could not prepare the policies"
-    return Effect.fail(new PolicyError({ problems: [{ file: "policies", line: null, detail }], retryable: false }))
+    return Effect.fail(new PolicyError({ problems: [{ file: wholeSet, line: null, detail }], retryable: false }))
   })
 
 const release = (prepared: Prepared): Effect.Effect<void> =>
@@ -120,11 +123,11 @@ const release = (prepared: Prepared): Effect.Effect<void> =>
   })
 
 /** People look for the file where it lies; the set's hash knows only its name. */
-const inFolder = (folder: string, error: PolicyError): PolicyError =>
+const inFolder = (folder: string, { problems }: PolicyError): PolicyError =>
   new PolicyError({
-    problems: error.problems.map((problem) => ({
+    problems: problems.map((problem) => ({
       ...problem,
-      file: problem.file.endsWith(".cedar") ? `${folder}/${problem.file}` : folder
+      file: problem.file === wholeSet ? folder : Path.join(folder, problem.file)
     })),
     retryable: false
   })

@@ -19,7 +19,8 @@ import {
   type PolicyFile,
   type Problem,
   read,
-  sliceBytes
+  sliceBytes,
+  wholeSet
 } from "./CedarPolicyText.ts"
 import { fromTools, type Vocabulary } from "./CedarSchema.ts"
 
@@ -62,7 +63,7 @@ export const compile = (
 // internal
 // ---------------------------------------------------------------------------
 
-const whole = (detail: string): Problem => ({ file: "policies", line: null, detail })
+const whole = (detail: string): Problem => ({ file: wholeSet, line: null, detail })
 
 const refused = (problems: ReadonlyArray<Problem>): Result.Result<never, PolicyError> => {
   const distinct = new Map(problems.map((problem) => [`${problem.file}:${problem.line}:${problem.detail}`, problem]))

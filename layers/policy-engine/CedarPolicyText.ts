@@ -21,6 +21,9 @@ export interface PolicyFile {
   readonly text: string
 }
 
+/** Stands for a file where the set as a whole is meant. No policy file has this name: theirs end in `.cedar`. */
+export const wholeSet = "policies"
+
 /** What to mend and where; `line` from 1, null where the file or set as a whole is meant. */
 export interface Problem {
   readonly file: string
@@ -60,7 +63,7 @@ export const read = (files: ReadonlyArray<PolicyFile>): Reading => {
     }
   }
   if (policies.size > Bounds.policiesMax) {
-    problems.push({ file: "policies", line: null, detail: `${policies.size} policies; at most ${Bounds.policiesMax}` })
+    problems.push({ file: wholeSet, line: null, detail: `${policies.size} policies; at most ${Bounds.policiesMax}` })
   }
   return { policies: [...policies.values()], problems }
 }

@@ -18,7 +18,7 @@
  *
  * Owns the types. Does not own values (`CedarContext`) nor policies. Pure: the same tools give the same schema.
  */
-import type { NamespaceDefinition, SchemaJson, TypeOfAttribute } from "@cedar-policy/cedar-wasm/nodejs"
+import type { NamespaceDefinition, SchemaJson, Type, TypeOfAttribute } from "@cedar-policy/cedar-wasm/nodejs"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import type { Json } from "#src/kernel/Canonical.ts"
 import type { ToolDescriptor } from "#src/ports/ToolExecutor.ts"
@@ -81,7 +81,7 @@ export const fromTools = (tools: ReadonlyArray<ToolDescriptor>): Vocabulary => {
           appliesTo: {
             principalTypes: principals,
             resourceTypes: ["Session"],
-            context: { type: "Record", attributes: { arguments: attributeOf(view.arguments, false) } }
+            context: { type: "Record", attributes: { arguments: typeOf(view.arguments) } }
           }
         }
       ])
@@ -120,7 +120,8 @@ const viewOf = (tool: ToolDescriptor): ToolView => {
   const derivation: Derivation = { definitions, leftOut: [], visits: 0 }
   const derived = derive(root, "arguments", 0, derivation)
   if ("shape" in derived && derived.shape._tag === "Record") {
-    return { tool: tool.name, arguments: derived.shape, leftOut: derivation.leftOut }
+    const leftOut = new Map(derivation.leftOut.map((one) => [one.path, one]))
+    return { tool: tool.name, arguments: derived.shape, leftOut: [...leftOut.values()] }
   }
   const why = "why" in derived ? derived.why : "its schema is not an object"
   return { tool: tool.name, arguments: nothing, leftOut: [{ path: "arguments", why }] }
@@ -258,27 +259,25 @@ const isEnumOfIntegers = (node: Node): boolean => {
   return values.length > 0 && values.every(Number.isSafeInteger)
 }
 
-const same = (a: Shape, b: Shape): boolean =>
-  JSON.stringify(attributeOf(a, false)) === JSON.stringify(attributeOf(b, false))
+const same = (a: Shape, b: Shape): boolean => JSON.stringify(typeOf(a)) === JSON.stringify(typeOf(b))
 
-const attributeOf = (shape: Shape, optional: boolean): TypeOfAttribute<string> => {
-  const required = { required: !optional }
+const typeOf = (shape: Shape): Type<string> => {
   switch (shape._tag) {
     case "String":
     case "Long":
-      return { type: shape._tag, ...required }
+      return { type: shape._tag }
     case "Bool":
-      return { type: "Boolean", ...required }
+      return { type: "Boolean" }
     case "Decimal":
-      return { type: "Extension", name: "decimal", ...required }
+      return { type: "Extension", name: "decimal" }
     case "Set":
-      return { type: "Set", element: attributeOf(shape.element, false), ...required }
+      return { type: "Set", element: typeOf(shape.element) }
     case "Record": {
-      const attributes = [...shape.fields].map(([name, field]) => [
+      const attributes = [...shape.fields].map(([name, field]): [string, TypeOfAttribute<string>] => [
         name,
-        attributeOf(field.shape, field.optional || field.nullable)
+        { ...typeOf(field.shape), required: !(field.optional || field.nullable) }
       ])
-      return { type: "Record", attributes: Object.fromEntries(attributes), ...required }
+      return { type: "Record", attributes: Object.fromEntries(attributes) }
     }
   }
 }

@@ -99,7 +99,7 @@ const readEntry = Effect.fnUntraced(
   function* (fileSystem: FileSystem.FileSystem, folder: string, name: string) {
     const path = Path.join(folder, name)
     const info = yield* fileSystem.stat(path)
-    const problem = (detail: string): Problem => ({ file: name, line: null, detail })
+    const problem = (detail: string): Problem => ({ file: path, line: null, detail })
     if (info.type === "Directory") return problem("is a folder; policies are read from one folder only")
     if (!name.endsWith(".cedar")) {
       return name.toLowerCase().endsWith(".cedar") ? problem("is not read: its name must end in .cedar") : null
@@ -120,8 +120,8 @@ const readEntry = Effect.fnUntraced(
       return problem("is not UTF-8 text")
     }
   },
-  (reading, _fileSystem, _folder, name) =>
+  (reading, _fileSystem, folder, name) =>
     Effect.catch(reading, (error: PlatformError): Effect.Effect<Problem> =>
-      Effect.succeed({ file: name, line: null, detail: sentence("The file", error) })
+      Effect.succeed({ file: Path.join(folder, name), line: null, detail: sentence("The file", error) })
     )
 )
