@@ -1,0 +1,137 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+import * as LocalActors from "#layers/actors/LocalActors.ts"
+import * as RestartBudget from "#layers/actors/RestartBudget.ts"
+import * as Supervisor from "#layers/actors/Supervisor.ts"
+import * as NodeDigest from "#layers/digest/NodeDigest.ts"
+import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
+import * as VolatileKeyRing from "#layers/key-ring/VolatileKeyRing.ts"
+import * as StoreVault from "#layers/vault/StoreVault.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
+import { Actors } from "#src/ports/Actors.ts"
+import { EventStore, EventStoreError } from "#src/ports/EventStore.ts"
+import { stamp } from "#test/kit/decider.ts"
+import { behaviour, type Command } from "./counter.ts"
+
+const ports = StoreVault.layer.pipe(
+  Layer.provideMerge(Layer.mergeAll(VolatileEventStore.layer, VolatileKeyRing.layer, NodeDigest.layer))
+)
+const actors = LocalActors.layer({ behaviours: [behaviour] })
+const world = actors.pipe(Layer.provideMerge(ports))
+
+const send = (id: string, key: string, command: Partial<Command> = {}) =>
+  Effect.flatMap(Actors, (found) =>
+    found.send("counter", id, { _tag: "Add", to: id, by: 1, words: "w", ...command }, stamp(1, undefined, key))
+  )
+
+const reason = <A, R>(effect: Effect.Effect<A, { readonly reason?: string }, R>) =>
+  Effect.map(Effect.flip(effect), (error) => error.reason)
+
+const cellsFail = Layer.effect(
+  EventStore,
+  Effect.map(EventStore, (store) => {
+    const down = new EventStoreError({ reason: "Unavailable", operation: "cell", detail: "down", retryable: true })
+    return EventStore.of({ ...store, cell: () => Effect.fail(down) })
+  })
+).pipe(Layer.provide(VolatileEventStore.layer))
+
+describe("a rule that throws", () => {
+  it.live("fails its own command, costs nobody else theirs, and changes nothing", () =>
+    Effect.gen(function* () {
+      const answers = yield* Effect.all(
+        [
+          send("a", "k1"),
+          Effect.result(send("a", "k2", { _tag: "Explode" })),
+          send("a", "k3"),
+          send("b", "k4")
+        ] as const,
+        { concurrency: "unbounded" }
+      )
+      assert.deepInclude(answers[0], { body: { count: 1 } })
+      assert.strictEqual(answers[1]._tag === "Failure" && answers[1].failure.reason, "Crashed")
+      assert.deepInclude(answers[2], { body: { count: 2 } })
+      assert.deepInclude(answers[3], { body: { count: 1 } })
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("isolates its stream once the restart budget is spent, in this process and for a later one", () =>
+    Effect.gen(function* () {
+      const explode = (key: string) =>
+        Effect.gen(function* () {
+          const fiber = yield* Effect.forkChild(Effect.flip(send("a", key, { _tag: "Explode" })))
+          yield* TestClock.adjust("6 seconds")
+          return (yield* Fiber.join(fiber)).reason
+        })
+      const fresh = Effect.scoped(Effect.provide(explode("again"), Layer.fresh(actors)))
+      yield* send("a", "k0")
+      for (let index = 0; index <= Bounds.restartBudget; index++) yield* explode(`e${index}`)
+      assert.strictEqual(yield* reason(send("a", "late")), "Isolated")
+      assert.deepInclude(yield* send("b", "fine"), { body: { count: 1 } })
+      const status = yield* Effect.flatMap(Actors, (found) => found.status)
+      assert.deepStrictEqual(status.isolated, [{ stream: "counter:a", why: "a rule threw" }])
+      yield* fresh
+      const later = Effect.andThen(explode("b1"), reason(send("a", "b2")))
+      assert.strictEqual(yield* Effect.scoped(Effect.provide(later, Layer.fresh(actors))), "Isolated")
+    }).pipe(Effect.provide(world))
+  )
+})
+
+describe("a restart budget", () => {
+  it.effect("allows so many restarts in its window, with growing pauses, and forgets what is older", () =>
+    Effect.gen(function* () {
+      const budget = yield* RestartBudget.make
+      const pauses: Array<number> = []
+      for (let index = 0; index < Bounds.restartBudget; index++) {
+        const allowance = yield* budget.spend("x")
+        assert.isTrue(allowance.allowed)
+        pauses.push(allowance.backoffMillis)
+      }
+      assert.deepStrictEqual(
+        pauses,
+        [...pauses].sort((a, b) => a - b)
+      )
+      assert.isFalse((yield* budget.spend("x")).allowed)
+      assert.isTrue((yield* budget.spend("y")).allowed)
+      yield* TestClock.adjust(Bounds.restartWindowMillis + 1)
+      assert.isTrue((yield* budget.spend("x")).allowed)
+    }).pipe(Effect.provide(ports))
+  )
+
+  it.effect("is durable: another reader of the same store finds it spent", () =>
+    Effect.gen(function* () {
+      const before = yield* RestartBudget.make
+      for (let index = 0; index < Bounds.restartBudget; index++) yield* before.spend("x")
+      const after = yield* RestartBudget.make
+      assert.isFalse((yield* after.spend("x")).allowed)
+    }).pipe(Effect.provide(ports))
+  )
+
+  it.effect("fails closed when the store does not answer", () =>
+    Effect.gen(function* () {
+      const budget = yield* RestartBudget.make
+      assert.isFalse((yield* budget.spend("x")).allowed)
+    }).pipe(Effect.provide(cellsFail))
+  )
+})
+
+describe("a supervised process", () => {
+  it.effect("is restarted after a failure, and stays down once its budget is spent", () =>
+    Effect.gen(function* () {
+      const supervisor = yield* Supervisor.Supervisor
+      let starts = 0
+      yield* supervisor.supervise(
+        "flaky",
+        Effect.suspend(() => {
+          starts += 1
+          return Effect.fail("down")
+        })
+      )
+      yield* TestClock.adjust("30 seconds")
+      assert.strictEqual(starts, Bounds.restartBudget + 1)
+      assert.strictEqual((yield* supervisor.status).get("flaky"), "down")
+    }).pipe(Effect.scoped, Effect.provide(Supervisor.layer.pipe(Layer.provide(ports))))
+  )
+})
