@@ -36,6 +36,9 @@ export const encode = (value: Json): string => write(value, 0)
 /** The inverse: text that this module wrote, or any JSON text. Throws `SyntaxError`. */
 export const decode = (text: string): Json => JSON.parse(text) as Json
 
+/** Whether text has a canonical form: no half of a surrogate pair stands alone in it. Doors ask before they let text in. */
+export const isWellFormed = (text: string): boolean => !halfSurrogate.test(text)
+
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
@@ -68,7 +71,7 @@ const halfSurrogate = /\p{Surrogate}/u
 
 const quote = (text: string): string => {
   if (!special.test(text)) return `"${text}"`
-  if (halfSurrogate.test(text)) throw new NotCanonical("text holds half a surrogate pair")
+  if (!isWellFormed(text)) throw new NotCanonical("text holds half a surrogate pair")
   return JSON.stringify(text)
 }
 
