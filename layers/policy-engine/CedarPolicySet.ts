@@ -143,12 +143,12 @@ const switchesDirection = (entry: PolicyEntry): ReadonlyArray<Problem> => {
   })
 }
 
-/** The five names with the least edits away (Levenshtein). */
+/** The three names with the fewest edits away (Levenshtein). */
 const nearest = (name: string, names: ReadonlyArray<string>): ReadonlyArray<string> =>
   names
     .map((candidate) => ({ candidate, edits: edits(name, candidate) }))
     .sort((a, b) => a.edits - b.edits)
-    .slice(0, 5)
+    .slice(0, 3)
     .map(({ candidate }) => candidate)
 
 const edits = (a: string, b: string): number => {
