@@ -93,7 +93,9 @@ export const decide = Effect.fnUntraced(function* (
   if (erased && !behaviour.survivesErasure(command)) return erasedStep(memory)
 
   const commit = key === null ? null : key.hmac
-  const digest = commit === null ? null : commit(`command\n${Canonical.encode(command as Canonical.Json)}`)
+  const body = encoded(command)
+  if (body === null) return malformed(memory)
+  const digest = commit === null ? null : commit(`command\n${body}`)
   const known = memory.receipts.get(receiptName(stamp.actor.id, stamp.key))
   if (known !== undefined && digest !== null) return done(repeat(known, memory.stream, digest, key))
 
@@ -170,6 +172,27 @@ const erasedStep = (memory: Memory): Step =>
         reason: "Erased",
         actor: memory.stream,
         detail: "what this belongs to was erased, or never was",
+        retryable: false
+      })
+    )
+  )
+
+const encoded = (command: unknown): string | null => {
+  try {
+    return Canonical.encode(command as Canonical.Json)
+  } catch (error) {
+    if (error instanceof Canonical.NotCanonical) return null
+    throw error
+  }
+}
+
+const malformed = (memory: Memory): Step =>
+  done(
+    Result.fail(
+      new ActorError({
+        reason: "Malformed",
+        actor: memory.stream,
+        detail: "the text holds half a surrogate pair, which no encoding can carry",
         retryable: false
       })
     )

@@ -92,7 +92,13 @@ export const make = Effect.gen(function* () {
       })
     )
     const report = { _tag: "ReportOutcome", claimId, ...outcome } as const
-    yield* send(actionId, `outcome/${claimId}`, report).pipe(Effect.retry(again))
+    yield* send(actionId, `outcome/${claimId}`, report).pipe(
+      Effect.retry(again),
+      Effect.catchIf(
+        (error) => error.reason === "Malformed",
+        () => send(actionId, `outcome/${claimId}`, { ...report, code: "OutputInvalid", output: null })
+      )
+    )
   })
 
   return { run }

@@ -200,7 +200,12 @@ export const make = Effect.gen(function* () {
     const turn = yield* load(turnId)
     if (turn === null || turn.status !== "Running") return
     const left = Math.max(0, turn.deadlineMillis - (yield* stamps.nowMillis))
-    const finished = yield* loop(turnId).pipe(Effect.timeoutOption(Duration.millis(left)))
+    const finished = yield* loop(turnId).pipe(
+      Effect.retry(whileTold),
+      // What can't be helped by trying again ends the turn: a turn that nobody works on would wait for its deadline.
+      Effect.catch((error) => report(turnId, "broken", { _tag: "FailTurn", code: "Broken", detail: error.message })),
+      Effect.timeoutOption(Duration.millis(left))
+    )
     if (finished._tag === "Some") return
     yield* report(turnId, "timeout", { _tag: "FailTurn", code: "Timeout", detail: "the turn's time was over" })
   })
@@ -227,6 +232,13 @@ const refusal = (rejection: Rejection): { readonly outcome: string; readonly out
   outcome: "Invalid",
   output: { ...rejection } as unknown as Json
 })
+
+/** The journal or a mailbox was busy: every step is named by its key, so it may be told again. */
+const whileTold = {
+  while: (error: { readonly retryable?: boolean; readonly reason?: unknown }) =>
+    error.retryable === true && error.reason !== "Draining",
+  schedule: Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")])
+}
 
 const whileRetryable = {
   times: 3,

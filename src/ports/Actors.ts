@@ -17,6 +17,7 @@ import type { Stamp } from "../kernel/Stamp.ts"
  * same key tells. `Unavailable`: the store does not answer. `Full`: no space left. `Draining`: the service stops.
  * `Isolated`: the stream is poisoned or its restart budget is spent. `KeyReused`: the key was used for another body.
  * `Erased`: the subject was forgotten. `Crashed`: a rule threw (a bug). `StreamFull`: the stream holds all it may.
+ * `Malformed`: the command holds text that no encoding can carry (half a surrogate pair).
  */
 export class ActorError extends Schema.TaggedError<ActorError>()("ActorError", {
   reason: Schema.Literals([
@@ -29,7 +30,8 @@ export class ActorError extends Schema.TaggedError<ActorError>()("ActorError", {
     "KeyReused",
     "Erased",
     "Crashed",
-    "StreamFull"
+    "StreamFull",
+    "Malformed"
   ]),
   actor: Schema.String,
   detail: Schema.String,

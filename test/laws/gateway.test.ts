@@ -1,0 +1,195 @@
+/** The gateway's deciders keep the laws. */
+import * as Arbitrary from "effect/Arbitrary"
+import * as Schema from "effect/Schema"
+import * as NodeDigest from "#layers/digest/NodeDigest.ts"
+import * as Action from "#src/gateway/Action.ts"
+import * as Bypass from "#src/gateway/Bypass.ts"
+import { events } from "#src/gateway/Events.ts"
+import { ActionCommand, type Judged, SessionCommand, TurnCommand } from "#src/gateway/Protocol.ts"
+import * as Session from "#src/gateway/Session.ts"
+import * as Turn from "#src/gateway/Turn.ts"
+import type { Stamp } from "#src/kernel/Stamp.ts"
+import { agent, laws, person, steps, storable, system } from "./decider.ts"
+
+const said = (...texts: ReadonlyArray<string | null>): ReadonlyArray<string> => texts.filter((text) => text !== null)
+
+laws("session", {
+  decider: Session.decider,
+  events,
+  commands: steps(storable(Arbitrary.schema(SessionCommand)), { gapMillisMax: 3_600_000 }),
+  aim: (state, command) =>
+    state !== null && command._tag === "ExpireSession"
+      ? { ...command, deadlineMillis: Session.deadlineMillis(state) }
+      : command,
+  words: (command) =>
+    command._tag === "CreateSession"
+      ? said(command.title)
+      : command._tag === "CloseSession"
+        ? said(command.reason)
+        : [],
+  reaches: ["session.created", "session.touched", "session.closed", "session.expired", "session.erased"]
+})
+
+/** What the turn waits for, so that a history gets to its end more often than by chance. */
+const due = (state: Turn.Live, atMillis: number): TurnCommand | null => {
+  const awaited = Turn.next(state)
+  switch (awaited?._tag) {
+    case undefined:
+      return null
+    case "Recall":
+      return { _tag: "RecordRecall", source: "notes", items: [{ memoryId: "m", text: "it was remembered" }] }
+    case "Respond": {
+      const proposals = atMillis % 3 === 0 ? [{ callId: "x", tool: "file.read", arguments: { path: "a" } }] : []
+      const tokens = { inputTokens: 1, outputTokens: 1 }
+      return { _tag: "RecordResponse", step: awaited.step, text: "it was answered", proposals, ...tokens }
+    }
+    case "Outcomes": {
+      const { callId } = awaited.calls[0]!
+      return { _tag: "RecordOutcome", callId, actionId: null, outcome: "Executed", output: "it was done" }
+    }
+    case "Remember":
+      return { _tag: "RecordMemories", source: "notes", memoryIds: ["m"] }
+    case "Complete":
+      return { _tag: "CompleteTurn" }
+  }
+}
+
+laws("turn", {
+  decider: Turn.decider,
+  events,
+  commands: steps(storable(Arbitrary.schema(TurnCommand)), { actors: [system, system, person] }),
+  aim: (state, command, stamp) => {
+    if (command._tag === "StartTurn") return { ...command, tokensMax: 100_000, stepsMax: 4 }
+    return (state !== null && stamp.atMillis % 2 === 0 ? due(state, stamp.atMillis) : null) ?? command
+  },
+  words: (command) => {
+    switch (command._tag) {
+      case "StartTurn":
+        return [command.input]
+      case "RecordRecall":
+        return command.items.map(({ text }) => text)
+      case "RecordResponse":
+        return [command.text]
+      case "RecordOutcome":
+        return said(typeof command.output === "string" ? command.output : null)
+      case "CancelTurn":
+        return said(command.reason)
+      case "FailTurn":
+        return [command.detail]
+      case "RecordMemories":
+      case "CompleteTurn":
+        return []
+    }
+  },
+  reaches: [
+    "turn.started",
+    "turn.recalled",
+    "turn.responded",
+    "turn.outcome-recorded",
+    "turn.memories-recorded",
+    "turn.completed",
+    "turn.failed",
+    "turn.cancelled"
+  ]
+})
+
+const Verdict = Schema.NullOr(
+  Schema.Struct({
+    effect: Schema.Literals(["Run", "Ask", "AskTwo", "Deny"]),
+    path: Schema.Literals(["a secret path", "another secret path"])
+  })
+)
+
+const judged = (verdict: typeof Verdict.Type): Judged | null => {
+  if (verdict === null) return null
+  const argumentsText = JSON.stringify({ path: verdict.path })
+  return {
+    toolHash: NodeDigest.sha256("tool"),
+    argumentsText,
+    digest: NodeDigest.sha256(argumentsText),
+    decision: {
+      effect: verdict.effect,
+      approvers: ["reviewer"],
+      policies: ["p1"],
+      errors: [],
+      reason: "the policy's own reason",
+      setHash: NodeDigest.sha256("set")
+    }
+  }
+}
+
+const prepared: Arbitrary.Arbitrary<Action.Prepared> = Arbitrary.all({
+  command: storable(Arbitrary.schema(ActionCommand)),
+  verdict: Arbitrary.schema(Verdict)
+}).pipe(
+  Arbitrary.map(({ command, verdict }) => ({
+    command,
+    judged: judged(verdict),
+    confirmationTtlMillis: 600_000,
+    claimLeaseMillis: 60_000
+  }))
+)
+
+const aimed = (state: Action.State, command: ActionCommand): ActionCommand => {
+  if (command._tag === "ProposeAction") return { ...command, ownerId: person.id, agentId: agent.id }
+  if (state === null) return command
+  const deadlineMillis = state.deadlineMillis ?? 0
+  switch (command._tag) {
+    case "Approve":
+    case "Deny":
+      return { ...command, roles: ["reviewer"] }
+    case "ExpireAction":
+      return { ...command, deadlineMillis }
+    case "RaiseUnknown":
+      return { ...command, leaseUntilMillis: deadlineMillis }
+    case "ReportOutcome":
+      return state.claimId === null ? command : { ...command, claimId: state.claimId }
+    default:
+      return command
+  }
+}
+
+laws("action", {
+  decider: Action.decider,
+  events,
+  commands: steps(prepared, { actors: [person, { ...person, id: system.id }, agent, system, system] }),
+  aim: (state: Action.State, { command, ...rest }: Action.Prepared, _stamp: Stamp) => ({
+    ...rest,
+    command: aimed(state, command)
+  }),
+  words: ({ command, judged }) => [
+    ...said(judged?.argumentsText ?? null, judged?.decision.reason ?? null),
+    ...(command._tag === "Deny" || command._tag === "Withdraw" ? said(command.reason) : []),
+    ...(command._tag === "ReportOutcome" && typeof command.output === "string" ? [command.output] : [])
+  ],
+  reaches: [
+    "action.proposed",
+    "action.judged",
+    "action.denied",
+    "confirmation.requested",
+    "confirmation.approved",
+    "confirmation.denied",
+    "confirmation.expired",
+    "confirmation.withdrawn",
+    "action.permitted",
+    "action.lapsed",
+    "action.claimed",
+    "action.executed",
+    "action.failed",
+    "action.unknown"
+  ]
+})
+
+const RecordBypass = Schema.TaggedStruct("RecordBypass", {
+  reason: Schema.Literals(["forged", "expired"]),
+  permitId: Schema.NullOr(Schema.String),
+  actionId: Schema.NullOr(Schema.String)
+})
+
+laws("bypass", {
+  decider: Bypass.behaviour.decider,
+  events,
+  commands: steps(storable(Arbitrary.schema(RecordBypass))),
+  words: ({ permitId, actionId }) => said(permitId, actionId),
+  reaches: ["permit.refused"]
+})
