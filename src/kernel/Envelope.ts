@@ -18,14 +18,14 @@ import { Actor, CorrelationId, type Stamp, Traceparent } from "./Stamp.ts"
 
 /** A typed pointer from an event to what it builds on, e.g. `{ kind: "session", id: "ses_…" }`. */
 export const Ref = Schema.Struct({
-  kind: Schema.String.check(Schema.isPattern(/^[a-z][a-z-]{0,31}$/)),
+  kind: Schema.String.check(Schema.isPattern(/^[a-z][a-z-]{0,31}$/u)),
   id: Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(200)),
   hash: Schema.optionalKey(Hash)
 })
 export type Ref = typeof Ref.Type
 
 /** `session.created`: room-neutral, past tense, at most 64 characters. */
-export const EventType = Schema.String.check(Schema.isPattern(/^[a-z][a-z-]{0,31}\.[a-z][a-z-]{0,31}$/))
+export const EventType = Schema.String.check(Schema.isPattern(/^[a-z][a-z-]{0,31}\.[a-z][a-z-]{0,31}$/u))
 
 export const Envelope = Schema.Struct({
   eventId: EventId,
@@ -35,7 +35,7 @@ export const Envelope = Schema.Struct({
   type: EventType,
   schemaVersion: Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)),
   /** RFC 3339, UTC, millisecond precision. */
-  occurredAt: Schema.String.check(Schema.isPattern(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/)),
+  occurredAt: Schema.String.check(Schema.isPattern(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/u)),
   actor: Actor,
   commandId: CommandId,
   correlationId: CorrelationId,

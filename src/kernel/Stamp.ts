@@ -15,10 +15,10 @@ export const Actor = Schema.Struct({ kind: ActorKind, id: PrincipalId })
 export type Actor = typeof Actor.Type
 
 /** W3C Trace Context `traceparent`, version 00 (https://www.w3.org/TR/trace-context/). */
-export const Traceparent = Schema.String.check(Schema.isPattern(/^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/))
+export const Traceparent = Schema.String.check(Schema.isPattern(/^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/u))
 
 /** 1 to 200 visible characters that tie together what belongs together; defaults to the command's id. */
-export const CorrelationId = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,200}$/))
+export const CorrelationId = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,200}$/u))
 
 export const Stamp = Schema.Struct({
   /** When the command was accepted at the door, in epoch milliseconds. */
