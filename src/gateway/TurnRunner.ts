@@ -17,9 +17,9 @@ import { fold } from "../kernel/Decider.ts"
 import { recorded } from "../kernel/Envelope.ts"
 import { ActionId, StreamId, type TurnId } from "../kernel/Ids.ts"
 import type { Actor } from "../kernel/Stamp.ts"
-import { Actors } from "../ports/Actors.ts"
+import { ActorError, Actors } from "../ports/Actors.ts"
 import { Digest } from "../ports/Digest.ts"
-import { EventStore } from "../ports/EventStore.ts"
+import { EventStore, EventStoreError } from "../ports/EventStore.ts"
 import { Feed } from "../ports/Feed.ts"
 import { Recollection } from "../ports/Recollection.ts"
 import { Responder, type ResponderError, type TranscriptPart } from "../ports/Responder.ts"
@@ -235,8 +235,9 @@ const refusal = (rejection: Rejection): { readonly outcome: string; readonly out
 
 /** The journal or a mailbox was busy: every step is named by its key, so it may be told again. */
 const whileTold = {
-  while: (error: { readonly retryable?: boolean; readonly reason?: unknown }) =>
-    error.retryable === true && error.reason !== "Draining",
+  while: (error: unknown) =>
+    (error instanceof ActorError && error.retryable && error.reason !== "Draining") ||
+    (error instanceof EventStoreError && error.retryable),
   schedule: Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")])
 }
 
