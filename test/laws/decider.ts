@@ -54,6 +54,16 @@ export interface StepsOptions {
   readonly lengthMax?: number
 }
 
+/** Commands whose words have a canonical form: doors let no others in. */
+export const storable = <Command>(command: Arbitrary.Arbitrary<Command>): Arbitrary.Arbitrary<Command> =>
+  Arbitrary.filter(command, (drawn) => {
+    try {
+      return Canonical.encode(drawn as Canonical.Json) !== ""
+    } catch {
+      return false
+    }
+  })
+
 export const person: Actor = { kind: "HUMAN", id: PrincipalId.make("owner") }
 export const agent: Actor = { kind: "AGENT", id: PrincipalId.make("assistant") }
 export const system: Actor = { kind: "SYSTEM", id: PrincipalId.make("system") }

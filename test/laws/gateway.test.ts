@@ -8,6 +8,7 @@ import { events } from "#src/gateway/Events.ts"
 import { ActionCommand, type Judged, SessionCommand, TurnCommand } from "#src/gateway/Protocol.ts"
 import * as Session from "#src/gateway/Session.ts"
 import * as Turn from "#src/gateway/Turn.ts"
+import { ClaimId, IncarnationId } from "#src/kernel/Ids.ts"
 import type { Stamp } from "#src/kernel/Stamp.ts"
 import { agent, laws, person, steps, storable, system } from "./decider.ts"
 
@@ -125,14 +126,43 @@ const prepared: Arbitrary.Arbitrary<Action.Prepared> = Arbitrary.all({
   Arbitrary.map(({ command, verdict }) => ({
     command,
     judged: judged(verdict),
-    confirmationTtlMillis: 600_000,
+    confirmationTtlMillis: 120_000,
     claimLeaseMillis: 60_000
   }))
 )
 
-const aimed = (state: Action.State, command: ActionCommand): ActionCommand => {
-  if (command._tag === "ProposeAction") return { ...command, ownerId: person.id, agentId: agent.id }
-  if (state === null) return command
+/** What may well happen next to an action, so that histories get beyond its proposal. */
+const following = (state: Action.Live, lot: number): ActionCommand | null => {
+  const deadlineMillis = state.deadlineMillis ?? 0
+  const claimId = state.claimId ?? ClaimId.make(NodeDigest.derive("clm", "law"))
+  switch (state.status) {
+    case "Pending":
+      return lot === 0 ? { _tag: "ExpireAction", deadlineMillis } : { _tag: "Approve", roles: ["reviewer"] }
+    case "Approved": {
+      const incarnation = IncarnationId.make(NodeDigest.derive("inc", "law"))
+      return lot === 0 ? { _tag: "ExpireAction", deadlineMillis } : { _tag: "Claim", claimId, incarnation }
+    }
+    case "Claimed":
+    case "Unknown":
+      if (lot === 0) return { _tag: "RaiseUnknown", leaseUntilMillis: deadlineMillis }
+      return {
+        _tag: "ReportOutcome",
+        claimId,
+        outcome: lot === 1 ? "Failed" : "Executed",
+        code: null,
+        output: "it came out"
+      }
+    default:
+      return null
+  }
+}
+
+const aimed = (state: Action.State, command: ActionCommand, atMillis: number): ActionCommand => {
+  if (state === null) {
+    return command._tag === "ProposeAction" ? { ...command, ownerId: person.id, agentId: agent.id } : command
+  }
+  const next = atMillis % 2 === 0 ? following(state, atMillis % 3) : null
+  if (next !== null) return next
   const deadlineMillis = state.deadlineMillis ?? 0
   switch (command._tag) {
     case "Approve":
@@ -153,9 +183,9 @@ laws("action", {
   decider: Action.decider,
   events,
   commands: steps(prepared, { actors: [person, { ...person, id: system.id }, agent, system, system] }),
-  aim: (state: Action.State, { command, ...rest }: Action.Prepared, _stamp: Stamp) => ({
+  aim: (state: Action.State, { command, ...rest }: Action.Prepared, stamp: Stamp) => ({
     ...rest,
-    command: aimed(state, command)
+    command: aimed(state, command, stamp.atMillis)
   }),
   words: ({ command, judged }) => [
     ...said(judged?.argumentsText ?? null, judged?.decision.reason ?? null),
