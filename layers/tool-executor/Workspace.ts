@@ -6,8 +6,9 @@
  *   the part before it (`/proc/self/fd/N/part`), and the file itself is judged before it is opened for use. Nothing
  *   is ever resolved by name twice, so there is no moment in which a rename or a new link could lead elsewhere.
  * - `checked` (elsewhere): parts are looked at one by one, the file is opened without following a link, and then its
- *   real path and identity are compared. A rename in the middle of a call is refused when it is noticed after the
- *   opening; for `replace`, one between the last comparison and the rename is not noticed. A weaker promise.
+ *   real path and identity are compared, before a byte is read or written. A weaker promise: it holds against every
+ *   link that stands there, but a process beside us that swaps directories for links can hit the moments between the
+ *   looks (it was tried: one append in a thousand got out). Let nothing untrusted run in such a workspace.
  *
  * Owns resolution and the kinds of file that may be used: directories and regular files with one name.
  * Does not own what is done with them (`FileTools`), nor which process may change the folder beside us.

@@ -1,0 +1,198 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Tool from "effect/ai/Tool"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
+import { type Handler, register, type RegisterOptions } from "#layers/tool-executor/ToolRegistry.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
+import { type PermitFields, redeem } from "#src/kernel/Permit.ts"
+import { ToolExecutor, ToolFailed } from "#src/ports/ToolExecutor.ts"
+import { claim, layer, makeWorld } from "./world.ts"
+
+const Work = Tool.make("work", { success: Schema.Json })
+
+const execute = (fields: PermitFields) => Effect.flatMap(ToolExecutor, (executor) => executor.execute(redeem(fields)))
+
+/** One world with the tool `work`, and a way to run it on a fresh claim. */
+const setting = (handler: Handler<unknown, Schema.Json>, options?: RegisterOptions) => {
+  const world = makeWorld()
+  return {
+    world,
+    run: (changed: Partial<PermitFields> = {}) => Effect.flatMap(claim(world, "work", {}, changed), execute),
+    provided: layer(world, [register(Work, handler, options)])
+  }
+}
+
+/** A handler that never ends by itself, and what became of it. */
+const endless = () => {
+  const seen = { started: 0, released: 0 }
+  const handler = () =>
+    Effect.gen(function* () {
+      yield* Effect.acquireRelease(
+        Effect.sync(() => void seen.started++),
+        () => Effect.sync(() => void seen.released++)
+      )
+      return yield* Effect.never
+    })
+  return { seen, handler }
+}
+
+const codeOf = (error: unknown) => (error instanceof ToolFailed ? error.code : `not a ToolFailed: ${String(error)}`)
+
+describe("a run", () => {
+  it.effect("is stopped at its own time limit, and its scope is closed before the answer", () => {
+    const { seen, handler } = endless()
+    const { run, provided } = setting(handler, { timeoutMillis: 700 })
+    return Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(Effect.flip(run()))
+      yield* TestClock.adjust(699)
+      assert.deepStrictEqual(seen, { started: 1, released: 0 })
+      yield* TestClock.adjust(1)
+      assert.strictEqual(codeOf(yield* Fiber.join(fiber)), "TimedOut")
+      assert.deepStrictEqual(seen, { started: 1, released: 1 })
+    }).pipe(Effect.provide(provided))
+  })
+
+  it.effect("is stopped before its lease ends, with time to clean up", () => {
+    const { seen, handler } = endless()
+    const { run, provided } = setting(handler, { timeoutMillis: Bounds.toolMillisMax })
+    return Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(Effect.flip(run({ leaseUntilMillis: 5_000 })))
+      yield* TestClock.adjust(5_000 - Bounds.toolStopMillis)
+      assert.strictEqual(codeOf(yield* Fiber.join(fiber)), "TimedOut")
+      assert.strictEqual(seen.released, 1)
+    }).pipe(Effect.provide(provided))
+  })
+
+  it.effect("that has no time left to be stopped in is not begun", () => {
+    const { seen, handler } = endless()
+    const { world, run, provided } = setting(handler)
+    return Effect.gen(function* () {
+      assert.strictEqual(codeOf(yield* Effect.flip(run({ leaseUntilMillis: Bounds.toolStopMillis }))), "Busy")
+      assert.deepStrictEqual([seen.started, world.bypasses.length], [0, 0])
+    }).pipe(Effect.provide(provided))
+  })
+
+  it.effect("is stopped with its caller", () => {
+    const { seen, handler } = endless()
+    const { run, provided } = setting(handler)
+    return Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(run())
+      yield* TestClock.adjust(0)
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(seen, { started: 1, released: 1 })
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(fiber)))
+    }).pipe(Effect.provide(provided))
+  })
+
+  it.effect(
+    `shares ${Bounds.toolsInFlightMax} slots; what waits past its lease is told Busy, is no bypass, and never runs`,
+    () => {
+      const world = makeWorld()
+      const gate = Deferred.makeUnsafe<void>()
+      let [running, most, total] = [0, 0, 0]
+      const handler = () =>
+        Effect.acquireUseRelease(
+          Effect.sync(() => {
+            total++
+            most = Math.max(most, ++running)
+          }),
+          () => Deferred.await(gate),
+          () => Effect.sync(() => void running--)
+        )
+      const work = register(Tool.make("work"), handler, { timeoutMillis: Bounds.toolMillisMax })
+      return Effect.gen(function* () {
+        const run = (changed: Partial<PermitFields>) =>
+          Effect.forkChild(Effect.result(Effect.flatMap(claim(world, "work", {}, changed), execute)))
+        const first = yield* Effect.forEach(Array.from({ length: Bounds.toolsInFlightMax + 4 }), () => run({}))
+        const late = yield* run({ leaseUntilMillis: 10_000 })
+        yield* TestClock.adjust(10_000)
+        assert.deepStrictEqual([running, total], [Bounds.toolsInFlightMax, Bounds.toolsInFlightMax])
+        const told = yield* Fiber.join(late)
+        assert.strictEqual(Result.isFailure(told) && codeOf(told.failure), "Busy")
+        yield* Deferred.succeed(gate, undefined)
+        const results = yield* Effect.forEach(first, Fiber.join)
+        assert.isTrue(results.every(Result.isSuccess))
+        assert.deepStrictEqual([most, total], [Bounds.toolsInFlightMax, Bounds.toolsInFlightMax + 4])
+        assert.deepStrictEqual(world.bypasses, [])
+      }).pipe(Effect.provide(layer(world, [work])))
+    }
+  )
+
+  it.effect("gives at most what a result may hold", () => {
+    // Two quotes around the text.
+    const fits = Bounds.resultTextMax - 2
+    let length = fits
+    const { run, provided } = setting(() => Effect.sync(() => "x".repeat(length)))
+    return Effect.gen(function* () {
+      assert.strictEqual(String((yield* run()).output).length, fits)
+      length++
+      assert.strictEqual(codeOf(yield* Effect.flip(run())), "OutputTooLarge")
+    }).pipe(Effect.provide(provided))
+  })
+
+  it.effect("that gives what its schema or JSON has no form for fails as OutputInvalid", () => {
+    let output: unknown = Number.NaN
+    const { run, provided } = setting(() => Effect.sync(() => output as Schema.Json))
+    return Effect.gen(function* () {
+      assert.strictEqual(codeOf(yield* Effect.flip(run())), "OutputInvalid")
+      output = "half \ud800"
+      assert.strictEqual(codeOf(yield* Effect.flip(run())), "OutputInvalid")
+    }).pipe(Effect.provide(provided))
+  })
+
+  it.effect("that fails with a long story has it cut, under its own name", () => {
+    const { run, provided } = setting(() =>
+      Effect.fail(new ToolFailed({ tool: "x", code: "c".repeat(99), detail: "d".repeat(9_999), retryable: false }))
+    )
+    return Effect.gen(function* () {
+      const error = yield* Effect.flip(run())
+      assert.isTrue(error instanceof ToolFailed)
+      const { tool, code, detail } = error as ToolFailed
+      assert.deepStrictEqual([tool, code.length, detail.length], ["work", 64, Bounds.reasonTextMax])
+    }).pipe(Effect.provide(provided))
+  })
+
+  const bugs: ReadonlyArray<readonly [title: string, bug: Effect.Effect<never>]> = [
+    ["dies", Effect.die(new RangeError("secret-7f3a\n    at secret-7f3a (secret-7f3a)"))],
+    [
+      "throws",
+      Effect.sync(() => {
+        throw new TypeError("secret-7f3a")
+      })
+    ],
+    ["dies of a text", Effect.die("secret-7f3a")],
+    ["interrupts itself", Effect.interrupt]
+  ]
+  for (const [title, bug] of bugs) {
+    it.effect(`of a handler that ${title} fails as Defect, and neither answer nor log repeats what it said`, () => {
+      const { run, provided } = setting(() => bug)
+      const logged: Array<string> = []
+      const listener = Logger.map(Logger.formatJson, (line) => void logged.push(line))
+      return Effect.gen(function* () {
+        const error = yield* Effect.flip(run())
+        assert.strictEqual(codeOf(error), "Defect")
+        assert.strictEqual(logged.length, 1)
+        assert.include(logged[0], '"tool":"work"')
+        assert.notInclude(JSON.stringify(error) + logged.join(), "secret-7f3a")
+      }).pipe(Effect.provide([provided, Logger.layer([listener])]))
+    })
+  }
+
+  it.effect("of arguments that the schema refuses after all does not reach the handler", () => {
+    const { seen, handler } = endless()
+    const { world, provided } = setting(handler)
+    return Effect.gen(function* () {
+      const fields = yield* claim(world, "work", { surprise: 1 })
+      assert.strictEqual(codeOf(yield* Effect.flip(execute(fields))), "ArgumentsInvalid")
+      const notJson = yield* claim(world, "work", {}, { argumentsText: "{" })
+      assert.strictEqual((yield* Effect.flip(execute(notJson)))._tag, "PermitRefused")
+      assert.strictEqual(seen.started, 0)
+    }).pipe(Effect.provide(provided))
+  })
+})
