@@ -88,8 +88,11 @@ const decide = (compiled: CompiledSet, prepared: Prepared, question: PolicyQuest
       context: context.success,
       preparsedPolicySetId: prepared.slot,
       entities: [
-        { uid: principal, attrs: {}, parents: roles.map((id) => ({ type: "Role", id })) },
-        { uid: session, attrs: { owner }, parents: [] }
+        { uid: session, attrs: { owner }, parents: [] },
+        // Without roles there is nothing to say of a principal but its name; leaving it out saves a tenth of the time.
+        ...(roles.length === 0
+          ? []
+          : [{ uid: principal, attrs: {}, parents: roles.map((id) => ({ type: "Role", id })) }])
       ]
     })
   )
