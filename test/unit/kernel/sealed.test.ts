@@ -93,11 +93,32 @@ describe("a box", () => {
     { arbitrary: { runs: 300 } }
   )
 
+  it("has one spelling: neither loose bits of its last character nor stray characters are forgiven", () => {
+    const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    // 29, 30 and 31 bytes: the last character carries 2, 4 and 6 bits.
+    for (const text of ["1", "12", "123"]) {
+      const sealed = key.seal(at, text)
+      const spellings = [...alphabet].map((last) => sealed.slice(0, -1) + last)
+      assert.deepStrictEqual(
+        spellings.filter((spelling) => key.open(at, spelling) !== null),
+        [sealed]
+      )
+      for (const stray of [`${sealed}=`, `${sealed}\n`, ` ${sealed}`, `${sealed}*`]) assert.isNull(key.open(at, stray))
+    }
+  })
+
   it("shows the mark, and only the mark, once its key is gone", () => {
     const gone = new Map([[key.subject, null]])
     assert.deepInclude(openWith({ text: box, id: 1 }, gone), {
       success: { text: { redacted: true }, id: 1 }
     })
+  })
+
+  it("shows the mark where its key was destroyed in somebody's hand", () => {
+    const doomed = keyOf("session:doomed")
+    const doomedBox = sealer(doomed)(at, "hello")
+    doomed.destroy()
+    assert.deepInclude(openWith(doomedBox, new Map([[doomed.subject, doomed]])), { success: { redacted: true } })
   })
 })
 
