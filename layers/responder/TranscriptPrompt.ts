@@ -33,6 +33,8 @@ export const isRecalled = (part: Prompt.TextPart): boolean => {
 export interface ToolOutcomeResult {
   readonly outcome: string
   readonly output: Json
+  /** What really ran, where a person changed the arguments. */
+  readonly editedArguments?: Json
 }
 
 /**
@@ -156,6 +158,10 @@ const outcomePart = (
     id: part.callId,
     name: offeredName(part.tool),
     isFailure: part.outcome !== "Executed",
-    result: { outcome: part.outcome, output: part.output } satisfies ToolOutcomeResult,
+    result: {
+      outcome: part.outcome,
+      output: part.output,
+      ...(part.editedArguments === undefined ? {} : { editedArguments: part.editedArguments })
+    } satisfies ToolOutcomeResult,
     providerExecuted: false
   })

@@ -69,7 +69,9 @@ const payloads = {
     callId: Schema.String,
     actionId: Schema.NullOr(ActionId),
     outcome: Schema.String,
-    output: Handle
+    output: Handle,
+    /** The arguments as a person changed them, for the model to know what really ran. */
+    editedArguments: Schema.NullOr(Handle)
   }),
   "turn.memories-recorded": Schema.Struct({ source: Schema.String, memoryIds: Schema.Array(Schema.String) }),
   "turn.completed": Schema.Struct({ steps: Schema.Int, tokens: Schema.Int }),

@@ -113,7 +113,8 @@ export const TurnCommand = Schema.TaggedUnion({
     callId: Schema.String,
     actionId: Schema.NullOr(ActionId),
     outcome: Schema.String,
-    output: Schema.Json
+    output: Schema.Json,
+    editedArguments: Schema.NullOr(Schema.Json)
   },
   RecordMemories: { source: Schema.String, memoryIds: Schema.Array(Schema.String) },
   CompleteTurn: {},

@@ -34,6 +34,7 @@ export interface Call {
     readonly actionId: ActionId | null
     readonly outcome: string
     readonly output: Sealed.Handle
+    readonly editedArguments: Sealed.Handle | null
   } | null
 }
 
@@ -256,7 +257,8 @@ const advance = (state: Live, command: Advance): Decided => {
             callId: command.callId,
             actionId: command.actionId,
             outcome: command.outcome,
-            output: Sealed.plain(command.output as Json)
+            output: Sealed.plain(command.output as Json),
+            editedArguments: command.editedArguments === null ? null : Sealed.plain(command.editedArguments as Json)
           },
           command.actionId === null ? {} : { refs: [{ kind: "action", id: command.actionId }] }
         )

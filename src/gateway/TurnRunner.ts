@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Bounds from "../kernel/Bounds.ts"
-import type { Json } from "../kernel/Canonical.ts"
+import { decode, type Json } from "../kernel/Canonical.ts"
 import { fold } from "../kernel/Decider.ts"
 import { recorded } from "../kernel/Envelope.ts"
 import { ActionId, StreamId, type TurnId } from "../kernel/Ids.ts"
@@ -83,8 +83,15 @@ export const make = Effect.gen(function* () {
       })
       for (const [index, { callId, outcome }] of step.calls.entries()) {
         if (outcome === null) continue
-        const output = yield* vault.open(outcome.output)
-        parts.push({ _tag: "ToolOutcome", callId, tool: said[index]!.tool, outcome: outcome.outcome, output })
+        const edited = outcome.editedArguments
+        parts.push({
+          _tag: "ToolOutcome",
+          callId,
+          tool: said[index]!.tool,
+          outcome: outcome.outcome,
+          output: yield* vault.open(outcome.output),
+          ...(edited === null ? {} : { editedArguments: yield* vault.open(edited) })
+        })
       }
     }
     return parts
@@ -137,7 +144,11 @@ export const make = Effect.gen(function* () {
     const reply = yield* actors.send("action", actionId, proposal, stamp)
     const outcome =
       reply._tag === "Rejected"
-        ? { actionId: null, ...refusal(yield* Schema.decodeUnknownEffect(Rejection)(reply.body)) }
+        ? {
+            actionId: null,
+            editedArguments: null,
+            ...refusal(yield* Schema.decodeUnknownEffect(Rejection)(reply.body))
+          }
         : yield* settled((yield* Schema.decodeUnknownEffect(ActionAnswer)(reply.body)).actionId)
     yield* report(turn.turnId, `outcome/${call.callId}`, {
       _tag: "RecordOutcome",
@@ -159,7 +170,8 @@ export const make = Effect.gen(function* () {
       )
       if (found === null) continue
       const output: Json = found.output === null ? null : yield* vault.open(found.output)
-      return { actionId, outcome: found.status, output }
+      const editedArguments = found.edited ? decode(yield* text(found.arguments)) : null
+      return { actionId, outcome: found.status, output, editedArguments }
     }
   })
 

@@ -20,6 +20,8 @@ export type TranscriptPart =
       readonly tool: string
       readonly outcome: string
       readonly output: Json
+      /** The arguments as a person changed them before they ran; absent where they ran as proposed. */
+      readonly editedArguments?: Json
     }
 
 export const Proposal = Schema.Struct({

@@ -167,10 +167,10 @@ describe("the gateway", () => {
         }
       })
       assert.deepStrictEqual(world.done, ["look first"])
-      yield* gateway.approve(owner, "a1", waiting)
+      yield* gateway.approve(owner, "a1", waiting, { text: "edited" })
       const row = yield* World.turnUntilEnded(turn.body.turnId)
       assert.strictEqual(row.status, "Completed")
-      assert.deepStrictEqual(world.done, ["look first", "note second"])
+      assert.deepStrictEqual(world.done, ["look first", "note edited"])
       assert.include(yield* vault.open(row.text), "done")
       assert.includeMembers(yield* typesOf, ["turn.recalled", "turn.memories-recorded", "turn.completed"])
     }).pipe(Effect.provide(world.layer))

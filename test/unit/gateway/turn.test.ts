@@ -44,7 +44,8 @@ const outcome: TurnCommand = {
   callId: "c1.1",
   actionId,
   outcome: "Executed",
-  output: { text: "x" }
+  output: { text: "x" },
+  editedArguments: null
 }
 
 describe("a turn", () => {
