@@ -46,7 +46,9 @@ const due = (state: Turn.Live, atMillis: number): TurnCommand | null => {
     }
     case "Outcomes": {
       const { callId } = awaited.calls[0]!
-      return { _tag: "RecordOutcome", callId, actionId: null, outcome: "Executed", output: "it was done" }
+      const editedArguments = atMillis % 5 === 0 ? { path: "it was edited" } : null
+      const outcome = { callId, actionId: null, outcome: "Executed", output: "it was done" }
+      return { _tag: "RecordOutcome", ...outcome, editedArguments }
     }
     case "Remember":
       return { _tag: "RecordMemories", source: "notes", memoryIds: ["m"] }
