@@ -178,6 +178,7 @@ export const relations: ReadonlyArray<Relation> = [
   [argumentsTextMax <= httpBodyBytesMax && inputTextMax <= httpBodyBytesMax, "words fit into a body"],
   [policyFileBytesMax <= policySetBytesMax, "one file of policies fits into a set"],
   [policyArgumentDepthMax <= argumentsDepthMax, "policies see no deeper than arguments may be"],
+  [argumentsDepthMax * 2 <= jsonDepthMax, "arguments can be encoded wherever they are put"],
   [
     httpDrainMillis + toolDrainMillis + drainMillis < 10_000,
     "a drain ends within the ten seconds that operators are promised"
