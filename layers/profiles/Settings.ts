@@ -51,7 +51,7 @@ export const defaults: Settings = {
   host: "127.0.0.1",
   port: 7717,
   dataFolder: ".keelson",
-  workspaceFolder: ".keelson/workspace",
+  workspaceFolder: "keelson-workspace",
   policyFolder: ".keelson/policies",
   databaseUrl: null,
   confirmationTtlMillis: Bounds.confirmationTtlMillis,
