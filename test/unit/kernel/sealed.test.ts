@@ -98,7 +98,7 @@ describe("a box", () => {
     // 29, 30 and 31 bytes: the last character carries 2, 4 and 6 bits.
     for (const text of ["1", "12", "123"]) {
       const sealed = key.seal(at, text)
-      const spellings = [...alphabet].map((last) => sealed.slice(0, -1) + last)
+      const spellings = Array.from(alphabet, (last) => sealed.slice(0, -1) + last)
       assert.deepStrictEqual(
         spellings.filter((spelling) => key.open(at, spelling) !== null),
         [sealed]
