@@ -16,7 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as FileTools from "#layers/tool-executor/FileTools.ts"
 import { open } from "#layers/tool-executor/Workspace.ts"
-import { caller, folder, outsideUntouched, secret, workspace } from "./folder.ts"
+import { caller, folder, outsideUntouched, resolutions, secret, workspace } from "./folder.ts"
 
 type Call = Effect.Success<ReturnType<typeof workspace>>["call"]
 
@@ -34,9 +34,9 @@ const everyWay = (call: Call, path: string) =>
         assert.notInclude(error.detail, "/tmp")
         return error.code
       })
-  ).pipe(Effect.map((codes) => [...new Set(codes)].sort()))
+  ).pipe(Effect.map((codes) => [...new Set(codes.map(String))].sort()))
 
-for (const resolution of ["descriptor", "checked"] as const) {
+for (const resolution of resolutions) {
   describe(`the file tools (${resolution})`, () => {
     it.live("follow no symbolic link, wherever on the path it stands and whatever it points to", () =>
       Effect.gen(function* () {

@@ -15,12 +15,12 @@ import * as Effect from "effect/Effect"
 import * as FileTools from "#layers/tool-executor/FileTools.ts"
 import { open, WorkspaceInvalid } from "#layers/tool-executor/Workspace.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
-import { folder, workspace } from "./folder.ts"
+import { folder, resolutions, workspace } from "./folder.ts"
 
 const code = (effect: Effect.Effect<unknown, { readonly code?: string }>) =>
   Effect.map(Effect.flip(effect), (error) => error.code)
 
-for (const resolution of ["descriptor", "checked"] as const) {
+for (const resolution of resolutions) {
   describe(`file.read (${resolution})`, () => {
     it.live("gives a file's text as it is, its mark and line ends included", () =>
       Effect.gen(function* () {
@@ -203,9 +203,9 @@ for (const resolution of ["descriptor", "checked"] as const) {
 describe("a workspace", () => {
   it.live("is made where it is missing, for its owner alone", () =>
     Effect.gen(function* () {
-      const { inside } = yield* folder
-      assert.strictEqual((yield* FileTools.make({ root: inside })).length, 3)
-      assert.strictEqual(statSync(inside).mode & 0o777, 0o700)
+      const root = join((yield* folder).inside, "new", "one")
+      assert.strictEqual((yield* FileTools.make({ root })).length, 3)
+      assert.strictEqual(statSync(root).mode & 0o777, 0o700)
     })
   )
 

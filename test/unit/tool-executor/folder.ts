@@ -18,6 +18,10 @@ export interface Folder {
   readonly outside: string
 }
 
+/** The ways of resolution that are tested here: the better one is Linux's. */
+export const resolutions: ReadonlyArray<Resolution> =
+  process.platform === "linux" ? ["descriptor", "checked"] : ["checked"]
+
 /** What must never come out of a tool, and must never change. */
 export const secret = "outside-5d1c"
 
@@ -26,6 +30,7 @@ export const folder = Effect.acquireRelease(
   Effect.sync((): Folder => {
     const top = realpathSync(mkdtempSync(join(tmpdir(), "keelson tools ")))
     const [inside, outside] = [join(top, "workspace"), join(top, "outside")]
+    mkdirSync(inside)
     mkdirSync(join(outside, "deep"), { recursive: true })
     for (const file of outsideFiles) writeFileSync(join(outside, file), secret)
     return { inside, outside }
