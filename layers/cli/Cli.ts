@@ -1,0 +1,234 @@
+/**
+ * The command `keelson`: what can be asked, and how each answer becomes output and an exit code.
+ *
+ * Owns the commands' names, flags and help. Does not own what they do (one file each).
+ *
+ * Invariants: results go to standard output; logs, progress and refusals go to standard error; every refusal is
+ * a sentence and an exit code, never a stack trace; a stack trace means a bug.
+ */
+import * as Cause from "effect/Cause"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as CliConfig from "effect/cli/CliConfig"
+import * as CliError from "effect/cli/CliError"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Stdio from "effect/Stdio"
+import { CommandRefused, FoundWrong } from "./CommandRefused.ts"
+import * as DemoCommand from "./DemoCommand.ts"
+import type { Deployment } from "./Deployment.ts"
+import * as HelpText from "./HelpText.ts"
+import * as Page from "./Page.ts"
+import * as SettingsSource from "./SettingsSource.ts"
+import * as StartCommand from "./StartCommand.ts"
+import * as VerifyCommand from "./VerifyCommand.ts"
+
+/** The whole command line over a deployment. */
+export const command = <S extends SettingsSource.BasicSettings, E, V>(
+  deployment: Deployment<S, E, V>,
+  environment: SettingsSource.Environment
+) => {
+  const resolved = (typed: SettingsSource.Typed) =>
+    Effect.fromResult(SettingsSource.resolve(deployment.settings, typed, environment))
+
+  const start = Command.make("start", { settings: SettingsSource.flags(deployment.settings), json }, (input) =>
+    Effect.flatMap(resolved(input.settings), (settings) => StartCommand.run(deployment, settings, input))
+  ).pipe(
+    Command.withDescription(startText),
+    Command.withShortDescription("run the service until it is told to stop"),
+    Command.withExamples(startExamples),
+    HelpText.withSections([
+      exitCodes([
+        ["0", "stopped by SIGTERM, SIGINT or SIGHUP, everything released"],
+        ["1", "could not start, or could not stop in time: a sentence says why"],
+        ["2", "a flag or a setting is wrong; nothing was opened"],
+        ["130, 143", "a second signal ended it at once"]
+      ])
+    ])
+  )
+
+  const verify = Command.make(
+    "verify",
+    { settings: SettingsSource.flags(deployment.settings, (name) => storeSettings.has(name)), json },
+    (input) => Effect.flatMap(resolved(input.settings), (settings) => VerifyCommand.run(deployment, settings, input))
+  ).pipe(
+    Command.withDescription(verifyText),
+    Command.withShortDescription("recompute every hash, chain and column of a store"),
+    Command.withExamples(verifyExamples),
+    HelpText.withSections([
+      exitCodes([
+        ["0", "clean: everything is as it was written"],
+        ["1", "something is not; the first bad event is named"],
+        ["2", "a flag or a setting is wrong"],
+        ["3", "could not look (no store, folder in use): says nothing about the store"]
+      ])
+    ])
+  )
+
+  const demo = Command.make(
+    "demo",
+    {
+      interactive: Flag.Boolean("interactive").pipe(
+        Flag.withAlias("i"),
+        Flag.withDescription("You decide, at this terminal, instead of the demo's own person."),
+        Flag.withDefault(false)
+      ),
+      keep: Flag.Boolean("keep").pipe(
+        Flag.withDescription("Keep the demo's folder, with journal, workspace and log."),
+        Flag.withDefault(false)
+      ),
+      json
+    },
+    (input) => DemoCommand.run(deployment.self, environment, input)
+  ).pipe(
+    Command.withDescription(demoText),
+    Command.withShortDescription("play one agent session, kill the service in it, and prove what held"),
+    Command.withExamples([
+      { command: "keelson demo", description: "Plays by itself, in less than half a minute" },
+      { command: "keelson demo --interactive", description: "Asks you before the agent may write" },
+      { command: "keelson demo --json", description: "Only the proof, for machines" }
+    ]),
+    HelpText.withSections([
+      exitCodes([
+        ["0", "every check of the proof held"],
+        ["1", "a check did not hold, or the demo could not be played"]
+      ])
+    ])
+  )
+
+  return Command.make("keelson").pipe(
+    Command.withDescription(rootText),
+    Command.withSubcommands([start, demo, verify]),
+    HelpText.withSections([
+      {
+        title: "Settings",
+        entries: [
+          ["", "A flag counts before its KEELSON_ variable, and that before the default. start --help lists all."]
+        ]
+      }
+    ])
+  )
+}
+
+/** Runs the command line on this process's arguments; answers the exit code. */
+export const run = <S extends SettingsSource.BasicSettings, E, V>(
+  deployment: Deployment<S, E, V>,
+  environment: SettingsSource.Environment
+) =>
+  Effect.flatMap(Stdio.Stdio, ({ args }) =>
+    Effect.flatMap(args, (argv) => {
+      const program = Command.runWith(command(deployment, environment), { version: deployment.version })(argv)
+      return program.pipe(
+        Effect.exit,
+        Effect.flatMap((exit) => conclude(exit, argv)),
+        Effect.provide(Layer.mergeAll(HelpText.layer, logger, CliConfig.layer({ builtIns })))
+      )
+    })
+  )
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel]
+
+const json = Flag.Boolean("json").pipe(
+  Flag.withDescription("One line of JSON on standard output, for machines."),
+  Flag.withDefault(false)
+)
+
+const storeSettings: ReadonlySet<string> = new Set(["dataFolder", "databaseUrl"])
+
+const exitCodes = (entries: ReadonlyArray<readonly [string, string]>): HelpText.Section => ({
+  title: "Exit codes",
+  entries
+})
+
+/** Structured on standard error: for people on a terminal, one JSON object a line otherwise. */
+const logger = Layer.unwrap(
+  Effect.gen(function* () {
+    const stdio = yield* Stdio.Stdio
+    const terminal = yield* stdio.stderrIsTerminal
+    const chosen = terminal ? Logger.consolePretty({ mode: "tty" }) : Logger.withConsoleError(Logger.formatJson)
+    return Layer.merge(Logger.layer([chosen]), Layer.succeed(Logger.LogToStderr, true))
+  })
+)
+
+const conclude = Effect.fnUntraced(function* (
+  exit: Exit.Exit<void, CliError.CliError | CommandRefused | FoundWrong>,
+  argv: ReadonlyArray<string>
+) {
+  if (Exit.isSuccess(exit)) return 0
+  const { cause } = exit
+  if (Cause.hasInterruptsOnly(cause) || Cause.hasDies(cause))
+    return yield* Effect.failCause(cause as Cause.Cause<never>)
+  const error = Cause.squash(cause)
+  if (error instanceof FoundWrong) return 1
+  if (error instanceof CommandRefused) {
+    yield* refuse(error, argv)
+    return error.exitCode
+  }
+  // Help was asked for by naming no command, or the presenter has told what is wrong.
+  return CliError.isCliError(error) && error._tag === "ShowHelp" && error.errors.length === 0 ? 0 : 2
+})
+
+const refuse = Effect.fnUntraced(function* (error: CommandRefused, argv: ReadonlyArray<string>) {
+  if (argv.includes("--json")) {
+    const { code, detail, exitCode, remedy } = error
+    return yield* Console.error(JSON.stringify({ refused: code, detail, remedy, exitCode }))
+  }
+  const look = { ...(yield* Page.look), color: false }
+  const name = `keelson ${argv.find((word) => ["start", "demo", "verify"].includes(word)) ?? ""}`.trim()
+  const lines = [
+    Page.indented(look, `${name}: ${Page.visible(error.detail)}`, ""),
+    ...(error.remedy === null ? [] : [Page.indented(look, Page.visible(error.remedy), "  ")])
+  ]
+  yield* Console.error(lines.join("\n"))
+})
+
+const rootText =
+  "Keelson runs AI agents that must not act, remember or claim success without proof: no tool runs without a permit, " +
+  "everything is an event in an append-only journal, and a person decides where a policy says so."
+
+const startText =
+  "Runs the service: HTTP on loopback, the journal in an embedded PGlite or in PostgreSQL, tools inside one folder, " +
+  "policies in Cedar. It needs no other server. The owner's token is made at the first start.\n\n" +
+  "Relative folders are taken from where the command is run; npm start runs it in the project's root. " +
+  "Where only the data folder is set, the policies lie in it. Times are in milliseconds."
+
+const startExamples = [
+  { command: "keelson start", description: "Everything in ./.keelson, on http://127.0.0.1:7717" },
+  { command: "keelson start --port 0 --data-folder /tmp/try", description: "A free port and a folder of its own" },
+  {
+    command: "KEELSON_DATABASE_URL=postgres://user:secret@db/keelson keelson start",
+    description: "On PostgreSQL; the URL holds a password, so it never stands on the command line"
+  },
+  {
+    command: "keelson start --database-url-env DATABASE_URL",
+    description: "The same, from a variable that already has it"
+  }
+]
+
+const verifyText =
+  "Looks through a store from its first event to its last and recomputes what was written: each event's hash, each " +
+  "stream's chain, the columns beside the text, and the rows and counters that follow from the events. It changes nothing " +
+  "and needs no key: what is sealed stays sealed.\n\n" +
+  "An embedded store must not be in use: stop the service first, or verify a copy of its folder."
+
+const verifyExamples = [
+  { command: "keelson verify", description: "The store in ./.keelson" },
+  { command: "keelson verify --data-folder /backup/keelson --json", description: "A copy, for a script" },
+  {
+    command: "keelson verify --database-url-env DATABASE_URL",
+    description: "A PostgreSQL store, also while it is used"
+  }
+]
+
+const demoText =
+  "Starts a real service in a folder of its own and speaks HTTP with it: an agent reads a file, wants to write one and " +
+  "waits for a person; a second wish is denied; in the third the service gets a SIGKILL. What is claimed at the end is " +
+  "computed from the journal and the files, each line with the check that produced it."

@@ -1,0 +1,69 @@
+/**
+ * What the command line is given: a service to open and a store to look through, whatever they are made of.
+ *
+ * Owns the shape. `layers/main.ts` fills it from a profile; the commands know no profile, no product and no port
+ * by its implementation.
+ */
+import type * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import type { BasicSettings, SettingsDefinition } from "./SettingsSource.ts"
+
+/** A service that is open: what `start` tells about it. */
+export interface Running {
+  /** `http://127.0.0.1:7717`, with the port it really has. */
+  readonly url: string
+  readonly store: {
+    readonly product: "PGlite" | "PostgreSQL"
+    /** Where the data lies, without any secret: a folder, or host, port and database. */
+    readonly place: string
+    /** How it was shown that a commit is on the disk before it is answered. */
+    readonly durability: string
+  }
+  readonly policies: { readonly folder: string; readonly policies: number; readonly hash: string }
+  readonly workspace: string
+  readonly responder: { readonly provider: string; readonly model: string; readonly deterministic: boolean }
+  readonly ownerToken: { readonly path: string; readonly token: Redacted.Redacted<string>; readonly minted: boolean }
+}
+
+/** One thing that is not as it was written. */
+export interface Problem {
+  /** What differs: `hash`, `prevHash`, a column's or a row's name. */
+  readonly check: string
+  readonly position: number | null
+  readonly stream: string | null
+  readonly version: number | null
+  readonly eventId: string | null
+  /** One sentence; never what was sealed. */
+  readonly detail: string
+}
+
+export interface Verification {
+  /** In the order of the journal; the first is the one to look at first. */
+  readonly problems: ReadonlyArray<Problem>
+  /** More than are listed, where there are very many. */
+  readonly problemsTotal: number
+  /** What was looked at, by name: events, streams, rows, counters, receipts. */
+  readonly counts: ReadonlyArray<readonly [name: string, count: number]>
+  /** Position of the newest event. */
+  readonly head: number
+}
+
+export interface Progress {
+  readonly done: number
+  readonly total: number
+}
+
+export interface Deployment<S extends BasicSettings, OpenError, VerifyError> {
+  readonly version: string
+  readonly settings: SettingsDefinition<S>
+  /** Opens everything; the scope's end drains and releases it. */
+  readonly open: (settings: S) => Effect.Effect<Running, OpenError, Scope.Scope>
+  /** Looks through a store without changing it. */
+  readonly verify: (
+    settings: S,
+    onProgress: (progress: Progress) => Effect.Effect<void>
+  ) => Effect.Effect<Verification, VerifyError, Scope.Scope>
+  /** How a child process runs this very program. */
+  readonly self: { readonly executable: string; readonly arguments: ReadonlyArray<string> }
+}

@@ -1,0 +1,101 @@
+/**
+ * Text for a terminal: as wide as it is, in colour only where it shows colour, and harmless.
+ *
+ * Owns wrapping, marks and the escaping of what others wrote. Does not own where the text goes.
+ *
+ * Invariant: `visible` leaves nothing that moves a cursor, changes a colour or reorders letters, so that what a
+ * model, a tool or a person far away wrote can't redraw the screen on which somebody decides.
+ */
+import * as Effect from "effect/Effect"
+import * as CliOutput from "effect/cli/CliOutput"
+import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
+import * as Terminal from "effect/Terminal"
+
+export interface Look {
+  /** Columns to write into: the terminal's, between 40 and 100; 80 where there is none. */
+  readonly width: number
+  readonly color: boolean
+  /** Somebody is watching, so pacing means something. */
+  readonly live: boolean
+}
+
+export const plain: Look = { width: 80, color: false, live: false }
+
+/** What standard output can show. */
+export const look = Effect.gen(function* () {
+  const terminal = yield* Terminal.Terminal
+  const { canColor, canAnimate } = yield* TerminalCapabilities.TerminalCapabilities
+  const columns = canAnimate ? yield* terminal.columns : plain.width
+  return { width: Math.min(100, Math.max(40, columns || plain.width)), color: canColor, live: canAnimate } as Look
+})
+
+const codes = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yellow: [33, 39], cyan: [36, 39] } as const
+export type Mark = keyof typeof codes
+
+export const mark = (look: Look, mark: Mark, text: string): string =>
+  look.color ? `\u001b[${codes[mark][0]}m${text}\u001b[${codes[mark][1]}m` : text
+
+/** Breaks text into lines of at most `width` cells. Long words stand alone and whole: a path that is cut can't be copied. */
+export const wrap = (text: string, width: number): ReadonlyArray<string> =>
+  text.split("\n").flatMap((paragraph) => {
+    const lines: Array<string> = []
+    let line = ""
+    for (const word of paragraph.split(/ +/)) {
+      if (line !== "" && CliOutput.displayWidth(`${line} ${word}`) > width) {
+        lines.push(line)
+        line = word
+      } else line = line === "" ? word : `${line} ${word}`
+    }
+    return [...lines, line]
+  })
+
+/** Text wrapped behind an indentation; the first line may carry another one of the same width. */
+export const indented = (look: Look, text: string, indent: string, first = indent): string =>
+  wrap(text, look.width - CliOutput.displayWidth(indent))
+    .map((line, index) => `${index === 0 ? first : indent}${line}`.trimEnd())
+    .join("\n")
+
+/** A table of two columns: labels, then texts that wrap below themselves. */
+export const rows = (look: Look, entries: ReadonlyArray<readonly [label: string, text: string]>): string => {
+  const widest = Math.max(0, ...entries.map(([label]) => CliOutput.displayWidth(label)))
+  const column = widest === 0 ? 2 : widest + 4
+  const space = " ".repeat(column)
+  return entries
+    .map(([label, text]) => {
+      const padding = " ".repeat(Math.max(0, column - 2 - CliOutput.displayWidth(label)))
+      return indented(look, text, space, `  ${mark(look, "dim", label)}${padding}`)
+    })
+    .join("\n")
+}
+
+/** Cuts text of any kind into pieces of at most `width` units, whole code points each: for bytes that must be shown exactly. */
+export const chopped = (text: string, width: number): ReadonlyArray<string> => {
+  const lines: Array<string> = []
+  let line = ""
+  for (const point of text) {
+    if (CliOutput.displayWidth(line + point) > width && line !== "") {
+      lines.push(line)
+      line = ""
+    }
+    line += point
+  }
+  return [...lines, line]
+}
+
+/** The text with everything that a terminal would obey, or an eye would not see, written out as `\u{…}`. */
+export const visible = (text: string): string =>
+  text.replace(hidden, (point) => `\\u{${(point.codePointAt(0) ?? 0).toString(16)}}`)
+
+export const count = (number: number, one: string, many = `${one}s`): string =>
+  `${number.toLocaleString("en")} ${number === 1 ? one : many}`
+
+/** A list in a sentence: `a`, `a and b`, `a, b and c`. */
+export const listed = (items: ReadonlyArray<string>, word = "and"): string =>
+  items.length < 2 ? (items[0] ?? "") : `${items.slice(0, -1).join(", ")} ${word} ${items[items.length - 1]}`
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+/** Controls (C0 without the line feed, C1), format characters (bidirectional marks, joiners), separators, lone surrogates. */
+const hidden = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu

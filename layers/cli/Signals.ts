@@ -1,0 +1,68 @@
+/**
+ * The main program and the signals it is sent.
+ *
+ * ```
+ * first SIGINT, SIGTERM or SIGHUP -> a command that can stop is asked to; any other is interrupted
+ * second                          -> the process ends at once
+ * ```
+ *
+ * Owns the handlers and the process's exit code. Does not own what stopping means (`StartCommand`).
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Runtime from "effect/Runtime"
+import { constants } from "node:os"
+
+export type Signal = "SIGINT" | "SIGTERM" | "SIGHUP"
+
+export class StopSignal extends Context.Service<
+  StopSignal,
+  {
+    /** Completes when the process is asked to stop. From the first call on, the first signal no longer interrupts. */
+    readonly await: Effect.Effect<Signal>
+  }
+>()("keelson/cli/StopSignal") {}
+
+/** Runs the program as this process; its answer is the exit code. */
+export const runMain = (program: Effect.Effect<number, never, StopSignal>): void => {
+  const asked = Deferred.makeUnsafe<Signal>()
+  let awaited = false
+  let received: Signal | null = null
+  const service = StopSignal.of({
+    await: Effect.suspend(() => {
+      awaited = true
+      return Deferred.await(asked)
+    })
+  })
+  const run = Runtime.makeRunMain(({ fiber, teardown }) => {
+    const onSignal = (signal: Signal) => {
+      if (received !== null) process.exit(codeOf(signal))
+      received = signal
+      Deferred.doneUnsafe(asked, Effect.succeed(signal))
+      if (!awaited) fiber.interruptUnsafe(fiber.id)
+    }
+    for (const signal of signals) process.on(signal, onSignal)
+    fiber.addObserver((exit) => teardown(exit, (code) => process.exit(code)))
+  })
+  run(Effect.provideService(program, StopSignal, service), {
+    disableErrorReporting: true,
+    teardown: (exit, onExit) => {
+      if (Exit.isSuccess(exit)) return onExit(Number(exit.value))
+      if (Cause.hasInterruptsOnly(exit.cause)) return onExit(codeOf(received ?? "SIGINT"))
+      process.stderr.write(`keelson: this is a bug in Keelson.\n${Cause.pretty(exit.cause)}\n`)
+      onExit(1)
+    }
+  })
+}
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const signals: ReadonlyArray<Signal> = ["SIGINT", "SIGTERM", "SIGHUP"]
+
+/** As a shell reports a process that a signal ended. */
+const codeOf = (signal: Signal): number => 128 + constants.signals[signal]

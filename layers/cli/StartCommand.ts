@@ -1,0 +1,139 @@
+/**
+ * `keelson start`: the service, from opening to the last released resource.
+ *
+ * ```
+ * settings -> open -> "listening" -> (asked to stop) -> drain, release -> "stopped", exit code 0
+ * ```
+ *
+ * Owns what is told and when it is over. Does not own what is opened (`Deployment`).
+ *
+ * Invariants: the owner's token is printed on a terminal only; nothing is printed as listening that is not; a stop
+ * ends within `stopMillis`, or says that it did not.
+ */
+import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
+import * as Bounds from "#src/kernel/Bounds.ts"
+import { CommandRefused } from "./CommandRefused.ts"
+import type { Deployment, Running } from "./Deployment.ts"
+import * as Page from "./Page.ts"
+import * as Sentences from "./Sentences.ts"
+import type { BasicSettings, Resolved } from "./SettingsSource.ts"
+import { StopSignal } from "./Signals.ts"
+
+/** Longest a stop may take from the signal to the exit: the drain, and then the closing of files and sockets. */
+export const stopMillis = 9_500
+
+export interface Options {
+  /** One JSON line for machines instead of the page. */
+  readonly json: boolean
+}
+
+export const run = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
+  deployment: Deployment<S, E, V>,
+  resolved: Resolved<S>,
+  options: Options
+) {
+  const look = yield* Page.look
+  const { await: asked } = yield* StopSignal
+  const scope = yield* Scope.make()
+  const serving = deployment.open(resolved.settings).pipe(
+    Effect.provideService(Scope.Scope, scope),
+    Effect.mapError((error) => Sentences.refusal(error, resolved.settings)),
+    Effect.tap((running) =>
+      Console.log(options.json ? started(running) : page(look, deployment.version, running, resolved))
+    ),
+    Effect.andThen(Effect.never)
+  )
+  const exit = yield* Effect.exit(Effect.raceFirst(serving, asked))
+  const signal = Exit.isSuccess(exit) ? exit.value : null
+  if (signal !== null && !options.json) yield* Console.log(`\nStopping (${signal}); once more ends it at once.`)
+  yield* release(scope)
+  if (Exit.isFailure(exit)) return yield* Effect.failCause(exit.cause)
+  yield* Console.log(options.json ? JSON.stringify({ stopped: signal }) : "Stopped. Everything acknowledged is stored.")
+})
+
+/** Closes the scope, but waits no longer than was promised. */
+const release = Effect.fnUntraced(function* (scope: Scope.Closeable) {
+  const closing = yield* Effect.forkDetach(Scope.close(scope, Exit.void))
+  const closed = yield* Effect.timeoutOption(Fiber.await(closing), Duration.millis(stopMillis))
+  if (closed._tag === "Some") return
+  return yield* new CommandRefused({
+    code: "StopTooSlow",
+    detail: `What was opened was not released within ${stopMillis} ms, so the process ends without it.`,
+    remedy: `Everything acknowledged is stored. Work in hand has ${Bounds.drainMillis} ms to end: see the log.`,
+    exitCode: 1
+  })
+})
+
+/** What a machine needs to go on: one line, no secret in it. */
+const started = (running: Running): string =>
+  JSON.stringify({
+    listening: running.url,
+    pid: process.pid,
+    store: running.store,
+    policies: running.policies,
+    workspace: running.workspace,
+    responder: running.responder,
+    ownerTokenPath: running.ownerToken.path
+  })
+
+const page = <S extends BasicSettings>(
+  look: Page.Look,
+  version: string,
+  running: Running,
+  resolved: Resolved<S>
+): string => {
+  const { ownerToken, policies, responder, store, url } = running
+  const entries: ReadonlyArray<readonly [string, string]> = [
+    ["listening", `${Page.mark(look, "bold", url)}  (${url}/docs explains the API)`],
+    ["journal", `${store.product} in ${store.place}; ${store.durability}`],
+    ["workspace", `${running.workspace}  (all that file and shell tools see)`],
+    [
+      "policies",
+      `${Page.count(policies.policies, "policy", "policies")} in ${policies.folder}, ${policies.hash.slice(0, 12)}`
+    ],
+    [
+      "responder",
+      `${responder.provider}/${responder.model}${responder.deterministic ? ": a deterministic command language, not a language model; no network" : ""}`
+    ],
+    ["token", `${ownerToken.path}${ownerToken.minted ? "  (new)" : ""}`]
+  ]
+  const secret = look.live ? [`  ${Redacted.value(ownerToken.token)}`, ""] : []
+  return [
+    Page.mark(look, "bold", `Keelson ${version}`),
+    "",
+    Page.rows(look, entries),
+    "",
+    ...(secret.length === 0 ? [] : ["The owner's token, for this terminal only:", ...secret]),
+    ...warnings(look, resolved.settings),
+    "Next, in another terminal:",
+    `  npm run demo`,
+    `  curl -H "Authorization: Bearer $(cat ${shellWord(ownerToken.path)})" ${url}/v1/whoami`,
+    "Ctrl-C stops it."
+  ].join("\n")
+}
+
+const warnings = (look: Page.Look, settings: BasicSettings): ReadonlyArray<string> =>
+  loopback.test(settings.host)
+    ? []
+    : [
+        Page.indented(
+          look,
+          `${settings.host} can be reached from other machines, and this door speaks plain HTTP: ` +
+            "whoever listens on the network reads the token. Put a proxy with TLS before it.",
+          "  ",
+          Page.mark(look, "yellow", "! ")
+        ),
+        ""
+      ]
+
+const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i
+
+/** A word of a POSIX shell, so that the line can be pasted. */
+const shellWord = (text: string): string =>
+  /^[A-Za-z0-9_./@:+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`

@@ -1,0 +1,119 @@
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import { assert, describe, it } from "@effect/vitest"
+import * as SettingsSource from "#layers/cli/SettingsSource.ts"
+import * as Settings from "#layers/profiles/Settings.ts"
+import { definition } from "./kit.ts"
+
+const typed = (flags: { readonly [name: string]: string }): SettingsSource.Typed =>
+  Object.fromEntries(Object.entries(flags).map(([name, value]) => [name, Option.some(value)]))
+
+const resolve = (flags: { readonly [name: string]: string }, environment: SettingsSource.Environment = {}) =>
+  SettingsSource.resolve(definition, typed(flags), environment)
+
+const settings = (flags: { readonly [name: string]: string }, environment: SettingsSource.Environment = {}) => {
+  const found = resolve(flags, environment)
+  if (Result.isFailure(found)) return assert.fail(found.failure.message)
+  return found.success.settings
+}
+
+const refusal = (flags: { readonly [name: string]: string }, environment: SettingsSource.Environment = {}) => {
+  const found = resolve(flags, environment)
+  if (Result.isSuccess(found)) return assert.fail("taken")
+  return found.failure
+}
+
+describe("settings", () => {
+  it("are the defaults where nothing is given", () => assert.deepStrictEqual(settings({}), Settings.defaults))
+
+  it("come from the flag over the variable over the default", () => {
+    assert.strictEqual(settings({}, { KEELSON_PORT: "8001" }).port, 8001)
+    assert.strictEqual(settings({ port: "8002" }, { KEELSON_PORT: "8001" }).port, 8002)
+  })
+
+  it("say where each one came from", () => {
+    const found = resolve({ port: "8002" }, { KEELSON_HOST: "localhost" })
+    assert.isTrue(Result.isSuccess(found))
+    if (Result.isFailure(found)) return
+    assert.deepStrictEqual(found.success.sources["port"], { _tag: "Flag", name: "--port" })
+    assert.deepStrictEqual(found.success.sources["host"], { _tag: "Variable", name: "KEELSON_HOST" })
+    assert.deepStrictEqual(found.success.sources["dataFolder"], { _tag: "Default" })
+  })
+
+  it("have a flag and a variable each, named alike", () => {
+    for (const setting of Object.keys(Settings.defaults)) {
+      const flags = SettingsSource.flags(definition)
+      assert.isDefined(flags[setting], setting)
+      assert.match(SettingsSource.variableName(setting), /^KEELSON_[A-Z_]+$/)
+    }
+    assert.strictEqual(SettingsSource.flagName("claimLeaseMillis"), "claim-lease-millis")
+    assert.strictEqual(SettingsSource.variableName("claimLeaseMillis"), "KEELSON_CLAIM_LEASE_MILLIS")
+  })
+
+  it("count an empty variable as unset", () => assert.strictEqual(settings({}, { KEELSON_PORT: "" }).port, 7717))
+
+  it("let the policies follow the data folder, and nothing else", () => {
+    const found = settings({ dataFolder: "/srv/keelson" })
+    assert.strictEqual(found.policyFolder, "/srv/keelson/policies")
+    assert.strictEqual(found.workspaceFolder, Settings.defaults.workspaceFolder)
+    assert.strictEqual(settings({ dataFolder: "/srv/k", policyFolder: "p" }).policyFolder, "p")
+  })
+})
+
+describe("a wrong setting", () => {
+  it("is refused with its name, where it came from, what was expected and what was given", () => {
+    const { detail, exitCode } = refusal({ port: "99999" })
+    assert.strictEqual(detail, '--port: expected a value between 0 and 65535, but is "99999"')
+    assert.strictEqual(exitCode, 2)
+    assert.strictEqual(
+      refusal({}, { KEELSON_PORT: "80x" }).detail,
+      'KEELSON_PORT: expected a whole number, but is "80x"'
+    )
+    for (const text of ["", "1.5", "1e3", "0x10", " 80", "99999999999999999999"]) {
+      assert.include(refusal({ port: text }).detail, "--port: expected", JSON.stringify(text))
+    }
+  })
+
+  it("is named with all the others, so that one look is enough", () => {
+    const { detail } = refusal({ port: "x", turnStepsMax: "0" }, { KEELSON_CLAIM_LEASE_MILLIS: "1" })
+    assert.strictEqual(detail.split("\n").length, 3)
+  })
+
+  it("is a variable that is none: a misspelt limit would stay at its default", () => {
+    assert.strictEqual(
+      refusal({}, { KEELSON_DATAFOLDER: "/x" }).detail,
+      "KEELSON_DATAFOLDER is no setting; KEELSON_DATA_FOLDER is"
+    )
+    assert.strictEqual(refusal({}, { KEELSON_COLOUR: "blue" }).detail, "KEELSON_COLOUR is no setting")
+    assert.deepStrictEqual(settings({}, { KEELSON_TEST_URL: "x", KEELSON_BENCH_RUNS: "3" }), Settings.defaults)
+  })
+
+  it("is quoted cut and escaped, so that it can't write on the terminal", () => {
+    const { detail } = refusal({ port: `\u001b[2J${"9".repeat(500)}` })
+    assert.isBelow(detail.length, 200)
+    assert.notInclude(detail, "\u001b")
+  })
+})
+
+describe("the database's URL", () => {
+  const url = "postgres://user:hunter2@db/keelson"
+
+  it("comes from its variable, or from one that a flag names", () => {
+    const one = settings({}, { KEELSON_DATABASE_URL: url }).databaseUrl
+    const other = settings({ databaseUrlEnv: "DATABASE_URL" }, { DATABASE_URL: url }).databaseUrl
+    for (const found of [one, other]) assert.strictEqual(found === null ? null : Redacted.value(found), url)
+  })
+
+  it("is not taken from a variable that nobody named: it may be another program's database", () =>
+    assert.isNull(settings({}, { DATABASE_URL: url }).databaseUrl))
+
+  it("is refused on the command line, and not repeated", () => {
+    const { detail } = refusal({ databaseUrl: url })
+    assert.include(detail, "KEELSON_DATABASE_URL")
+    assert.notInclude(detail, "hunter2")
+  })
+
+  it("is missed where the variable named is not there", () =>
+    assert.include(refusal({ databaseUrlEnv: "NOPE" }).detail, '--database-url-env names "NOPE"'))
+})
