@@ -19,13 +19,18 @@ export const person = (id: string, roles: ReadonlyArray<string> = []): Principal
 })
 export const owner = person("owner", ["owner"])
 
-export const Note = Tool.make("note", {
-  description: "Keeps a text in a list. For tests.",
-  parameters: Schema.Struct({ text: Schema.String }),
-  success: Schema.Struct({ kept: Schema.Int })
-})
+/** A tool by that name that takes a text and answers a number. */
+export const note = (name: string, keep: (text: string) => Effect.Effect<number>) =>
+  ToolRegistry.register(
+    Tool.make(name, {
+      description: "Keeps a text in a list. For tests.",
+      parameters: Schema.Struct({ text: Schema.String }),
+      success: Schema.Struct({ kept: Schema.Int })
+    }),
+    ({ text }) => Effect.map(keep(text), (kept) => ({ kept }))
+  )
 
-/** `look.*` runs, `note` asks a person, `pair` asks two, anything else is denied. */
+/** `look` runs, `note` asks a person, `pair` asks two, anything else is denied. */
 export const policies = {
   "test.cedar": `
 @id("look") permit (principal, action == Action::"look", resource);
@@ -48,17 +53,11 @@ export const make = (
 ): World => {
   const done: Array<string> = []
   const keep = (name: string) =>
-    ToolRegistry.register(
-      Tool.make(name, {
-        description: Note.description ?? "",
-        parameters: Note.parametersSchema,
-        success: Note.successSchema
-      }),
-      ({ text }) =>
-        Effect.map(before(text), () => {
-          done.push(`${name} ${text}`)
-          return { kept: done.length }
-        })
+    note(name, (text) =>
+      Effect.map(before(text), () => {
+        done.push(`${name} ${text}`)
+        return done.length
+      })
     )
   const tools = ["look", "note", "pair", "hidden"].map(keep)
   return { done, layer: Volatile.layer({ tools, policies, ...options }) }
