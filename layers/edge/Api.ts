@@ -1,0 +1,40 @@
+/**
+ * The HTTP API, whole: what is served, what `/openapi.json` says, and what a typed client is made from.
+ *
+ * Owns paths and shapes. Satisfies nothing, so a client imports it without the service.
+ */
+import * as HttpApi from "effect/http-api/HttpApi"
+import * as OpenApi from "effect/http-api/OpenApi"
+import { ActionsApi } from "./api/ActionsApi.ts"
+import { ConfirmationsApi } from "./api/ConfirmationsApi.ts"
+import { Authentication, Intake } from "./api/Doors.ts"
+import { JournalApi } from "./api/JournalApi.ts"
+import { ProbesApi, ServiceApi } from "./api/ServiceApi.ts"
+import { SessionsApi } from "./api/SessionsApi.ts"
+import { TurnsApi } from "./api/TurnsApi.ts"
+
+/** Everything under `/v1`: read strictly, behind a token. The token is asked for before anything is read. */
+const V1 = HttpApi.make("keelson/v1")
+  .add(SessionsApi, TurnsApi, ActionsApi, ConfirmationsApi, JournalApi, ServiceApi)
+  .prefix("/v1")
+  .middleware(Intake)
+  .middleware(Authentication)
+
+export const Api = HttpApi.make("keelson")
+  .addHttpApi(V1)
+  .add(ProbesApi)
+  .annotate(HttpApi.ParseOptions, { onExcessProperty: "error", errors: "all" })
+  .annotate(HttpApi.HeadersParseOptions, { onExcessProperty: "ignore", errors: "all" })
+  .annotateMerge(
+    OpenApi.annotations({
+      title: "Keelson",
+      version: "1",
+      description:
+        "Sessions, turns, actions and confirmations of AI agents that act only with a permit. Every write takes an `Idempotency-Key`; every error is a problem document (RFC 9457).",
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" }
+    })
+  )
+
+/** Served beside the API, static, without a token: the description of the API, and a page that shows it. */
+export const openApiPath = "/openapi.json"
+export const docsPath = "/docs"

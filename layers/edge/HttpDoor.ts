@@ -1,0 +1,177 @@
+/**
+ * The HTTP door: one Node server with the API behind it.
+ *
+ * Owns the socket, its limits in connections, sizes and times, and closing it: at the end it stops taking
+ * connections, ends long polls with what they know, lets requests in hand finish within `httpDrainMillis`, then
+ * closes what is left. Does not own paths (`Api`), answers (`http/*`) or what they are about (the rooms).
+ *
+ * Listens on loopback unless told otherwise, without TLS: anything further needs a proxy that adds it.
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as HttpApiSwagger from "effect/http-api/HttpApiSwagger"
+import * as HttpRouter from "effect/http/HttpRouter"
+import type { ServeError } from "effect/http/HttpServerError"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { createServer } from "node:http"
+import * as Bounds from "#src/kernel/Bounds.ts"
+import { Api, docsPath, openApiPath } from "./Api.ts"
+import * as AccessLog from "./http/AccessLog.ts"
+import * as ActionsDoor from "./http/ActionsDoor.ts"
+import * as Authentication from "./http/Authentication.ts"
+import * as ClientErrors from "./http/ClientErrors.ts"
+import * as ConfirmationsDoor from "./http/ConfirmationsDoor.ts"
+import * as Drain from "./http/Drain.ts"
+import * as Guard from "./http/Guard.ts"
+import * as Hosts from "./http/Hosts.ts"
+import * as Intake from "./http/Intake.ts"
+import * as JournalDoor from "./http/JournalDoor.ts"
+import * as LongPoll from "./http/LongPoll.ts"
+import * as ServiceDoor from "./http/ServiceDoor.ts"
+import * as SessionsDoor from "./http/SessionsDoor.ts"
+import * as TurnsDoor from "./http/TurnsDoor.ts"
+
+/** All of them are defaults in `kernel/Bounds`; tests make them small. */
+export interface Limits {
+  readonly bodyBytesMax: number
+  readonly headerBytesMax: number
+  readonly connectionsMax: number
+  readonly requestsMax: number
+  readonly headersMillis: number
+  readonly bodyMillis: number
+  readonly idleMillis: number
+  readonly drainMillis: number
+}
+
+export interface Options {
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+  /** Further host names to answer to, beside loopback's and `host`. */
+  readonly hosts?: ReadonlyArray<string>
+  readonly limits?: Partial<Limits>
+}
+
+/** Somebody else listens there. */
+export class PortTaken extends Schema.TaggedError<PortTaken>()("PortTaken", {
+  host: Schema.String,
+  port: Schema.Int,
+  retryable: Schema.Literal(false)
+}) {
+  override get message() {
+    return `port ${this.port} on ${this.host} is in use; start with --port N or stop the other process`
+  }
+}
+
+/** The address can't be listened on: it is not this machine's, or it takes more rights. `code` is the system's. */
+export class AddressUnusable extends Schema.TaggedError<AddressUnusable>()("AddressUnusable", {
+  host: Schema.String,
+  port: Schema.Int,
+  code: Schema.String,
+  retryable: Schema.Literal(false)
+}) {
+  override get message() {
+    return `can't listen on ${this.host} port ${this.port} (${this.code}); start with another --host or --port`
+  }
+}
+
+/** Where the door is, once it is open. */
+export class HttpAddress extends Context.Service<
+  HttpAddress,
+  {
+    readonly host: string
+    readonly port: number
+    /** `http://127.0.0.1:7717` */
+    readonly url: string
+  }
+>()("keelson/edge/HttpAddress") {}
+
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const limits = { ...defaults, ...options.limits }
+  const drain = yield* Drain.make
+  const app = yield* HttpRouter.toHttpEffect(routes(limits)).pipe(Effect.provideService(Drain.Drain, drain))
+  const guard = yield* Guard.make({
+    hosts: Hosts.answered(options.host, options.hosts ?? []),
+    requestsMax: limits.requestsMax
+  }).pipe(Effect.provideService(Drain.Drain, drain))
+
+  const server = nodeServer(limits)
+  const http = yield* NodeHttpServer.make(() => server, {
+    host: options.host,
+    port: options.port,
+    gracefulShutdownTimeout: Duration.millis(limits.drainMillis)
+  }).pipe(Effect.mapError((error) => unusable(options, error)))
+  // Finalizers run from the last to the first: begin to close, let requests finish, end their fibers, cut the rest.
+  yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
+  yield* http.serve(guard(app), AccessLog.withAccessLog)
+  yield* Effect.addFinalizer(() => drain.begin)
+
+  const address = server.address()
+  const port = address === null || typeof address === "string" ? options.port : address.port
+  const host = options.host.includes(":") ? `[${options.host}]` : options.host
+  return HttpAddress.of({ host: options.host, port, url: `http://${host}:${port}` })
+})
+
+export const layer = (options: Options) => Layer.effect(HttpAddress, make(options))
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const defaults: Limits = {
+  bodyBytesMax: Bounds.httpBodyBytesMax,
+  headerBytesMax: Bounds.httpHeaderBytesMax,
+  connectionsMax: Bounds.httpConnectionsMax,
+  requestsMax: Bounds.httpRequestsMax,
+  headersMillis: Bounds.httpHeadersMillis,
+  bodyMillis: Bounds.httpBodyMillis,
+  idleMillis: Bounds.httpIdleMillis,
+  drainMillis: Bounds.httpDrainMillis
+}
+
+const nodeServer = (limits: Limits) => {
+  const server = createServer({
+    maxHeaderSize: limits.headerBytesMax,
+    headersTimeout: limits.headersMillis,
+    // The door's own clock over the body ends first, and says so; this one catches what reads no body.
+    requestTimeout: limits.headersMillis + limits.bodyMillis + 1_000,
+    connectionsCheckingInterval: Math.min(1_000, limits.headersMillis),
+    keepAliveTimeout: limits.idleMillis,
+    // Two `Host`s or two keys must not pass as the first of them.
+    joinDuplicateHeaders: true,
+    // Refused as a problem, like everything else.
+    requireHostHeader: false
+  })
+  server.maxConnections = limits.connectionsMax
+  ClientErrors.attach(server)
+  return server
+}
+
+const routes = (limits: Limits) =>
+  Layer.mergeAll(
+    HttpApiBuilder.layer(Api, { openapiPath: openApiPath }),
+    HttpApiSwagger.layer(Api, { path: docsPath })
+  ).pipe(
+    Layer.provide([
+      SessionsDoor.layer,
+      TurnsDoor.layer,
+      ActionsDoor.layer,
+      ConfirmationsDoor.layer,
+      JournalDoor.layer,
+      ServiceDoor.layer
+    ]),
+    Layer.provide([Authentication.layer, Intake.layer(limits), Layer.effect(LongPoll.LongPoll, LongPoll.make)]),
+    Layer.provide(NodeHttpServer.layerHttpServices)
+  )
+
+const unusable = ({ host, port }: Options, error: ServeError): PortTaken | AddressUnusable => {
+  const cause = error.cause
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown"
+  return code === "EADDRINUSE"
+    ? new PortTaken({ host, port, retryable: false })
+    : new AddressUnusable({ host, port, code, retryable: false })
+}

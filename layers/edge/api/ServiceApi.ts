@@ -1,0 +1,71 @@
+/** About the service: who you are to it, which tools it has, whether it lives and is ready. */
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as OpenApi from "effect/http-api/OpenApi"
+import * as Schema from "effect/Schema"
+import { Hash, PrincipalId } from "#src/kernel/Ids.ts"
+import { ActorKind } from "#src/kernel/Stamp.ts"
+import { questions } from "./ProblemDocument.ts"
+
+export const Whoami = Schema.Struct({
+  kind: ActorKind,
+  id: PrincipalId,
+  roles: Schema.Array(Schema.String)
+}).annotate({ identifier: "Whoami" })
+
+export const Tools = Schema.Struct({
+  items: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      description: Schema.String,
+      inputSchema: Schema.Json.annotate({ description: "JSON Schema (2020-12) of the arguments." }),
+      hash: Hash.annotate({ description: "Over name, description, schema and version." }),
+      idempotent: Schema.Boolean.annotate({ description: "Running it again changes nothing more." })
+    }).annotate({ identifier: "Tool" })
+  )
+}).annotate({ identifier: "Tools" })
+
+export const Health = Schema.Struct({ status: Schema.Literal("ok") }).annotate({ identifier: "Health" })
+
+const readiness = {
+  draining: Schema.Boolean,
+  isolatedStreams: Schema.Int.annotate({ description: "Streams that answer nothing until a person looks." }),
+  checks: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      ready: Schema.Boolean,
+      reason: Schema.NullOr(Schema.String)
+    })
+  )
+}
+
+export const Ready = Schema.Struct({ ready: Schema.Literal(true), ...readiness }).annotate({ identifier: "Ready" })
+export const Unready = Schema.Struct({ ready: Schema.Literal(false), ...readiness }).annotate({
+  identifier: "Unready",
+  httpApiStatus: 503
+})
+
+export const ServiceApi = HttpApiGroup.make("service")
+  .add(
+    HttpApiEndpoint.get("whoami", "/whoami", { success: Whoami, error: questions }).annotate(
+      OpenApi.Summary,
+      "Who you are to the service"
+    ),
+    HttpApiEndpoint.get("tools", "/tools", { success: Tools, error: questions }).annotate(
+      OpenApi.Summary,
+      "The tools there are"
+    )
+  )
+  .annotateMerge(OpenApi.annotations({ title: "Service", description: "About the service itself." }))
+
+/** Open without a token: for whatever watches the process. They say nothing of what is inside. */
+export const ProbesApi = HttpApiGroup.make("probes")
+  .add(
+    HttpApiEndpoint.get("health", "/health", { success: Health }).annotate(OpenApi.Summary, "The process answers"),
+    HttpApiEndpoint.get("ready", "/ready", { success: [Ready, Unready.pipe(HttpApiSchema.status(503))] }).annotate(
+      OpenApi.Summary,
+      "The service can do its work; every check with its reason"
+    )
+  )
+  .annotateMerge(OpenApi.annotations({ title: "Probes", description: "For whatever watches the process. No token." }))

@@ -1,0 +1,78 @@
+/**
+ * How handlers answer: the recorded answer of a command, or a problem.
+ */
+import * as Effect from "effect/Effect"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type { Answered } from "#src/gateway/Protocol.ts"
+import type { Principal } from "#src/ports/Identity.ts"
+import { CurrentCorrelationId } from "#src/ports/Stamps.ts"
+import { Caller } from "../api/Doors.ts"
+import * as Problems from "../Problems.ts"
+import * as Exchange from "./Exchange.ts"
+
+/** Sends a problem, and notes it for the log. */
+export const refuse = (problem: Problems.Problem): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  Effect.map(Exchange.Current, (exchange) => {
+    exchange.problem = problem.code
+    return HttpServerResponse.jsonUnsafe(Problems.document(problem, Exchange.instance(exchange)), {
+      status: Problems.definitionOf(problem.code).status,
+      contentType: "application/problem+json",
+      headers: Problems.headers(problem)
+    })
+  })
+
+/** What failed, as a problem. What the caller is not told, the operator reads here. */
+export const orProblem = <A, R>(
+  effect: Effect.Effect<A, Problems.Failure, R>
+): Effect.Effect<A | HttpServerResponse.HttpServerResponse, never, R> =>
+  Effect.catch(effect, (failure) => {
+    const problem = Problems.from(failure)
+    const { status } = Problems.definitionOf(problem.code)
+    const told = status < 500 ? Effect.void : note(failure)
+    return Effect.andThen(told, refuse(problem))
+  })
+
+/** Asks on the caller's behalf. */
+export const ask = <A, R>(question: (by: Principal) => Effect.Effect<A, Problems.Failure, R>) =>
+  orProblem(Effect.flatMap(Caller, question))
+
+/** Sends a command on the caller's behalf, under its key; `reply` shapes the recorded answer. */
+export const command = <A, B, R>(
+  headers: { readonly "idempotency-key": string; readonly "x-correlation-id"?: string },
+  send: (by: Principal, key: string) => Effect.Effect<Answered<A>, Problems.Failure, R>,
+  reply: (answered: Answered<A>) => B
+) =>
+  ask((by) =>
+    send(by, headers["idempotency-key"]).pipe(
+      Effect.provideService(CurrentCorrelationId, headers["x-correlation-id"]),
+      Effect.map(reply)
+    )
+  )
+
+/** The answer of a command, marked where nothing happened now. */
+export const recorded =
+  <A, B>(show: (body: A) => B) =>
+  (answered: Answered<A>) =>
+    HttpApiSchema.withHeaders({ body: show(answered.body), headers: replayed(answered) })
+
+/** And where what it made is found. */
+export const created =
+  <A, B>(show: (body: A) => B, location: (body: A) => string) =>
+  (answered: Answered<A>) =>
+    HttpApiSchema.withHeaders({
+      body: show(answered.body),
+      headers: { ...replayed(answered), location: location(answered.body) }
+    })
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const replayed = (answered: Answered<unknown>): { readonly "idempotent-replayed"?: "true" } =>
+  answered.repeated ? { "idempotent-replayed": "true" } : {}
+
+const note = (failure: Problems.Failure) =>
+  Effect.flatMap(Exchange.Current, ({ requestId }) =>
+    Effect.annotateLogs(Effect.logWarning("a request could not be served", failure), { requestId })
+  )

@@ -1,0 +1,115 @@
+/**
+ * What stands around every request: who may call by which name, how many at once, and that nothing leaves but an
+ * answer or a problem, with the headers that keep browsers at bay.
+ *
+ * Invariants: no defect, no unknown path and no failure of the platform leaves as anything but a problem; every
+ * answer carries the request's id; nothing is cached anywhere, nothing is framed, no other origin is let in.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as HttpServerError from "effect/http/HttpServerError"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { docsPath } from "../Api.ts"
+import * as Problems from "../Problems.ts"
+import * as Answers from "./Answers.ts"
+import { Drain } from "./Drain.ts"
+import * as Exchange from "./Exchange.ts"
+import * as Hosts from "./Hosts.ts"
+import * as Paths from "./Paths.ts"
+
+export interface Options {
+  /** Names the service answers to; null for any. */
+  readonly hosts: ReadonlySet<string> | null
+  readonly requestsMax: number
+}
+
+type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const drain = yield* Drain
+  const methodsOf = Paths.make()
+  let inHand = 0
+
+  const refusal = (request: HttpServerRequest): Problems.Problem | null => {
+    const { host } = request.headers
+    // RFC 9112 section 3.2: none, or more than one (which arrive joined), is malformed.
+    const name = host === undefined ? null : Hosts.nameOf(host)
+    if (name === null) return Problems.make("MalformedRequest", "the request needs one valid `Host`")
+    if (options.hosts !== null && !options.hosts.has(name)) return Problems.make("HostRefused")
+    if (drain.begun()) return Problems.make("Draining")
+    return inHand >= options.requestsMax ? Problems.make("Overloaded") : null
+  }
+
+  /** A path or a method that is not there, a broken-off request, or a bug. */
+  const unexpected = (cause: Cause.Cause<unknown>, request: HttpServerRequest) => {
+    const error = Cause.findErrorOption(cause)
+    if (error._tag === "Some" && HttpServerError.isHttpServerError(error.value)) {
+      const { reason } = error.value
+      if (reason._tag === "RouteNotFound") {
+        const allow = methodsOf(request.url)
+        return Answers.refuse(
+          allow.length === 0 ? Problems.make("RouteNotFound") : Problems.make("MethodNotAllowed", undefined, { allow })
+        )
+      }
+      if (reason._tag === "RequestParseError") return Answers.refuse(Problems.make("MalformedRequest"))
+    }
+    if (Cause.hasInterruptsOnly(cause)) return Answers.refuse(Problems.make("Draining"))
+    return Effect.flatMap(Exchange.Current, ({ requestId }) =>
+      Effect.andThen(
+        Effect.annotateLogs(Effect.logError("a request met a bug", cause), { requestId }),
+        Answers.refuse(Problems.make("InternalError"))
+      )
+    )
+  }
+
+  return <E, R>(app: App<E, R>): App<never, R | HttpServerRequest> =>
+    Effect.gen(function* () {
+      const request = yield* HttpServerRequest
+      const { requestId } = yield* Exchange.Current
+      const refused = refusal(request)
+      const served: App<E, R> = refused === null ? app : Answers.refuse(refused)
+      inHand += 1
+      const answer = yield* served.pipe(
+        Effect.catchCause((cause) => unexpected(cause, request)),
+        Effect.ensuring(Effect.sync(() => (inHand -= 1)))
+      )
+      return HttpServerResponse.setHeaders(answer, {
+        ...(pathOf(request.url) === docsPath ? page : plain),
+        ...(drain.begun() ? { connection: "close" } : {}),
+        "x-request-id": requestId
+      })
+    })
+})
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const pathOf = (url: string): string => url.split("?", 1)[0] ?? ""
+
+const common = {
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "referrer-policy": "no-referrer",
+  "cross-origin-resource-policy": "same-origin",
+  "cross-origin-opener-policy": "same-origin"
+}
+
+const plain = { ...common, "content-security-policy": "default-src 'none'; frame-ancestors 'none'" }
+
+/** The page of the API's description: its own script and style stand in it, and it may talk to this service alone. */
+const page = {
+  ...common,
+  "content-security-policy": [
+    "default-src 'none'",
+    "script-src 'unsafe-inline'",
+    "style-src 'unsafe-inline'",
+    "img-src data:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'"
+  ].join("; ")
+}

@@ -1,0 +1,24 @@
+/**
+ * Which methods a path takes, so that a wrong method is told from a wrong path.
+ */
+import * as FindMyWay from "effect/http/FindMyWay"
+import { Api, docsPath, openApiPath } from "../Api.ts"
+
+export const make = () => {
+  const known = FindMyWay.make<null>()
+  const methods = new Set<string>()
+  const add = (method: string, path: FindMyWay.PathInput) => {
+    known.on(method, path, null)
+    methods.add(method)
+  }
+  for (const group of Object.values(Api.groups)) {
+    for (const endpoint of Object.values(group.endpoints)) add(endpoint.method, endpoint.path)
+  }
+  add("GET", docsPath)
+  add("GET", openApiPath)
+  /** Empty where there is no such path. */
+  return (url: string): ReadonlyArray<string> => {
+    const taken = [...methods].filter((method) => known.find(method, url) !== undefined)
+    return taken.includes("GET") ? [...taken, "HEAD"].sort() : taken.sort()
+  }
+}

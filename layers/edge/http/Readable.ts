@@ -1,0 +1,173 @@
+/**
+ * What a caller may read of the gateway's rows, and nothing else.
+ *
+ * Owns the look before every answer: the table of authority (`gateway/Authority`) judges each row that leaves, in
+ * lists too. What a caller may not know of is `NotFound`. Does not own how rows are shown (`Show`).
+ */
+import * as Effect from "effect/Effect"
+import * as Authority from "#src/gateway/Authority.ts"
+import type { ActionStatus, ConfirmationStatus, SessionStatus, TurnStatus } from "#src/gateway/Protocol.ts"
+import * as Questions from "#src/gateway/Questions.ts"
+import { ActionId, type ConfirmationId, type SessionId, type TurnId } from "#src/kernel/Ids.ts"
+import type { Principal } from "#src/ports/Identity.ts"
+import { Vault } from "#src/ports/Vault.ts"
+import * as Problems from "../Problems.ts"
+import { LongPoll } from "./LongPoll.ts"
+import * as Pages from "./Pages.ts"
+import * as Show from "./Show.ts"
+
+/** Which rows of a list, beside those of the caller. */
+export interface Which<Status> extends Pages.Request {
+  readonly sessionId?: SessionId | undefined
+  readonly status?: Status | undefined
+}
+
+/** An action that people are or were asked about. */
+type Asked = Questions.ActionRow & { readonly confirmationId: ConfirmationId }
+
+export const make = Effect.gen(function* () {
+  const questions = yield* Questions.make
+  const longPoll = yield* LongPoll
+  const show = Show.make(yield* Vault)
+
+  const session = Effect.fnUntraced(function* (by: Principal, id: SessionId) {
+    const row = yield* questions.session(id)
+    return row !== null && may(by, "session.read", row) ? row : yield* notFound("session", id)
+  })
+
+  const turn = Effect.fnUntraced(function* (by: Principal, id: TurnId) {
+    const row = yield* questions.turn(id)
+    return row !== null && may(by, "turn.read", row) ? row : yield* notFound("turn", id)
+  })
+
+  const action = Effect.fnUntraced(function* (by: Principal, id: ActionId, name: { kind: string; id: string }) {
+    const row = yield* questions.action(id)
+    if (row === null) return yield* notFound(name.kind, name.id)
+    // Whose agent speaks in the action's session stands in the session's row.
+    const agentId = by.actor.kind === "AGENT" ? (yield* questions.session(row.sessionId))?.agentId : undefined
+    return may(by, "action.read", { ...row, agentId }) ? row : yield* notFound(name.kind, name.id)
+  })
+
+  const confirmation = Effect.fnUntraced(function* (by: Principal, id: ConfirmationId) {
+    const row = yield* action(by, actionIdOf(id), { kind: "confirmation", id })
+    return asked(row) ? row : yield* notFound("confirmation", id)
+  })
+
+  const sessions = Effect.fnUntraced(function* (by: Principal, request: Which<SessionStatus>) {
+    const { id } = yield* aPerson(by, "an agent looks at its session by id")
+    const where = { ownerId: id, ...(request.status === undefined ? {} : { status: request.status }) }
+    return yield* Pages.page(
+      {
+        prefix: "ses",
+        read: (page) => questions.sessions(where, page),
+        positionOf: (row) => ({ value: row.createdAtMillis, key: row.sessionId }),
+        visible: (row) => may(by, "session.read", row),
+        sparse: false,
+        show: show.session
+      },
+      request
+    )
+  })
+
+  const turns = Effect.fnUntraced(function* (by: Principal, sessionId: SessionId, request: Which<TurnStatus>) {
+    yield* session(by, sessionId)
+    const where = { sessionId, ...(request.status === undefined ? {} : { status: request.status }) }
+    return yield* Pages.page(
+      {
+        prefix: "trn",
+        read: (page) => questions.turns(where, page),
+        positionOf: (row) => ({ value: row.createdAtMillis, key: row.turnId }),
+        visible: (row) => may(by, "turn.read", row),
+        sparse: false,
+        show: show.turn
+      },
+      request
+    )
+  })
+
+  /** Of one session that the caller may read, else of all its own. */
+  const scope = Effect.fnUntraced(function* (by: Principal, sessionId: SessionId | undefined) {
+    if (sessionId === undefined) {
+      const { id } = yield* aPerson(by, "an agent names the session")
+      return { where: { ownerId: id }, agentId: undefined }
+    }
+    const { agentId } = yield* session(by, sessionId)
+    return { where: { sessionId }, agentId }
+  })
+
+  const actions = Effect.fnUntraced(function* (by: Principal, request: Which<ActionStatus>) {
+    const { where, agentId } = yield* scope(by, request.sessionId)
+    return yield* Pages.page(
+      {
+        prefix: "act",
+        read: (page) =>
+          questions.actions({ ...where, ...(request.status === undefined ? {} : { status: request.status }) }, page),
+        positionOf: actionPosition,
+        visible: (row) => may(by, "action.read", { ...row, agentId }),
+        sparse: false,
+        show: show.action
+      },
+      request
+    )
+  })
+
+  /** Waiting ones without a session: all that the caller may decide, whoever's session it is. */
+  const confirmations = Effect.fnUntraced(function* (by: Principal, request: Which<ConfirmationStatus>) {
+    const status = request.status ?? "Pending"
+    const waiting = status === "Pending" && request.sessionId === undefined && by.actor.kind === "HUMAN"
+    const { where, agentId } = waiting ? { where: {}, agentId: undefined } : yield* scope(by, request.sessionId)
+    const deed = waiting ? "confirmation.decide" : "action.read"
+    return yield* Pages.page(
+      {
+        prefix: "act",
+        read: (page) => questions.actions(status === "Approved" ? where : { ...where, status }, page),
+        positionOf: actionPosition,
+        visible: (row) =>
+          asked(row) && Show.confirmationStatus(row.status) === status && may(by, deed, { ...row, agentId }),
+        sparse: true,
+        show: (row) => show.confirmation(row as Asked)
+      },
+      request
+    )
+  })
+
+  return {
+    show,
+    session,
+    sessions,
+    turns,
+    actions,
+    confirmations,
+    /** Waits until the turn ended, or for `waitMillis`. */
+    turn: (by: Principal, id: TurnId, waitMillis = 0) =>
+      longPoll.until(`turn:${id}`, waitMillis, turn(by, id), (row) => row.status !== "Running"),
+    /** Waits until nothing more is to happen by itself. */
+    action: (by: Principal, id: ActionId, waitMillis = 0) =>
+      longPoll.until(`action:${id}`, waitMillis, action(by, id, { kind: "action", id }), (row) => ended(row.status)),
+    /** Waits until it is decided. */
+    confirmation: (by: Principal, id: ConfirmationId, waitMillis = 0) =>
+      longPoll.until(`action:${actionIdOf(id)}`, waitMillis, confirmation(by, id), (row) => row.status !== "Pending")
+  }
+})
+
+/** An action and its confirmation share the 26 characters. */
+export const actionIdOf = (id: ConfirmationId): ActionId => ActionId.make(`act_${id.slice(4)}`)
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const may = (by: Principal, deed: Authority.Deed, subject: Authority.Subject): boolean =>
+  Authority.may(by.actor, by.roles, deed, subject)
+
+const notFound = (kind: string, id: string) => Problems.make("NotFound", `there is no ${kind} ${id}`, { kind, id })
+
+const aPerson = (by: Principal, why: string): Effect.Effect<Principal["actor"], Problems.Problem> =>
+  by.actor.kind === "HUMAN" ? Effect.succeed(by.actor) : Effect.fail(Problems.make("Forbidden", why))
+
+const asked = (row: Questions.ActionRow): row is Asked => row.confirmationId !== null
+
+const actionPosition = (row: Questions.ActionRow) => ({ value: row.createdAtMillis, key: row.actionId })
+
+/** `Unknown` may still become known, but nobody can say when. */
+const ended = (status: ActionStatus): boolean => status !== "Pending" && status !== "Approved" && status !== "Claimed"

@@ -1,0 +1,51 @@
+/** About the service, served: with a token who and what, without one whether it lives and is ready. */
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Layer from "effect/Layer"
+import type { Json } from "#src/kernel/Canonical.ts"
+import { Actors } from "#src/ports/Actors.ts"
+import { ToolCatalog } from "#src/ports/ToolExecutor.ts"
+import { Api } from "../Api.ts"
+import { Readiness } from "../Readiness.ts"
+import * as Answers from "./Answers.ts"
+import { Drain } from "./Drain.ts"
+
+const service = HttpApiBuilder.group(
+  Api,
+  "service",
+  Effect.fnUntraced(function* (handlers) {
+    const catalog = yield* ToolCatalog
+    const tools = catalog.tools.map(({ name, description, inputSchema, hash, idempotent }) => ({
+      name,
+      description,
+      inputSchema: inputSchema as Json,
+      hash,
+      idempotent
+    }))
+    return handlers
+      .handle("whoami", () => Answers.ask(({ actor, roles }) => Effect.succeed({ ...actor, roles })))
+      .handle("tools", () => Answers.ask(() => Effect.succeed({ items: tools })))
+  })
+)
+
+const probes = HttpApiBuilder.group(
+  Api,
+  "probes",
+  Effect.fnUntraced(function* (handlers) {
+    const readiness = yield* Readiness
+    const actors = yield* Actors
+    const drain = yield* Drain
+    const ready = Effect.gen(function* () {
+      const checks = yield* readiness.report
+      const status = yield* actors.status
+      const draining = status.draining || drain.begun()
+      const rest = { draining, isolatedStreams: status.isolatedCount, checks }
+      return !draining && checks.every((check) => check.ready)
+        ? { ready: true as const, ...rest }
+        : { ready: false as const, ...rest }
+    })
+    return handlers.handle("health", () => Effect.succeed({ status: "ok" as const })).handle("ready", () => ready)
+  })
+)
+
+export const layer = Layer.mergeAll(service, probes)
