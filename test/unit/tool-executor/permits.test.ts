@@ -132,6 +132,21 @@ describe("a permit", () => {
     }).pipe(Effect.provide(setting.tools))
   })
 
+  it.effect("spent at one executor of the process is spent at another", () => {
+    const setting = counting()
+    const another = layer(setting.world, [])
+    return Effect.gen(function* () {
+      const fields = yield* claim(setting.world, "echo", { words: "hello" })
+      const permit = redeem(fields)
+      yield* execute(permit)
+      const echo = register(Echo, ({ words }) =>
+        Effect.sync(() => void setting.ran.push(words)).pipe(Effect.as({ words }))
+      )
+      yield* refused(setting, permit, "Spent").pipe(Effect.provide(layer(setting.world, [echo]), { local: true }))
+      yield* refused(setting, redeem(fields), "ToolChanged").pipe(Effect.provide(another, { local: true }))
+    }).pipe(Effect.provide(setting.tools))
+  })
+
   it.effect("offered by a hundred callers at once runs once", () => {
     const { world, ran, tools } = counting()
     return Effect.gen(function* () {

@@ -23,6 +23,29 @@ export const withArgument = (argument: string): ReadonlyArray<string> =>
     }
   })
 
+/** Pids, as strings, of a process's living children. */
+export const childrenOf = (pid: number): ReadonlyArray<string> =>
+  readdirSync("/proc").filter((entry) => {
+    const [state, parent] = statusOf(entry)
+    return parent === String(pid) && state !== "Z"
+  })
+
+/** A process that runs, or will: no zombie. */
+export const isThere = (pid: string): boolean => {
+  const [state] = statusOf(pid)
+  return state !== undefined && state !== "Z"
+}
+
+/** State and parent; nothing where there is no such process. */
+const statusOf = (pid: string): ReadonlyArray<string> => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ", 2)
+  } catch {
+    return []
+  }
+}
+
 /** A length of sleep, in seconds, that no other process sleeps for. */
 export const freshSleep = (): string => `3${process.pid}.${process.hrtime.bigint()}`
 

@@ -1,19 +1,22 @@
 import { assert, describe, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
-import { readdirSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import type { Containment } from "#layers/tool-executor/ProcessGroups.ts"
 import { folder } from "./folder.ts"
-import { containments, freshSleep, namespacesWork, waitUntil, withArgument } from "./processes.ts"
+import { childrenOf, containments, freshSleep, isThere, namespacesWork, waitUntil, withArgument } from "./processes.ts"
 
 /** A real service process in the middle of a real command. */
-const parent = (containment: Containment, script: string) =>
+const parent = (containment: Containment, script: string, without: string) =>
   Effect.gen(function* () {
     const { inside } = yield* folder
     const file = new URL("shell-parent.ts", import.meta.url).pathname
     const { child, exited } = yield* Effect.acquireRelease(
       Effect.sync(() => {
-        const child = spawn(process.execPath, [file, inside, containment, script], { stdio: "inherit", detached: true })
+        const child = spawn(process.execPath, [file, inside, containment, script, without], {
+          stdio: "inherit",
+          detached: true
+        })
         return { child, exited: new Promise<void>((resolve) => child.once("exit", () => resolve())) }
       }),
       ({ child, exited }) => Effect.promise(() => (child.kill("SIGKILL"), exited))
@@ -21,34 +24,16 @@ const parent = (containment: Containment, script: string) =>
     return { pid: child.pid ?? 0, exited: Effect.promise(() => exited) }
   })
 
-const childrenOf = (pid: number): ReadonlyArray<string> =>
-  readdirSync("/proc").filter((entry) => {
-    try {
-      const stat = readFileSync(`/proc/${entry}/stat`, "utf8")
-      return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] === String(pid)
-    } catch {
-      return false
-    }
-  })
-
-const isThere = (pid: string) => {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-    return !stat.slice(stat.lastIndexOf(")")).startsWith(") Z")
-  } catch {
-    return false
-  }
-}
-
 const alive = (marks: ReadonlyArray<string>) => marks.flatMap(withArgument)
 
 const death = Effect.fnUntraced(function* (
   containment: Containment,
   script: (one: string, two: string) => string,
-  kill: (pid: number) => void
+  kill: (pid: number) => void,
+  without = ""
 ) {
   const marks = [freshSleep(), freshSleep()] as const
-  const { pid, exited } = yield* parent(containment, script(...marks))
+  const { pid, exited } = yield* parent(containment, script(...marks), without)
   yield* waitUntil(
     "both sleep",
     () => alive(marks).length === 2,
@@ -71,6 +56,13 @@ const death = Effect.fnUntraced(function* (
 })
 
 const killed = (pid: number) => void process.kill(pid, "SIGKILL")
+/** The warden goes first, so that only the kernel's parent-death signal is left. */
+const withItsWarden = (pid: number) => {
+  for (const child of childrenOf(pid)) {
+    if (readFileSync(`/proc/${child}/cmdline`, "utf8").includes("forget)")) process.kill(Number(child), "SIGKILL")
+  }
+  killed(pid)
+}
 const withItsGroup = (pid: number) => void process.kill(-pid, "SIGKILL")
 
 describe("when the service is killed", () => {
@@ -87,6 +79,14 @@ describe("when the service is killed", () => {
       death(containment, (one, two) => `sleep ${one} & sleep ${two}`, withItsGroup)
     )
   }
+
+  it.live("a command dies also when the warden had been killed before the command began", () =>
+    death("group", (one, two) => `sleep ${one} & sleep ${two}`, killed, "without the first warden")
+  )
+
+  it.live.skipIf(!namespacesWork)("a command dies with its namespace also when the warden was killed, too", () =>
+    death("namespace", (one, two) => `setsid sleep ${one} & sleep ${two}`, withItsWarden)
+  )
 
   it.live.skipIf(!namespacesWork)("what left the group dies, too, in a namespace", () =>
     death("namespace", (one, two) => `setsid sleep ${one} & setsid sh -c "sleep ${two}; true"`, killed)
