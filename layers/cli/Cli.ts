@@ -183,9 +183,10 @@ const refuse = Effect.fnUntraced(function* (error: CommandRefused, argv: Readonl
   }
   const look = { ...(yield* Page.look), color: false }
   const name = `keelson ${argv.find((word) => ["start", "demo", "verify"].includes(word)) ?? ""}`.trim()
+  const remedy = Page.visible(error.remedy ?? "")
   const lines = [
     Page.indented(look, `${name}: ${Page.visible(error.detail)}`, ""),
-    ...(error.remedy === null ? [] : [Page.indented(look, Page.visible(error.remedy), "  ")])
+    ...(remedy === "" ? [] : [remedy.startsWith("Run: ") ? `  ${remedy}` : Page.indented(look, remedy, "  ")])
   ]
   yield* Console.error(lines.join("\n"))
 })

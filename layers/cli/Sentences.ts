@@ -4,10 +4,12 @@
  * Owns the sentences. Errors are recognised by class and reason, never by their text; what nobody foresaw is shown
  * with its own message, and stays an error.
  */
-import * as HttpServerError from "effect/http/HttpServerError"
 import * as PlatformError from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
+import { SqlError } from "effect/sql/SqlError"
 import { FolderLocked } from "#layers/sql-client/FolderLock.ts"
+import { EngineFailed } from "#layers/sql-client/PgliteEngine.ts"
+import { ServerNotDurable } from "#layers/sql-client/PostgresPgClient.ts"
 import { WorkspaceInvalid } from "#layers/tool-executor/Workspace.ts"
 import { EventStoreError } from "#src/ports/EventStore.ts"
 import { KeyRingError } from "#src/ports/KeyRing.ts"
@@ -21,10 +23,14 @@ export interface Door {
   readonly port: number
 }
 
-/** The refusal that a person is shown for any error of opening a service or a store. */
+/**
+ * The refusal that a person is shown for any error of opening a service or a store. The door's errors come by tag: the
+ * command line knows no edge.
+ */
 export const refusal = (error: unknown, door: Door): CommandRefused => {
   if (error instanceof CommandRefused) return error
-  if (error instanceof HttpServerError.ServeError) return unserved(error.cause, door)
+  if (Predicate.isTagged(error, "PortTaken")) return portTaken(door)
+  if (Predicate.isTagged(error, "AddressUnusable")) return unusable(error, door)
   if (error instanceof FolderLocked) {
     const held = error.holderPid !== null
     return told(held ? "FolderInUse" : "FolderRefused", capital(error.detail), null)
@@ -42,6 +48,10 @@ export const refusal = (error: unknown, door: Door): CommandRefused => {
     return told("WorkspaceWrong", capital(error.message), "See --workspace-folder.")
   if (error instanceof EventStoreError)
     return told(`Store${error.reason}`, capital(error.detail), storeRemedy[error.reason])
+  if (error instanceof EngineFailed)
+    return told(`Store${error.reason}`, capital(error.detail), engineRemedy[error.reason])
+  if (error instanceof ServerNotDurable) return told("StoreNotDurable", capital(error.detail), null)
+  if (error instanceof SqlError) return database(error)
   if (error instanceof PlatformError.PlatformError) return told("SystemRefused", error.message, null)
   return told(tagOf(error), messageOf(error), null)
 }
@@ -50,8 +60,17 @@ export const refusal = (error: unknown, door: Door): CommandRefused => {
 // internal
 // ---------------------------------------------------------------------------
 
-const told = (code: string, detail: string, remedy: string | null): CommandRefused =>
-  new CommandRefused({ code, detail: ended(detail), remedy, exitCode: 1 })
+/** A command at the end of an error is what to do: it gets a line of its own, so that it can be pasted. */
+const told = (code: string, text: string, remedy: string | null): CommandRefused => {
+  const [detail = "", command] = text.split("; run: ", 2)
+  const what = /[.!?:]$/.test(detail) ? detail : `${detail}.`
+  return new CommandRefused({
+    code,
+    detail: what,
+    remedy: command === undefined ? remedy : `Run: ${command}`,
+    exitCode: 1
+  })
+}
 
 const storeRemedy: { readonly [R in EventStoreError["reason"]]: string } = {
   Overloaded: "Try again in a moment.",
@@ -60,28 +79,43 @@ const storeRemedy: { readonly [R in EventStoreError["reason"]]: string } = {
   Corrupt: "Run keelson verify: it names the first event that is not as it was written."
 }
 
-const unserved = (cause: unknown, { host, port }: Door): CommandRefused => {
-  const code = Predicate.hasProperty(cause, "code") ? cause.code : undefined
-  switch (code) {
-    case "EADDRINUSE":
+const engineRemedy: { readonly [R in EngineFailed["reason"]]: string | null } = {
+  NoSpace: storeRemedy.Full,
+  NotDurable: "Nothing is acknowledged that a power cut could take away: use another disk, or PostgreSQL.",
+  Broken: null
+}
+
+/** What a server says of itself may name hosts and users, never a password: the driver keeps that to itself. */
+const database = ({ message, reason }: SqlError): CommandRefused => {
+  switch (reason._tag) {
+    case "AuthenticationError":
+    case "AuthorizationError":
       return told(
-        "PortTaken",
-        `Port ${port} on ${host} is taken by another process.`,
-        "Stop that one (is it a Keelson that already runs?), or choose another with --port; --port 0 takes a free one."
-      )
-    case "EACCES":
-      return told("PortForbidden", `This user may not listen on port ${port}.`, "Choose one above 1023 with --port.")
-    case "EADDRNOTAVAIL":
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return told(
-        "HostUnknown",
-        `${host} is no address of this machine.`,
-        "Give one with --host; 127.0.0.1 is always there."
+        "DatabaseRefused",
+        `The database refuses the URL's user: ${message}`,
+        "Look at user, password and rights."
       )
     default:
-      return told("NotListening", `${host}, port ${port}: ${messageOf(cause)}`, null)
+      return told("DatabaseUnavailable", `The database can't be used: ${message}`, storeRemedy.Unavailable)
   }
+}
+
+const portTaken = ({ host, port }: Door): CommandRefused =>
+  told(
+    "PortTaken",
+    `Port ${port} on ${host} is taken by another process.`,
+    "Stop that one (is it a Keelson that already runs?), or choose another with --port; --port 0 takes a free one."
+  )
+
+const unusable = (error: unknown, { host, port }: Door): CommandRefused => {
+  const code = Predicate.hasProperty(error, "code") ? error.code : undefined
+  return code === "EACCES"
+    ? told("PortForbidden", `This user may not listen on port ${port}.`, "Choose one above 1023 with --port.")
+    : told(
+        "AddressUnusable",
+        `Nothing can listen on ${host}, port ${port}: ${code === "EADDRNOTAVAIL" || code === "ENOTFOUND" ? "it is no address of this machine" : messageOf(error)}.`,
+        "Give an address of this machine with --host; 127.0.0.1 is always there."
+      )
 }
 
 const problemLine = ({ detail, file, line }: PolicyError["problems"][number]): string =>
@@ -95,6 +129,3 @@ const messageOf = (error: unknown): string =>
 
 const capital = (text: string): string =>
   /^[a-z]+ /.test(text) ? text.slice(0, 1).toUpperCase() + text.slice(1) : text
-
-/** A sentence ends; a command at its end must stay as it can be pasted. */
-const ended = (text: string): string => (/[.!?:)'"]$/.test(text) || text.includes("run: ") ? text : `${text}.`)

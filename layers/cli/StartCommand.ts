@@ -41,27 +41,30 @@ export const run = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
   const look = yield* Page.look
   const { await: asked } = yield* StopSignal
   const scope = yield* Scope.make()
-  const serving = deployment.open(resolved.settings).pipe(
+  const serving = yield* deployment.open(resolved.settings).pipe(
     Effect.provideService(Scope.Scope, scope),
     Effect.mapError((error) => Sentences.refusal(error, resolved.settings)),
     Effect.tap((running) =>
       Console.log(options.json ? started(running) : page(look, deployment.version, running, resolved))
     ),
-    Effect.andThen(Effect.never)
+    Effect.andThen(Effect.never),
+    Effect.forkDetach
   )
-  const exit = yield* Effect.exit(Effect.raceFirst(serving, asked))
-  const signal = Exit.isSuccess(exit) ? exit.value : null
-  if (signal !== null && !options.json) yield* Console.log(`\nStopping (${signal}); once more ends it at once.`)
-  yield* release(scope)
-  if (Exit.isFailure(exit)) return yield* Effect.failCause(exit.cause)
+  const close = release(Effect.andThen(Fiber.interrupt(serving), Scope.close(scope, Exit.void)))
+  const signal = yield* Effect.raceFirst(Fiber.join(serving), asked).pipe(
+    Effect.tapError(() => Effect.ignore(close)),
+    Effect.onInterrupt(() => Effect.ignore(close))
+  )
+  if (!options.json) yield* Console.log(`\nStopping (${signal}); once more ends it at once.`)
+  yield* close
   yield* Console.log(options.json ? JSON.stringify({ stopped: signal }) : "Stopped. Everything acknowledged is stored.")
 })
 
-/** Closes the scope, but waits no longer than was promised. */
-const release = Effect.fnUntraced(function* (scope: Scope.Closeable) {
-  const closing = yield* Effect.forkDetach(Scope.close(scope, Exit.void))
-  const closed = yield* Effect.timeoutOption(Fiber.await(closing), Duration.millis(stopMillis))
-  if (closed._tag === "Some") return
+/** Releases everything, but waits no longer than was promised, even for an opening that can't be interrupted. */
+const release = Effect.fnUntraced(function* (everything: Effect.Effect<void>) {
+  const releasing = yield* Effect.forkDetach(everything)
+  const released = yield* Effect.timeoutOption(Fiber.await(releasing), Duration.millis(stopMillis))
+  if (released._tag === "Some") return
   return yield* new CommandRefused({
     code: "StopTooSlow",
     detail: `What was opened was not released within ${stopMillis} ms, so the process ends without it.`,

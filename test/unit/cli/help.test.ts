@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import { assert, describe, it } from "@effect/vitest"
 import * as SettingsSource from "#layers/cli/SettingsSource.ts"
 import * as Settings from "#layers/profiles/Settings.ts"
-import { keelson } from "./kit.ts"
+import { definition, keelson } from "./kit.ts"
 
 describe("help", () => {
   it.effect("of start names every setting with its flag, its variable and its default", () =>
@@ -10,10 +10,13 @@ describe("help", () => {
       const { exitCode, out } = yield* keelson(["start", "--help"])
       assert.strictEqual(exitCode, 0)
       const words = out.replace(/\s+/g, " ")
-      for (const [setting, value] of Object.entries(Settings.defaults)) {
+      for (const setting of Object.keys(Settings.defaults)) {
         const flag = SettingsSource.flagName(setting)
         assert.include(words, `--${flag}`)
-        assert.include(words, `[${SettingsSource.variableName(setting)}; ${String(value ?? "none")}]`)
+        assert.include(
+          words,
+          `[${SettingsSource.variableName(setting)}; ${SettingsSource.shownDefault(definition, setting)}]`
+        )
       }
       assert.notMatch(words, /--database-url TEXT/)
     })

@@ -68,7 +68,8 @@ export const keelson = Effect.fnUntraced(function* (args: ReadonlyArray<string>,
     open: (settings) =>
       Effect.suspend(() => {
         world.opened?.(settings)
-        return Effect.acquireRelease(world.open ?? Effect.succeed(running), () => world.released ?? Effect.void)
+        const released = Effect.addFinalizer(() => world.released ?? Effect.void)
+        return Effect.andThen(released, world.open ?? Effect.succeed(running))
       }),
     verify: () => world.verify ?? Effect.succeed(clean),
     self: { executable: "node", arguments: [] }
