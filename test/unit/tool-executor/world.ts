@@ -40,7 +40,8 @@ export const makeWorld = (): World => ({
 
 const unused = Effect.die("not part of this world")
 
-export const layer = (world: World, tools: ReadonlyArray<RegisteredTool>) => {
+/** The ports a guarded executor asks, over this world. */
+export const ports = (world: World) => {
   const rows = Layer.succeed(Rows, {
     get: (kind, key) =>
       world.unavailable
@@ -63,13 +64,15 @@ export const layer = (world: World, tools: ReadonlyArray<RegisteredTool>) => {
   const bypasses = Layer.succeed(Bypasses, {
     report: (bypass) => Effect.sync(() => void world.bypasses.push(bypass))
   })
-  const stamps = SeededStamps.layer({ seed: "tools" })
-  return Layer.mergeAll(GuardedToolExecutor.layerWithCatalog(registryLayer(tools))).pipe(
-    Layer.provide([rows, vault, bypasses]),
-    Layer.provideMerge(stamps),
+  return Layer.mergeAll(rows, vault, bypasses, SeededStamps.layer({ seed: "tools" }))
+}
+
+/** Executor and catalog over these tools. */
+export const layer = (world: World, tools: ReadonlyArray<RegisteredTool>) =>
+  GuardedToolExecutor.layerWithCatalog(registryLayer(tools)).pipe(
+    Layer.provideMerge(ports(world)),
     Layer.provide(NodeDigest.layer)
   )
-}
 
 /** What a claim committed, for a minute from now, with a digest under the subject's key. The claim's row stands. */
 export const claim = Effect.fnUntraced(function* (
