@@ -46,8 +46,8 @@ const statusOf = (pid: string): ReadonlyArray<string> => {
   }
 }
 
-/** A length of sleep, in seconds, that no other process sleeps for. */
-export const freshSleep = (): string => `3${process.pid}.${process.hrtime.bigint()}`
+/** A length of sleep, a minute and a bit, that no other process sleeps for. */
+export const freshSleep = (): string => `60.${process.pid}${process.hrtime.bigint()}`
 
 /** Waits until the condition holds; on its way out after ten seconds it says what was seen last. */
 export const waitUntil = (what: string, condition: () => boolean, show: () => unknown = () => "") =>
