@@ -36,7 +36,7 @@ const steps = [
   ["format", ["node_modules/oxfmt/bin/oxfmt", "--check"]],
   ["lint", ["node_modules/oxlint/bin/oxlint"]],
   ["types", ["node_modules/typescript/bin/tsc", "-b"]],
-  ["house", ["test/house/tidy.ts"]],
+  ["house", ["test/house/tree.ts"]],
   ...generators.map((file) => /** @type {const} */ ([path.relative(root, file), [file, "--check"]]))
 ]
 

@@ -40,11 +40,13 @@ const tool = async (house: string, script: string, ...flags: ReadonlyArray<strin
   }
 }
 
-const compile = async (house: string): Promise<ReadonlyArray<Finding>> =>
-  (await tool(house, "typescript/bin/tsc", "-b", "--pretty", "false"))
-    .matchAll(/^(\S+)\(\d+,\d+\): error (TS\d+)/gm)
-    .map(([, file, by]) => ({ file: String(file), by: String(by) }))
-    .toArray()
+const compile = async (house: string): Promise<ReadonlyArray<Finding>> => {
+  const output = await tool(house, "typescript/bin/tsc", "-b", "--pretty", "false")
+  return [...output.matchAll(/^(\S+)\(\d+,\d+\): error (TS\d+)/gm)].map(([, file, by]) => ({
+    file: String(file),
+    by: String(by)
+  }))
+}
 
 const lint = async (house: string): Promise<ReadonlyArray<Finding>> => {
   const report = JSON.parse(await tool(house, "oxlint/bin/oxlint", "--format", "json")) as {
