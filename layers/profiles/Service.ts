@@ -5,8 +5,12 @@
  */
 import { resolve } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import type { PgClient } from "@effect/sql-pg"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { SqlClient } from "effect/sql/SqlClient"
+import * as HttpDoor from "#layers/edge/HttpDoor.ts"
+import * as Readiness from "#layers/edge/Readiness.ts"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as PgliteEventStore from "#layers/event-store/PgliteEventStore.ts"
 import * as PostgresEventStore from "#layers/event-store/PostgresEventStore.ts"
@@ -21,12 +25,18 @@ import * as NodeStamps from "#layers/stamps/NodeStamps.ts"
 import * as StandardTools from "#layers/tool-executor/StandardTools.ts"
 import * as ToolRegistry from "#layers/tool-executor/ToolRegistry.ts"
 import * as GatewayRows from "#src/gateway/Rows.ts"
-import { EventStore } from "#src/ports/EventStore.ts"
+import { Actors } from "#src/ports/Actors.ts"
+import type { Digest } from "#src/ports/Digest.ts"
+import { EventStore, type Rows } from "#src/ports/EventStore.ts"
 import * as Core from "./Core.ts"
 import { defaults, type Settings } from "./Settings.ts"
 
-/** The journal and its rows. */
-export const journal = (settings: Settings) =>
+type JournalError = PgliteEventStore.OpenError | PostgresEventStore.OpenError
+
+/** The journal and its rows, with the SQL client under them. */
+export const journal = (
+  settings: Settings
+): Layer.Layer<EventStore | Rows | SqlClient | PgClient.PgClient, JournalError, Digest> =>
   settings.databaseUrl === null
     ? PgliteEventStore.layer({ folder: resolve(settings.dataFolder, "journal"), rowIndexes: GatewayRows.indexes })
     : PostgresEventStore.layer({ url: settings.databaseUrl, rowIndexes: GatewayRows.indexes })
@@ -61,7 +71,7 @@ const tools = (settings: Settings) =>
     })
   )
 
-/** The gateway and everything behind it; the doors come on top. */
+/** The gateway and everything behind it; `served` puts the door on top. */
 export const layer = (settings: Settings) =>
   Core.layer(settings).pipe(
     Layer.provideMerge(policies(settings)),
@@ -73,4 +83,19 @@ export const layer = (settings: Settings) =>
     Layer.provideMerge(FileIdentity.layer({ folder: resolve(settings.dataFolder) })),
     Layer.provideMerge(NodeStamps.layer),
     Layer.provideMerge(Layer.mergeAll(NodeDigest.layer, NodePrivateFiles.layer))
+  )
+
+/** No stream is isolated: one that is answers nothing until somebody looks. */
+const isolated = Effect.map(Actors, ({ status }): Readiness.Check => ({
+  name: "streams",
+  check: Effect.flatMap(status, ({ isolatedCount }) =>
+    isolatedCount === 0 ? Effect.void : Effect.fail(`${isolatedCount} isolated`)
+  )
+}))
+
+/** The whole service, listening. */
+export const served = (settings: Settings) =>
+  HttpDoor.layer({ host: settings.host, port: settings.port }).pipe(
+    Layer.provide(Layer.unwrap(Effect.map(isolated, (check) => Readiness.layer([check])))),
+    Layer.provideMerge(layer(settings))
   )
