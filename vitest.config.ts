@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts", "docs/samples/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/*.chaos.test.ts"],
+    globalSetup: ["test/kit/globalSetup.ts"],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: "forks",

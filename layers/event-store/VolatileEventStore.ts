@@ -1,206 +1,177 @@
 /**
- * The journal in memory: for simulation and unit tests. Keeps every promise of the port but durability.
+ * The journal in this process's memory, for simulation and tests: gone when the process is.
  *
- * Owns the same order of judgement as the SQL function. Deterministic: no clock, no chance; what waits is taken
- * in the order it came.
+ * Same promises as the SQL stores but durability. Reads no clock and draws no lots; an append is one synchronous step,
+ * so a seeded scheduler decides every interleaving.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Latch from "effect/Latch"
 import * as Stream from "effect/Stream"
-import * as Context from "effect/Context"
-import type { Append, Guard, Outcome, Receipt, Refusal, RowChange, WrappedKey } from "#src/kernel/Append.ts"
+import type { Outcome } from "#src/kernel/Append.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
-import type { StoredEvent } from "#src/kernel/Envelope.ts"
-import * as Envelope from "#src/kernel/Envelope.ts"
-import type { Hash, StreamId, SubjectId } from "#src/kernel/Ids.ts"
-import { EventStore, type Row, Rows, type RowsQuery } from "#src/ports/EventStore.ts"
+import * as Canonical from "#src/kernel/Canonical.ts"
+import { Digest } from "#src/ports/Digest.ts"
+import { EventStore, EventStoreError, type Row, type RowIndex, Rows, type RowsQuery } from "#src/ports/EventStore.ts"
+import { JournalDefect, prepare, rowName } from "./Preparation.ts"
+import { checkQuery } from "./RowsSql.ts"
+import * as StoredRow from "./StoredRow.ts"
+import * as Journal from "./VolatileJournal.ts"
+import * as Wake from "./Wake.ts"
 
-interface StreamState {
-  version: number
-  hash: Hash
-  readonly events: Array<StoredEvent>
-  readonly receipts: Array<Receipt>
+export interface Options {
+  /** Where given, a question about any other field is refused, as the SQL stores do. */
+  readonly rowIndexes?: ReadonlyArray<RowIndex> | undefined
 }
 
-export const make = Effect.sync(() => {
-  const journal: Array<StoredEvent> = []
-  const streams = new Map<StreamId, StreamState>()
-  const receipts = new Map<string, Receipt>()
-  const keys = new Map<SubjectId, WrappedKey>()
-  const shredded = new Set<SubjectId>()
-  const rows = new Map<string, Map<string, Row>>()
-  const counters = new Map<string, number>()
-  const cells = new Map<string, string>()
-  let committed = Latch.makeUnsafe(false)
+export const layerWith = (options: Options): Layer.Layer<EventStore | Rows, never, Digest> =>
+  Layer.effectContext(
+    Effect.map(Digest, ({ sha256 }) => {
+      const journal = Journal.empty()
+      return Context.make(EventStore, makeStore(journal, sha256)).pipe(
+        Context.add(Rows, makeRows(journal, options.rowIndexes))
+      )
+    })
+  )
 
-  const row = (kind: string, key: string) => rows.get(kind)?.get(key)
-  const receiptName = (principal: string, key: string) => `${principal} ${key}`
-
-  const holdsBefore = (guard: Guard): boolean =>
-    guard._tag === "AtMost" || (row(guard.kind, guard.key) !== undefined) === (guard._tag === "Present")
-
-  const counterAfter = (changes: ReadonlyArray<RowChange>, counter: string): number =>
-    changes.reduce(
-      (total, change) => (change._tag === "Add" && change.counter === counter ? total + change.delta : total),
-      counters.get(counter) ?? 0
-    )
-
-  const judge = (append: Append): Refusal | null => {
-    const stream = streams.get(append.stream)
-    const actual = stream?.version ?? 0
-    const hash = stream?.hash ?? Envelope.genesis
-    if (actual !== append.expectedVersion || hash !== append.expectedHash) {
-      return { _tag: "VersionConflict", expected: append.expectedVersion, actual }
-    }
-    const { receipt } = append
-    const known = receipt === null ? undefined : receipts.get(receiptName(receipt.principal, receipt.key))
-    if (known !== undefined) return { _tag: "ReceiptExists", receipt: known }
-    for (const { subject } of append.keys) {
-      if (keys.has(subject) || shredded.has(subject)) return { _tag: "KeyConflict", subject }
-    }
-    for (const guard of append.guards) {
-      if (!holdsBefore(guard)) return { _tag: "GuardFailed", guard }
-    }
-    for (const guard of append.guards) {
-      if (guard._tag === "AtMost" && counterAfter(append.rows, guard.counter) > guard.maximum) {
-        return { _tag: "GuardFailed", guard }
-      }
-    }
-    return null
-  }
-
-  const change = (changed: RowChange, position: number) => {
-    if (changed._tag === "Add") {
-      const after = (counters.get(changed.counter) ?? 0) + changed.delta
-      if (after < 0) throw new Error(`counter ${changed.counter} would be ${after}`)
-      counters.set(changed.counter, after)
-    } else if (changed._tag === "Drop") rows.get(changed.kind)?.delete(changed.key)
-    else {
-      const { kind, key, body } = changed
-      const kept = rows.get(kind) ?? new Map<string, Row>()
-      rows.set(kind, kept.set(key, { kind, key, body: structuredClone(body), position }))
-    }
-  }
-
-  const write = (append: Append): Outcome => {
-    const stream = streams.get(append.stream) ?? { version: 0, hash: Envelope.genesis, events: [], receipts: [] }
-    const events = append.events.map((event, index): StoredEvent => ({
-      ...event,
-      position: journal.length + 1 + index
-    }))
-    const last = events[events.length - 1]
-    const position = last?.position ?? journal.length
-    for (const changed of append.rows) change(changed, position)
-    journal.push(...events)
-    stream.events.push(...events)
-    if (last !== undefined) {
-      stream.version = last.envelope.version
-      stream.hash = last.hash
-    }
-    if (append.receipt !== null) {
-      receipts.set(receiptName(append.receipt.principal, append.receipt.key), append.receipt)
-      stream.receipts.push(append.receipt)
-    }
-    streams.set(append.stream, stream)
-    for (const key of append.keys) keys.set(key.subject, key)
-    for (const subject of append.shred) {
-      keys.delete(subject)
-      shredded.add(subject)
-    }
-    return { _tag: "Committed", events }
-  }
-
-  const append: EventStore["Service"]["append"] = (appends) =>
-    // One turn of the scheduler between call and commit, so that callers interleave as they do with a database.
-    Effect.andThen(
-      Effect.yieldNow,
-      Effect.sync(() => {
-        const before = journal.length
-        const outcomes = appends.map((one): Outcome => {
-          const refusal = judge(one)
-          return refusal === null ? write(one) : { _tag: "Refused", refusal }
-        })
-        if (journal.length > before) {
-          committed.openUnsafe()
-          committed = Latch.makeUnsafe(false)
-        }
-        return outcomes
-      })
-    )
-
-  const follow = (after: number): Stream.Stream<StoredEvent> =>
-    Stream.unfold(after, (cursor) =>
-      Effect.gen(function* () {
-        while (journal.length <= cursor) yield* committed.await
-        return [journal[cursor] as StoredEvent, cursor + 1] as const
-      })
-    )
-
-  const store = EventStore.of({
-    append,
-    readStream: (stream) =>
-      Effect.sync(() => {
-        const found = streams.get(stream)
-        return { events: [...(found?.events ?? [])], receipts: [...(found?.receipts ?? [])] }
-      }),
-    readAll: (after, limit) =>
-      Effect.sync(() => journal.slice(after, after + Math.min(Math.max(0, limit), Bounds.readLimitMax))),
-    head: Effect.sync(() => journal.length),
-    follow,
-    receipt: (principal, key) => Effect.sync(() => receipts.get(receiptName(principal, key)) ?? null),
-    wrappedKey: (subject) => Effect.sync(() => keys.get(subject) ?? null),
-    rewrapKey: (from, to) =>
-      Effect.sync(() => {
-        const now = keys.get(from.subject)
-        if (now === undefined || now.wrapped !== from.wrapped || now.wrappingVersion !== from.wrappingVersion)
-          return false
-        keys.set(to.subject, to)
-        return true
-      }),
-    cell: (name) => Effect.sync(() => cells.get(name) ?? null),
-    setCell: (name, from, to) =>
-      Effect.sync(() => {
-        if ((cells.get(name) ?? null) !== from) return false
-        cells.set(name, to)
-        return true
-      }),
-    probe: Effect.void
-  })
-
-  const questions = Rows.of({
-    get: (kind, key) => Effect.sync(() => row(kind, key) ?? null),
-    list: (query) => Effect.sync(() => list(rows.get(query.kind) ?? new Map(), query)),
-    counter: (name) => Effect.sync(() => counters.get(name) ?? 0),
-    counters: (prefix) =>
-      Effect.sync(() => [...counters].filter(([name]) => name.startsWith(prefix)).sort(([a], [b]) => (a < b ? -1 : 1)))
-  })
-
-  return Context.make(EventStore, store).pipe(Context.add(Rows, questions))
-})
-
-export const layer: Layer.Layer<EventStore | Rows> = Layer.effectContext(make)
+export const layer: Layer.Layer<EventStore | Rows, never, Digest> = layerWith({})
 
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
 
-const list = (rows: ReadonlyMap<string, Row>, query: RowsQuery): ReadonlyArray<Row> => {
-  const { where = {}, atMost, orderBy, after, descending = false } = query
-  const valueOf = (row: Row): number => (orderBy === undefined ? 0 : Number(row.body[orderBy]))
-  const sign = descending ? -1 : 1
-  const byKey = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
-  const order = (a: Row, b: Row): number => sign * (valueOf(a) - valueOf(b) || byKey(a.key, b.key))
-  const isAfter = (row: Row): boolean => {
-    if (after === undefined) return true
-    const value = orderBy === undefined ? 0 : (after.value ?? 0)
-    return sign * (valueOf(row) - value || byKey(row.key, after.key)) > 0
-  }
-  const matches = (row: Row): boolean =>
-    Object.entries(where).every(([field, value]) => row.body[field] === value) &&
-    (orderBy === undefined || typeof row.body[orderBy] === "number") &&
-    (atMost === undefined ||
-      (typeof row.body[atMost.field] === "number" && Number(row.body[atMost.field]) <= atMost.value)) &&
-    isAfter(row)
-  return [...rows.values()].filter(matches).sort(order).slice(0, Math.min(query.limit, Bounds.readLimitMax))
+const makeStore = (journal: Journal.Journal, sha256: StoredRow.Sha256): EventStore["Service"] => {
+  const wake = Wake.make()
+
+  const after = (position: number, limit: number) =>
+    journal.events.slice(position, position + Math.min(Math.max(0, limit), Bounds.readLimitMax))
+
+  return EventStore.of({
+    append: (appends) =>
+      Effect.suspend(() => {
+        if (appends.length > Bounds.batchAppendsMax) {
+          return Effect.die(new JournalDefect(`${appends.length} appends at once; at most ${Bounds.batchAppendsMax}`))
+        }
+        const outcomes: Array<Outcome> = []
+        let defect: JournalDefect | undefined
+        for (const prepared of appends.map((append) => prepare(append, sha256))) {
+          const judged = Journal.append(journal, prepared)
+          if (judged._tag === "Defect") defect ??= judged.defect
+          else if (judged._tag !== "Failed") outcomes.push(judged)
+        }
+        wake.note(journal.events.length)
+        return defect === undefined ? Effect.succeed(outcomes) : Effect.die(defect)
+      }),
+    readStream: (stream) =>
+      Effect.try({
+        try: () => {
+          const events = [...(journal.streams.get(stream) ?? [])]
+          if (events.length > Bounds.streamEventsMax) {
+            throw StoredRow.corrupt("readStream", `${stream} holds more than ${Bounds.streamEventsMax} events`)
+          }
+          StoredRow.checkStream(stream, events, "readStream")
+          return { events, receipts: [...(journal.receiptsOf.get(stream) ?? [])] }
+        },
+        catch: (cause) => (cause instanceof EventStoreError ? cause : StoredRow.corrupt("readStream", String(cause)))
+      }),
+    readAll: (position, limit) => Effect.sync(() => after(position, limit)),
+    head: Effect.sync(() => journal.events.length),
+    follow: (afterPosition) =>
+      Stream.fromPull(
+        Effect.sync(() => {
+          let cursor = afterPosition
+          const next = Effect.gen(function* () {
+            while (true) {
+              const [first, ...rest] = after(cursor, Bounds.readLimitMax)
+              if (first === undefined) {
+                yield* wake.beyond(cursor)
+                continue
+              }
+              cursor += rest.length + 1
+              return [first, ...rest] as const
+            }
+          })
+          return next
+        })
+      ),
+    receipt: (principal, key) => Effect.sync(() => journal.receipts.get(Journal.receiptName(principal, key)) ?? null),
+    wrappedKey: (subject) => Effect.sync(() => journal.keys.get(subject) ?? null),
+    rewrapKey: (from, to) =>
+      Effect.sync(() => {
+        if (from.subject !== to.subject) {
+          throw new JournalDefect(`a key of ${from.subject} can't become one of ${to.subject}`)
+        }
+        const held = journal.keys.get(from.subject)
+        if (held === undefined) return false
+        if (held.wrappingVersion !== from.wrappingVersion || held.wrapped !== from.wrapped) return false
+        journal.keys.set(to.subject, to)
+        return true
+      }),
+    cell: (name) => Effect.sync(() => journal.cells.get(name) ?? null),
+    setCell: (name, from, to) =>
+      Effect.sync(() => {
+        if (to.length > Bounds.cellTextMax) throw new JournalDefect(`the cell ${name} holds too much text`)
+        if ((journal.cells.get(name) ?? null) !== from) return false
+        journal.cells.set(name, to)
+        return true
+      }),
+    probe: Effect.void
+  })
 }
+
+const makeRows = (journal: Journal.Journal, declared: ReadonlyArray<RowIndex> | undefined): Rows["Service"] =>
+  Rows.of({
+    get: (kind, key) =>
+      Effect.sync(() => {
+        const row = journal.rows.get(rowName(kind, key))
+        return row === undefined ? null : toRow(row)
+      }),
+    list: (query) =>
+      Effect.sync(() => {
+        if (declared !== undefined) checkQuery(query, declared)
+        return list(journal, query)
+      }),
+    counter: (name) => Effect.sync(() => journal.counters.get(name) ?? 0),
+    counters: (prefix) =>
+      Effect.sync(() => {
+        const found = [...journal.counters].filter(([name]) => name.startsWith(prefix))
+        if (found.length > Bounds.countersMax) throw new JournalDefect(`more than ${Bounds.countersMax} counters`)
+        return found.sort(([one], [other]) => byBytes(one, other))
+      })
+  })
+
+const toRow = ({ kind, key, body, position }: Journal.StoredBody): Row => ({
+  kind,
+  key,
+  body: Canonical.decode(body) as Row["body"],
+  position
+})
+
+const list = (journal: Journal.Journal, query: RowsQuery): ReadonlyArray<Row> => {
+  const { where = {}, atMost, orderBy, after } = query
+  const down = query.descending === true ? -1 : 1
+  const number = (row: Row, field: string): number | undefined => {
+    const value = row.body[field]
+    return typeof value === "number" ? value : undefined
+  }
+  const compare = (one: Row, value: number, key: string): number => {
+    const difference = orderBy === undefined ? 0 : (number(one, orderBy) ?? 0) - value
+    return down * (difference === 0 ? byBytes(one.key, key) : difference)
+  }
+  const found: Array<Row> = []
+  for (const stored of journal.rows.values()) {
+    if (stored.kind !== query.kind) continue
+    const row = toRow(stored)
+    if (Object.entries(where).some(([field, wanted]) => row.body[field] !== wanted)) continue
+    if (atMost !== undefined && !((number(row, atMost.field) ?? Infinity) <= atMost.value)) continue
+    if (orderBy !== undefined && number(row, orderBy) === undefined) continue
+    if (after !== undefined && compare(row, after.value ?? 0, after.key) <= 0) continue
+    found.push(row)
+  }
+  found.sort((one, other) => compare(one, orderBy === undefined ? 0 : (number(other, orderBy) ?? 0), other.key))
+  return found.slice(0, Math.min(Math.max(0, query.limit), Bounds.readLimitMax))
+}
+
+/** The order of the SQL stores: bytes of UTF-8, which is the order of code points. */
+const byBytes = (one: string, other: string): number =>
+  one === other ? 0 : Buffer.compare(Buffer.from(one), Buffer.from(other))

@@ -25,6 +25,14 @@ export const readLimitMax = 1_000
 /** A query slower than this is given up by the client, before a server notices a dead peer (4 s with our settings). */
 export const queryTimeoutMillis = 3_000
 export const serverPeerTimeoutMillis = 4_000
+/** A follower on a server looks again after this, should a notification be lost. */
+export const followPollMillis = 5_000
+/** Free space below which an embedded journal takes no more: its log grows in pieces of 16 MiB, and it must not stop in one. */
+export const journalReserveBytes = 48 * 1024 * 1024
+/** Text of one cell, in UTF-16 units. */
+export const cellTextMax = 64 * 1024
+/** Counters one question may answer. */
+export const countersMax = 10_000
 /** Receipts outlive their stream by this. */
 export const receiptRetentionMillis = 7 * 24 * 3_600_000
 

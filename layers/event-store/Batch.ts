@@ -1,0 +1,342 @@
+/**
+ * A batch of appends as the parameters of one call, and the call's answer as outcomes.
+ *
+ * Owns the columns, and what must hold at the start for all of a batch to hold: every append is tried, in order,
+ * against what its predecessors would leave. Where that already fails, the batch goes the slow way from the outset.
+ *
+ * Invariants: `fast` is offered only where "these conditions hold at the start" is the same as "every append holds in
+ * turn"; outcomes come in the order of the appends.
+ */
+import * as Schema from "effect/Schema"
+import type { Outcome, Receipt } from "#src/kernel/Append.ts"
+import { CommandId, CommandKey, PrincipalId, StreamId, SubjectId } from "#src/kernel/Ids.ts"
+import type { EventStoreError } from "#src/ports/EventStore.ts"
+import { type ParameterName, parameters } from "./AppendSql.ts"
+import { JournalDefect, type Prepared, rowName } from "./Preparation.ts"
+
+export type Judged =
+  | Outcome
+  /** The append is a bug; its neighbours are not. */
+  | { readonly _tag: "Defect"; readonly defect: JournalDefect }
+  /** Tried alone, and nothing of it was written. */
+  | { readonly _tag: "Failed"; readonly error: EventStoreError }
+
+/** The call's arguments. `channel` is told of the new head at commit; empty for nobody. */
+export const encode = (batch: ReadonlyArray<Prepared>, channel: string, allowFast = true): ReadonlyArray<unknown> => {
+  const columns = new Columns()
+  const start = new Start()
+  for (const prepared of batch) start.take(prepared)
+  if (start.possible) start.write(columns)
+  writeLists(columns, batch, start.lastWrites)
+  return columns.arguments({
+    p_fast: allowFast && start.possible,
+    p_channel: channel,
+    p_events: batch.reduce((sum, { append }) => sum + append.events.length, 0),
+    p_drops: batch.some(({ rows }) => rows.some(({ body }) => body === null))
+  })
+}
+
+/** Reads the answer of the call. */
+export const decode = (batch: ReadonlyArray<Prepared>, answer: string): ReadonlyArray<Judged> => {
+  if (answer.startsWith("F")) {
+    let position = Number(answer.slice(1))
+    return batch.map((prepared) => {
+      const outcome = committed(prepared, position)
+      position += prepared.append.events.length
+      return outcome
+    })
+  }
+  const verdicts = decodeVerdicts(JSON.parse(answer))
+  if (verdicts.length !== batch.length) throw new Error(`${verdicts.length} verdicts for ${batch.length} appends`)
+  return batch.map((prepared, index) => judged(prepared, verdicts[index]!))
+}
+
+/** A receipt as its columns come back, here and from reads. */
+export const ReceiptRow = Schema.Struct({
+  principal: PrincipalId,
+  key: CommandKey,
+  command_id: CommandId,
+  stream: StreamId,
+  version: Schema.Int,
+  subject: SubjectId,
+  digest: Schema.String,
+  answer: Schema.String,
+  recorded_at_millis: Schema.Int,
+  hash: Schema.String
+})
+
+export const toReceipt = (row: typeof ReceiptRow.Type): Receipt => ({
+  principal: row.principal,
+  key: row.key,
+  commandId: row.command_id,
+  stream: row.stream,
+  version: row.version,
+  subject: row.subject,
+  digest: row.digest,
+  answer: row.answer,
+  recordedAtMillis: row.recorded_at_millis
+})
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+/** One text per list, a line per element. */
+class Columns {
+  readonly texts = new Map<ParameterName, string>()
+  push(name: ParameterName, value: string | number): void {
+    const text = this.texts.get(name)
+    this.texts.set(name, text === undefined ? String(value) : `${text}\n${value}`)
+  }
+  arguments(scalars: { readonly [name: string]: unknown }): ReadonlyArray<unknown> {
+    return parameters.map(([name]) => (name in scalars ? scalars[name] : (this.texts.get(name) ?? "")))
+  }
+}
+
+interface HeadNeed {
+  readonly expected: number
+  readonly expectedHash: string
+  version: number
+  hash: string
+}
+interface CounterNeed {
+  delta: number
+  low: number
+  high: number
+}
+
+/** What the whole batch needs of the journal as it stands before it. */
+class Start {
+  possible = true
+  /** Index of the append that writes a row last. */
+  readonly lastWrites = new Map<string, number>()
+  private readonly heads = new Map<string, HeadNeed>()
+  private readonly receipts = new Set<string>()
+  private readonly subjects = new Set<string>()
+  private readonly rows = new Map<string, { readonly kind: string; readonly key: string; readonly present: boolean }>()
+  private readonly present = new Map<string, boolean>()
+  private readonly counters = new Map<string, CounterNeed>()
+  private index = 0
+
+  take(prepared: Prepared): void {
+    const { append } = prepared
+    // Shredding reorders keys within a batch; it is rare, and the slow way knows how.
+    if (append.shred.length > 0) this.possible = false
+    this.takeHead(prepared)
+    if (append.receipt !== null) this.once(this.receipts, `${append.receipt.principal}\n${append.receipt.key}`)
+    for (const { subject } of append.keys) this.once(this.subjects, subject)
+    this.takeGuardsBefore(prepared)
+    this.takeChanges(prepared)
+    this.takeGuardsAfter(prepared)
+    this.index += 1
+  }
+
+  write(columns: Columns): void {
+    for (const [stream, need] of this.heads) {
+      columns.push("h_stream", stream)
+      columns.push("h_expected", need.expected)
+      columns.push("h_expected_hash", need.expectedHash)
+      columns.push("h_version", need.version)
+      columns.push("h_hash", need.hash)
+    }
+    for (const { kind, key, present } of this.rows.values()) {
+      columns.push("f_kind", kind)
+      columns.push("f_key", key)
+      columns.push("f_present", String(present))
+    }
+    for (const [name, { delta, low, high }] of this.counters) {
+      columns.push("m_name", name)
+      columns.push("m_delta", delta)
+      columns.push("m_low", low)
+      columns.push("m_high", high)
+    }
+  }
+
+  private once(seen: Set<string>, name: string): void {
+    if (seen.has(name)) this.possible = false
+    seen.add(name)
+  }
+
+  private takeHead({ append }: Prepared): void {
+    const version = append.expectedVersion + append.events.length
+    const hash = append.events.at(-1)?.hash ?? append.expectedHash
+    const before = this.heads.get(append.stream)
+    if (before === undefined) {
+      const { expectedVersion: expected, expectedHash } = append
+      this.heads.set(append.stream, { expected, expectedHash, version, hash })
+    } else if (before.version === append.expectedVersion && before.hash === append.expectedHash) {
+      before.version = version
+      before.hash = hash
+    } else {
+      this.possible = false
+    }
+  }
+
+  private takeGuardsBefore({ append }: Prepared): void {
+    for (const guard of append.guards) {
+      if (guard._tag === "AtMost") continue
+      const name = rowName(guard.kind, guard.key)
+      const present = guard._tag === "Present"
+      const known = this.present.get(name)
+      if (known === undefined) {
+        this.rows.set(name, { kind: guard.kind, key: guard.key, present })
+        this.present.set(name, present)
+      } else if (known !== present) {
+        this.possible = false
+      }
+    }
+  }
+
+  private takeChanges({ rows, counters }: Prepared): void {
+    for (const { kind, key, body } of rows) {
+      const name = rowName(kind, key)
+      this.lastWrites.set(name, this.index)
+      this.present.set(name, body !== null)
+    }
+    for (const [name, delta] of counters) {
+      const need = this.need(name)
+      need.delta += delta
+      need.low = Math.max(need.low, -need.delta)
+    }
+  }
+
+  private takeGuardsAfter({ append }: Prepared): void {
+    for (const guard of append.guards) {
+      if (guard._tag !== "AtMost") continue
+      const need = this.need(guard.counter)
+      need.high = Math.min(need.high, guard.maximum - need.delta)
+    }
+  }
+
+  private need(name: string): CounterNeed {
+    let need = this.counters.get(name)
+    if (need === undefined) {
+      need = { delta: 0, low: 0, high: Number.MAX_SAFE_INTEGER }
+      this.counters.set(name, need)
+    }
+    return need
+  }
+}
+
+const writeLists = (
+  columns: Columns,
+  batch: ReadonlyArray<Prepared>,
+  lastWrites: ReadonlyMap<string, number>
+): void => {
+  const ends = { events: 0, receipts: 0, rows: 0, keys: 0, counters: 0, guards: 0, shreds: 0 }
+  for (const [index, prepared] of batch.entries()) {
+    const { append, rows, counters } = prepared
+    ends.events += append.events.length
+    ends.receipts += append.receipt === null ? 0 : 1
+    ends.rows += rows.length
+    ends.keys += append.keys.length
+    ends.counters += counters.size
+    ends.guards += append.guards.length
+    ends.shreds += append.shred.length
+    columns.push("a_stream", append.stream)
+    columns.push("a_expected", append.expectedVersion)
+    columns.push("a_expected_hash", append.expectedHash)
+    for (const [list, end] of Object.entries(ends)) columns.push(`a_${list as keyof typeof ends}`, end)
+    writeEvents(columns, prepared)
+    writeReceipt(columns, prepared)
+    for (const { kind, key, body } of rows) {
+      columns.push("w_kind", kind)
+      columns.push("w_key", key)
+      columns.push("w_body", body ?? "")
+      columns.push("w_offset", lastWrites.get(rowName(kind, key)) === index ? ends.events : 0)
+    }
+    writeRest(columns, prepared)
+  }
+}
+
+const writeEvents = (columns: Columns, { append }: Prepared): void => {
+  for (const { envelope, text, hash } of append.events) {
+    columns.push("e_stream", envelope.stream)
+    columns.push("e_version", envelope.version)
+    columns.push("e_id", envelope.eventId)
+    columns.push("e_type", envelope.type)
+    columns.push("e_at", envelope.occurredAt)
+    columns.push("e_actor_kind", envelope.actor.kind)
+    columns.push("e_actor_id", envelope.actor.id)
+    columns.push("e_command", envelope.commandId)
+    columns.push("e_correlation", envelope.correlationId)
+    columns.push("e_prev", envelope.prevHash)
+    columns.push("e_hash", hash)
+    columns.push("e_body", text)
+  }
+}
+
+const writeReceipt = (columns: Columns, { append: { receipt }, receiptHash }: Prepared): void => {
+  if (receipt === null) return
+  columns.push("r_principal", receipt.principal)
+  columns.push("r_key", receipt.key)
+  columns.push("r_command", receipt.commandId)
+  columns.push("r_stream", receipt.stream)
+  columns.push("r_version", receipt.version)
+  columns.push("r_subject", receipt.subject)
+  columns.push("r_digest", receipt.digest)
+  columns.push("r_answer", receipt.answer)
+  columns.push("r_at", receipt.recordedAtMillis)
+  columns.push("r_hash", receiptHash ?? "")
+}
+
+const writeRest = (columns: Columns, { append, counters }: Prepared): void => {
+  for (const { subject, wrappingVersion, wrapped } of append.keys) {
+    columns.push("k_subject", subject)
+    columns.push("k_version", wrappingVersion)
+    columns.push("k_wrapped", wrapped)
+  }
+  for (const [name, delta] of counters) {
+    columns.push("c_name", name)
+    columns.push("c_delta", delta)
+  }
+  for (const guard of append.guards) {
+    const atMost = guard._tag === "AtMost"
+    columns.push("g_tag", atMost ? "M" : guard._tag === "Present" ? "P" : "A")
+    columns.push("g_name", atMost ? guard.counter : guard.kind)
+    columns.push("g_key", atMost ? "" : guard.key)
+    columns.push("g_maximum", atMost ? guard.maximum : 0)
+  }
+  for (const subject of append.shred) columns.push("s_subject", subject)
+}
+
+// --- answers ---------------------------------------------------------------------------------------------------------
+
+/** As `AppendSql` writes them: committed after a position, version conflict, receipt, guard, key, negative counter. */
+const Verdict = Schema.Union([
+  Schema.Struct({ c: Schema.Int }),
+  Schema.Struct({ v: Schema.Int }),
+  Schema.Struct({ r: ReceiptRow }),
+  Schema.Struct({ g: Schema.Int }),
+  Schema.Struct({ k: SubjectId }),
+  Schema.Struct({ n: Schema.String })
+])
+
+const decodeVerdicts = Schema.decodeUnknownSync(Schema.Array(Verdict))
+
+const judged = (prepared: Prepared, verdict: typeof Verdict.Type): Judged => {
+  const { append } = prepared
+  if ("c" in verdict) return committed(prepared, verdict.c)
+  if ("v" in verdict) return refused({ _tag: "VersionConflict", expected: append.expectedVersion, actual: verdict.v })
+  if ("r" in verdict) return refused({ _tag: "ReceiptExists", receipt: toReceipt(verdict.r) })
+  if ("k" in verdict) return refused({ _tag: "KeyConflict", subject: verdict.k })
+  if ("n" in verdict) return { _tag: "Defect", defect: belowZero(append.stream, verdict.n) }
+  const guard = append.guards[verdict.g]
+  if (guard === undefined) throw new Error(`a verdict names guard ${verdict.g}, which the append does not have`)
+  return refused({ _tag: "GuardFailed", guard })
+}
+
+export const committed = ({ append }: Prepared, headBefore: number): Judged => ({
+  _tag: "Committed",
+  events: append.events.map(({ envelope, text, hash }, index) => ({
+    envelope,
+    text,
+    hash,
+    position: headBefore + index + 1
+  }))
+})
+
+export const belowZero = (stream: string, counter: string): JournalDefect =>
+  new JournalDefect(`${stream}: the counter ${counter} would fall below zero`)
+
+const refused = (refusal: Extract<Outcome, { _tag: "Refused" }>["refusal"]): Judged => ({ _tag: "Refused", refusal })
