@@ -8,10 +8,11 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { hash } from "node:crypto"
 import type { Outcome } from "#src/kernel/Append.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
-import { Digest } from "#src/ports/Digest.ts"
+import type { Hash } from "#src/kernel/Ids.ts"
 import { EventStore, EventStoreError, type Row, type RowIndex, Rows, type RowsQuery } from "#src/ports/EventStore.ts"
 import { JournalDefect, prepare, rowName } from "./Preparation.ts"
 import { checkQuery } from "./RowsSql.ts"
@@ -24,23 +25,23 @@ export interface Options {
   readonly rowIndexes?: ReadonlyArray<RowIndex> | undefined
 }
 
-export const layerWith = (options: Options): Layer.Layer<EventStore | Rows, never, Digest> =>
+export const layerWith = (options: Options): Layer.Layer<EventStore | Rows> =>
   Layer.effectContext(
-    Effect.map(Digest, ({ sha256 }) => {
+    Effect.sync(() => {
       const journal = Journal.empty()
-      return Context.make(EventStore, makeStore(journal, sha256)).pipe(
-        Context.add(Rows, makeRows(journal, options.rowIndexes))
-      )
+      return Context.make(EventStore, makeStore(journal)).pipe(Context.add(Rows, makeRows(journal, options.rowIndexes)))
     })
   )
 
-export const layer: Layer.Layer<EventStore | Rows, never, Digest> = layerWith({})
+export const layer: Layer.Layer<EventStore | Rows> = layerWith({})
 
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
 
-const makeStore = (journal: Journal.Journal, sha256: StoredRow.Sha256): EventStore["Service"] => {
+const sha256 = (text: string): Hash => hash("sha256", text, "hex") as Hash
+
+const makeStore = (journal: Journal.Journal): EventStore["Service"] => {
   const wake = Wake.make()
 
   const after = (position: number, limit: number) =>
