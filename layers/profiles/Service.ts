@@ -67,7 +67,10 @@ const policies = (settings: Settings) =>
 const tools = (settings: Settings) =>
   ToolRegistry.layerEffect(
     StandardTools.make({
-      workspace: { root: resolve(settings.workspaceFolder), apartFrom: [resolve(settings.dataFolder)] }
+      workspace: {
+        root: resolve(settings.workspaceFolder),
+        apartFrom: [resolve(settings.dataFolder), resolve(settings.policyFolder)]
+      }
     })
   )
 

@@ -67,7 +67,8 @@ export class Permit {
 export const redeem = (claim: PermitFields): Permit => mint(claim)
 
 /** True for values that `redeem` made in this process; false for forgeries, clones and what came over a wire. */
-export const isGenuine = (value: unknown): value is Permit => value instanceof Permit && genuine.has(value)
+export const isGenuine = (value: unknown): value is Permit =>
+  typeof value === "object" && value !== null && genuine.has(value as Permit)
 
 /** Spends the permit: true the first time, false ever after. */
 export const spend = (permit: Permit): boolean => {
