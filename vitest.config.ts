@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts", "docs/samples/**/*.test.ts"],
-    exclude: ["**/node_modules/**", "**/*.chaos.test.ts"],
+    exclude: ["**/node_modules/**", "**/*.chaos.test.ts", "**/*.slow.test.ts"],
     globalSetup: ["test/kit/globalSetup.ts"],
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["test/**/*.slow.test.ts", "test/**/*.chaos.test.ts"],
+    globalSetup: ["test/kit/globalSetup.ts"],
     testTimeout: 600_000,
     hookTimeout: 120_000,
     pool: "forks",

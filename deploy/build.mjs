@@ -42,5 +42,12 @@ for (const top of ["src", "layers"]) {
     filter: (from) => fs.statSync(from).isDirectory() || !isCompiled(from)
   })
 }
-const scope = { type: "module", imports: { "#src/*.ts": "./src/*.js", "#layers/*.ts": "./layers/*.js" } }
+const { name, version } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"))
+const scope = {
+  name,
+  version,
+  private: true,
+  type: "module",
+  imports: { "#src/*.ts": "./src/*.js", "#layers/*.ts": "./layers/*.js" }
+}
 fs.writeFileSync(path.join(dist, "package.json"), `${JSON.stringify(scope, null, 2)}\n`)

@@ -6,7 +6,20 @@
 import { spawn } from "node:child_process"
 import * as os from "node:os"
 
-/** A terminal sends Ctrl-C to every process in front of it, so the program has got it already. */
+/** The same signal within this time is the same wish: npm passes on what the terminal has sent us already. */
+const sameWishMillis = 1_000
+
+/**
+ * Whether a signal is to be passed on.
+ *
+ * A terminal sends Ctrl-C to every process in front of it, so the program has got it already; and what comes twice
+ * at once is meant once, for a second signal ends the program without its last words.
+ * @param {string} signal
+ * @param {{ readonly atTerminal: boolean, readonly sinceLastMillis: number }} about
+ */
+export const passesOn = (signal, { atTerminal, sinceLastMillis }) =>
+  !(signal === "SIGINT" && atTerminal) && sinceLastMillis > sameWishMillis
+
 const isAtTerminal = () => process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
 
 /**
@@ -20,9 +33,16 @@ export const runInPlace = (executable, argv, options) =>
     const child = spawn(executable, argv, { ...options, stdio: "inherit" })
     /** @type {NodeJS.Signals[]} */
     const signals = process.platform === "win32" ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"]
+    /** @type {Map<NodeJS.Signals, number>} */
+    const lastAt = new Map()
     /** @param {NodeJS.Signals} signal */
     const forward = (signal) => {
-      if (signal !== "SIGINT" || !isAtTerminal()) child.kill(signal)
+      const now = performance.now()
+      const sinceLastMillis = now - (lastAt.get(signal) ?? Number.NEGATIVE_INFINITY)
+      if (passesOn(signal, { atTerminal: isAtTerminal(), sinceLastMillis })) {
+        lastAt.set(signal, now)
+        child.kill(signal)
+      }
     }
     for (const signal of signals) process.on(signal, forward)
     const release = () => signals.forEach((signal) => process.off(signal, forward))

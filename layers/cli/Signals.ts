@@ -3,8 +3,10 @@
  *
  * ```
  * first SIGINT, SIGTERM or SIGHUP -> a command that can stop is asked to; any other is interrupted
- * second                          -> the process ends at once
+ * second, a second later or more  -> the process ends at once
  * ```
+ *
+ * What comes sooner is the same wish: a terminal, npm and a supervisor each pass on one Ctrl-C or one stop.
  *
  * Owns the handlers and the process's exit code. Does not own what stopping means (`StartCommand`).
  */
@@ -31,6 +33,7 @@ export const runMain = (program: Effect.Effect<number, never, StopSignal>): void
   const asked = Deferred.makeUnsafe<Signal>()
   let awaited = false
   let received: Signal | null = null
+  let receivedAtMillis = 0
   const service = StopSignal.of({
     await: Effect.suspend(() => {
       awaited = true
@@ -39,8 +42,12 @@ export const runMain = (program: Effect.Effect<number, never, StopSignal>): void
   })
   const run = Runtime.makeRunMain(({ fiber, teardown }) => {
     const onSignal = (signal: Signal) => {
-      if (received !== null) process.exit(codeOf(signal))
+      if (received !== null) {
+        if (performance.now() - receivedAtMillis > sameWishMillis) process.exit(codeOf(signal))
+        return
+      }
       received = signal
+      receivedAtMillis = performance.now()
       Deferred.doneUnsafe(asked, Effect.succeed(signal))
       if (!awaited) fiber.interruptUnsafe(fiber.id)
     }
@@ -63,6 +70,8 @@ export const runMain = (program: Effect.Effect<number, never, StopSignal>): void
 // ---------------------------------------------------------------------------
 
 const signals: ReadonlyArray<Signal> = ["SIGINT", "SIGTERM", "SIGHUP"]
+
+const sameWishMillis = 1_000
 
 /** As a shell reports a process that a signal ended. */
 const codeOf = (signal: Signal): number => 128 + constants.signals[signal]
