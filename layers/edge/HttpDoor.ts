@@ -31,6 +31,7 @@ import * as Hosts from "./http/Hosts.ts"
 import * as Intake from "./http/Intake.ts"
 import * as JournalDoor from "./http/JournalDoor.ts"
 import * as LongPoll from "./http/LongPoll.ts"
+import * as Paths from "./http/Paths.ts"
 import * as ServiceDoor from "./http/ServiceDoor.ts"
 import * as SessionsDoor from "./http/SessionsDoor.ts"
 import * as TurnsDoor from "./http/TurnsDoor.ts"
@@ -93,7 +94,10 @@ export class HttpAddress extends Context.Service<
 export const make = Effect.fnUntraced(function* (options: Options) {
   const limits = { ...defaults, ...options.limits }
   const drain = yield* Drain.make
-  const app = yield* HttpRouter.toHttpEffect(routes(limits)).pipe(Effect.provideService(Drain.Drain, drain))
+  const app = yield* HttpRouter.toHttpEffect(routes(limits)).pipe(
+    Effect.provideService(Drain.Drain, drain),
+    Effect.provideService(HttpRouter.RouterConfig, Paths.spelling)
+  )
   const guard = yield* Guard.make({
     hosts: Hosts.answered(options.host, options.hosts ?? []),
     requestsMax: limits.requestsMax

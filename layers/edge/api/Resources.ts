@@ -95,6 +95,7 @@ export const Action = Schema.Struct({
   ...wish,
   status: ActionStatus,
   ownerId: Ids.PrincipalId,
+  agentId: Ids.PrincipalId,
   createdAt: Time,
   deadlineAt: Schema.NullOr(Time).annotate({ description: "When its state changes by itself." }),
   code: Schema.NullOr(Schema.String).annotate({ description: "The tool's code of failure." }),

@@ -4,8 +4,16 @@
 import * as FindMyWay from "effect/http/FindMyWay"
 import { Api, docsPath, openApiPath } from "../Api.ts"
 
+/** One spelling of a path: whatever else stands between a proxy's rules and ours is no path. */
+export const spelling: Partial<FindMyWay.RouterConfig> = {
+  caseSensitive: true,
+  ignoreTrailingSlash: false,
+  ignoreDuplicateSlashes: false,
+  maxParamLength: 100
+}
+
 export const make = () => {
-  const known = FindMyWay.make<null>()
+  const known = FindMyWay.make<null>(spelling)
   const methods = new Set<string>()
   const add = (method: string, path: FindMyWay.PathInput) => {
     known.on(method, path, null)

@@ -42,10 +42,7 @@ export const make = Effect.gen(function* () {
 
   const action = Effect.fnUntraced(function* (by: Principal, id: ActionId, name: { kind: string; id: string }) {
     const row = yield* questions.action(id)
-    if (row === null) return yield* notFound(name.kind, name.id)
-    // Whose agent speaks in the action's session stands in the session's row.
-    const agentId = by.actor.kind === "AGENT" ? (yield* questions.session(row.sessionId))?.agentId : undefined
-    return may(by, "action.read", { ...row, agentId }) ? row : yield* notFound(name.kind, name.id)
+    return row !== null && may(by, "action.read", row) ? row : yield* notFound(name.kind, name.id)
   })
 
   const confirmation = Effect.fnUntraced(function* (by: Principal, id: ConfirmationId) {
@@ -89,21 +86,21 @@ export const make = Effect.gen(function* () {
   const scope = Effect.fnUntraced(function* (by: Principal, sessionId: SessionId | undefined) {
     if (sessionId === undefined) {
       const { id } = yield* aPerson(by, "an agent names the session")
-      return { where: { ownerId: id }, agentId: undefined }
+      return { ownerId: id }
     }
-    const { agentId } = yield* session(by, sessionId)
-    return { where: { sessionId }, agentId }
+    yield* session(by, sessionId)
+    return { sessionId }
   })
 
   const actions = Effect.fnUntraced(function* (by: Principal, request: Which<ActionStatus>) {
-    const { where, agentId } = yield* scope(by, request.sessionId)
+    const where = yield* scope(by, request.sessionId)
     return yield* Pages.page(
       {
         prefix: "act",
         read: (page) =>
           questions.actions({ ...where, ...(request.status === undefined ? {} : { status: request.status }) }, page),
         positionOf: actionPosition,
-        visible: (row) => may(by, "action.read", { ...row, agentId }),
+        visible: (row) => may(by, "action.read", row),
         sparse: false,
         show: show.action
       },
@@ -115,15 +112,14 @@ export const make = Effect.gen(function* () {
   const confirmations = Effect.fnUntraced(function* (by: Principal, request: Which<ConfirmationStatus>) {
     const status = request.status ?? "Pending"
     const waiting = status === "Pending" && request.sessionId === undefined && by.actor.kind === "HUMAN"
-    const { where, agentId } = waiting ? { where: {}, agentId: undefined } : yield* scope(by, request.sessionId)
+    const where = waiting ? {} : yield* scope(by, request.sessionId)
     const deed = waiting ? "confirmation.decide" : "action.read"
     return yield* Pages.page(
       {
         prefix: "act",
         read: (page) => questions.actions(status === "Approved" ? where : { ...where, status }, page),
         positionOf: actionPosition,
-        visible: (row) =>
-          asked(row) && Show.confirmationStatus(row.status) === status && may(by, deed, { ...row, agentId }),
+        visible: (row) => asked(row) && Show.confirmationStatus(row.status) === status && may(by, deed, row),
         sparse: true,
         show: (row) => show.confirmation(row as Asked)
       },

@@ -87,6 +87,7 @@ export const make = (vault: Vault["Service"]) => ({
       return {
         actionId: row.actionId,
         ownerId: row.ownerId,
+        agentId: row.agentId,
         ...wish(row, args),
         status: row.status,
         confirmationId: row.confirmationId,

@@ -1,0 +1,203 @@
+/** Every door x every kind of caller, row by row as an auditor would write it down. */
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as World from "#test/kit/world.ts"
+import * as Kit from "./http-kit.ts"
+
+/** One session of the owner with a turn and a waiting action, to knock at. */
+interface Things {
+  readonly sessionId: string
+  readonly turnId: string
+  readonly actionId: string
+  readonly confirmationId: string
+}
+
+type Statuses = { readonly [N in Kit.Name]: number }
+
+interface Row {
+  readonly door: string
+  readonly path: (things: Things) => string
+  readonly body?: unknown
+  readonly expected: Statuses
+}
+
+/** No token and an unknown token are refused at every door of `/v1`, before anything else is looked at. */
+const shut = { nobody: 401, stranger: 401 }
+
+const row = (door: string, path: Row["path"], expected: Omit<Statuses, keyof typeof shut>, body?: unknown): Row => ({
+  door,
+  path,
+  expected: { ...shut, ...expected },
+  ...(body === undefined ? {} : { body })
+})
+
+const everyone = (status: number) => ({ owner: status, ana: status, bob: status, agent: status, robot: status })
+
+const rows: ReadonlyArray<Row> = [
+  row("POST /v1/sessions", () => "/v1/sessions", { ...everyone(201), agent: 403, robot: 403 }),
+  row("GET /v1/sessions", () => "/v1/sessions", { ...everyone(200), agent: 403, robot: 403 }),
+  row("GET /v1/sessions/{id}", (t) => `/v1/sessions/${t.sessionId}`, { ...everyone(404), owner: 200, agent: 200 }),
+  row("POST /v1/sessions/{id}/touch", (t) => `/v1/sessions/${t.sessionId}/touch`, {
+    ...everyone(404),
+    owner: 200,
+    agent: 200
+  }),
+  row("GET /v1/sessions/{id}/turns", (t) => `/v1/sessions/${t.sessionId}/turns`, {
+    ...everyone(404),
+    owner: 200,
+    agent: 200
+  }),
+  row("GET /v1/turns/{id}", (t) => `/v1/turns/${t.turnId}`, { ...everyone(404), owner: 200, agent: 200 }),
+  row("POST /v1/turns/{id}/cancel", (t) => `/v1/turns/${t.turnId}/cancel`, {
+    ...everyone(404),
+    owner: 409,
+    agent: 403
+  }),
+  row(
+    "POST /v1/sessions/{id}/actions",
+    (t) => `/v1/sessions/${t.sessionId}/actions`,
+    { ...everyone(404), owner: 201, agent: 201 },
+    { tool: "look", arguments: { text: "x" } }
+  ),
+  row("GET /v1/actions", () => "/v1/actions", { ...everyone(200), agent: 403, robot: 403 }),
+  row("GET /v1/actions?sessionId", (t) => `/v1/actions?sessionId=${t.sessionId}`, {
+    ...everyone(404),
+    owner: 200,
+    agent: 200
+  }),
+  row("GET /v1/actions/{id}", (t) => `/v1/actions/${t.actionId}`, {
+    ...everyone(404),
+    owner: 200,
+    ana: 200,
+    agent: 200
+  }),
+  row("GET /v1/confirmations", () => "/v1/confirmations", { ...everyone(200), agent: 403, robot: 403 }),
+  row("GET /v1/confirmations/{id}", (t) => `/v1/confirmations/${t.confirmationId}`, {
+    ...everyone(404),
+    owner: 200,
+    ana: 200,
+    agent: 200
+  }),
+  row("POST /v1/confirmations/{id}/withdraw", (t) => `/v1/confirmations/${t.confirmationId}/withdraw`, {
+    ...everyone(404),
+    ana: 403,
+    agent: 403,
+    owner: 200
+  }),
+  row("POST /v1/confirmations/{id}/deny", (t) => `/v1/confirmations/${t.confirmationId}/deny`, {
+    ...everyone(404),
+    owner: 409,
+    ana: 409,
+    agent: 403
+  }),
+  row("POST /v1/confirmations/{id}/approve", (t) => `/v1/confirmations/${t.confirmationId}/approve`, {
+    ...everyone(404),
+    owner: 409,
+    ana: 409,
+    agent: 403
+  }),
+  row("GET /v1/events", () => "/v1/events", { ...everyone(403), owner: 200 }),
+  row("GET /v1/counters", () => "/v1/counters", { ...everyone(403), owner: 200 }),
+  row("GET /v1/whoami", () => "/v1/whoami", everyone(200)),
+  row("GET /v1/tools", () => "/v1/tools", everyone(200)),
+  row(
+    "POST /v1/sessions/{id}/turns",
+    (t) => `/v1/sessions/${t.sessionId}/turns`,
+    { ...everyone(404), owner: 202, agent: 403 },
+    { input: "hello" }
+  ),
+  row("POST /v1/sessions/{id}/close", (t) => `/v1/sessions/${t.sessionId}/close`, {
+    ...everyone(404),
+    owner: 200,
+    agent: 403
+  }),
+  row("POST /v1/sessions/{id}/erase", (t) => `/v1/sessions/${t.sessionId}/erase`, {
+    ...everyone(404),
+    owner: 200,
+    agent: 403
+  })
+]
+
+/** The owner last, since it may change what the others knock at. */
+const callers: ReadonlyArray<Kit.Name> = ["nobody", "stranger", "robot", "bob", "agent", "ana", "owner"]
+
+layer(Kit.serve(World.make()), { excludeTestServices: true })("the doors of /v1", (it) => {
+  it.effect("open to exactly whom the law lets in", () =>
+    Effect.gen(function* () {
+      const { call, get, post } = yield* Kit.Caller
+      const { sessionId } = (yield* post("/v1/sessions", { key: "s", body: { title: "the owner's" } })).json
+      const { turnId } = (yield* post(`/v1/sessions/${sessionId}/turns`, { key: "t", body: { input: "hello" } })).json
+      yield* get(`/v1/turns/${turnId}?waitMillis=20000`)
+      const { actionId, confirmationId } = (yield* post(`/v1/sessions/${sessionId}/actions`, {
+        key: "a",
+        body: { tool: "note", arguments: { text: "x" } }
+      })).json
+      const things: Things = { sessionId, turnId, actionId, confirmationId }
+      for (const { body, door, expected, path } of rows) {
+        const [method = ""] = door.split(" ")
+        for (const as of callers) {
+          const answer = yield* call(method, path(things), {
+            as,
+            ...(method === "GET" ? {} : { key: `${door.replaceAll(" ", "")}-${as}` }),
+            ...(body === undefined ? {} : { body })
+          })
+          assert.strictEqual(answer.status, expected[as], `${door} as ${as}: ${answer.text}`)
+        }
+      }
+    })
+  )
+
+  it.effect("are all in that table", () =>
+    Effect.sync(() => {
+      const known = new Set(rows.map(({ door }) => door.split("?")[0]))
+      const served = Object.entries(Kit.description.paths).flatMap(([path, methods]) =>
+        Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace(/\{[^}]+\}/g, "{id}")}`)
+      )
+      const open = ["GET /health", "GET /ready"]
+      assert.deepStrictEqual(
+        served.filter((door) => !known.has(door)),
+        open
+      )
+    })
+  )
+
+  it.effect("say the same about what is not there and what is not the caller's", () =>
+    Effect.gen(function* () {
+      const { get, post } = yield* Kit.Caller
+      const { sessionId } = (yield* post("/v1/sessions", { key: "hidden" })).json
+      const foreign = yield* get(`/v1/sessions/${sessionId}`, { as: "bob" })
+      const missing = yield* get(`/v1/sessions/ses_${"0".repeat(26)}`, { as: "bob" })
+      const blank = ({ json }: Kit.Answer) => ({ ...json, id: "", detail: "", instance: "" })
+      assert.deepStrictEqual(blank(foreign), blank(missing))
+    })
+  )
+
+  it.effect("ask for the token in one way only, and tell how", () =>
+    Effect.gen(function* () {
+      const { get } = yield* Kit.Caller
+      const token = Kit.tokenOf("owner")
+      const forms: ReadonlyArray<readonly [string, number]> = [
+        [`Bearer ${token}`, 200],
+        [`bearer ${token}`, 200],
+        [`Bearer  ${token}`, 200],
+        [token, 401],
+        [`Basic ${Buffer.from(`owner:${token}`).toString("base64")}`, 401],
+        [`Bearer ${token}x`, 401],
+        [`Bearer ${token.slice(0, -1)}`, 401],
+        [`Bearer ${token}, Bearer ${token}`, 401],
+        ["Bearer", 401],
+        ["", 401]
+      ]
+      for (const [authorization, status] of forms) {
+        const answer = yield* get("/v1/whoami", { as: "nobody", headers: { authorization } })
+        assert.strictEqual(answer.status, status, authorization.replace(token, "<token>"))
+        if (status === 401) {
+          assert.strictEqual(answer.headers["www-authenticate"], 'Bearer realm="keelson"')
+          assert.notInclude(answer.text, token)
+        }
+      }
+      const inQuery = yield* get(`/v1/whoami?access_token=${token}`, { as: "nobody" })
+      assert.strictEqual(inQuery.status, 401)
+    })
+  )
+})
