@@ -33,7 +33,7 @@ describe("the service", () => {
         const before = await Service.start({ folder })
         const session = await before.post("/v1/sessions", "s", { title: "one" })
         const path = `/v1/sessions/${session.body.sessionId}/actions`
-        const proposal = { tool: "file.write", arguments: { path: "a.txt", content: "x\n", mode: "append" } }
+        const proposal = { tool: "file.write", arguments: { path: "a.txt", content: "x\n" } }
         const twins = await Promise.all([before.post(path, "p", proposal), before.post(path, "p", proposal)])
         assert.deepStrictEqual(twins[0].body, twins[1].body)
         assert.deepStrictEqual(twins.map(({ headers }) => headers["idempotent-replayed"] ?? "false").sort(), [
@@ -99,7 +99,7 @@ describe("the service", () => {
         const before = await Service.start({ folder })
         const session = await before.post("/v1/sessions", "s", {})
         const turn = await before.post(`/v1/sessions/${session.body.sessionId}/turns`, "t", {
-          input: "append log.txt: once\nsay done"
+          input: "write log.txt: once\nsay done"
         })
         const waiting = async (service: Service.Service) => {
           for (;;) {

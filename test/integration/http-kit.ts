@@ -103,14 +103,17 @@ export const caller = Layer.effect(
   })
 )
 
-/** The door over `world`, whole, and silent. */
-export const serve = (world: World.World, options: Partial<HttpDoor.Options> = {}) =>
+/** The door over given ports, silent. */
+export const doorOver = <A, E, R>(ports: Layer.Layer<A, E, R>, options: Partial<HttpDoor.Options> = {}) =>
   caller.pipe(
     Layer.provideMerge(door(options)),
     Layer.provideMerge(Layer.mergeAll(identity, Readiness.layer())),
-    Layer.provideMerge(world.layer),
+    Layer.provideMerge(ports),
     Layer.provideMerge(Logger.layer([]))
   )
+
+/** The door over `world`, whole. */
+export const serve = (world: World.World, options: Partial<HttpDoor.Options> = {}) => doorOver(world.layer, options)
 
 export const send = (
   port: number,

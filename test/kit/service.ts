@@ -64,7 +64,7 @@ export const start = async (options: Options): Promise<Service> => {
     ...options.flags
   }
   const words = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)])
-  const [command = process.execPath, ...before] = [...(options.wrapper ?? []), process.execPath]
+  const [command, ...before] = [...(options.wrapper ?? []), process.execPath]
   const child = spawn(command, [...before, main, "start", "--json", ...words], {
     env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...options.environment },
     stdio: ["ignore", "pipe", "pipe"]
