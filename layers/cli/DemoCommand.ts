@@ -7,6 +7,7 @@
  * the folder is removed only when the proof stands and nobody asked to keep it.
  */
 import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
@@ -81,21 +82,16 @@ const play = Effect.fnUntraced(function* (stage: DemoStage.Stage, service: DemoS
   yield* DemoPlay.approved(scene)
   yield* DemoPlay.denied(scene)
   const before = yield* DemoPlay.untilTheKill(scene)
-  yield* first.kill
-  const killedAtMillis = yield* DemoPlay.now
-  yield* stage.say(`All ${DemoPlay.crowd + 1} were acknowledged. kill -9 ${first.pid}`)
-  yield* stage.pause
 
   const second = yield* DemoService.start(service)
   yield* stage.say(`Process ${second.pid} opens the same folder, up in ${second.startedInMillis} ms.`)
   const again: DemoPlay.Scene = { ...scene, service: second, client: yield* DemoClient.make(second.url, second.token) }
-  const repeated = yield* DemoPlay.afterTheKill(again, before, killedAtMillis)
+  const repeated = yield* DemoPlay.afterTheKill(again, before)
 
   yield* stage.act("4  The service stops, and its store is verified")
   const events = yield* DemoPlay.epilogue(again)
-  const stopping = yield* DemoPlay.now
-  const exitCode = yield* second.stop
-  const stopped = { exitCode, millis: (yield* DemoPlay.now) - stopping }
+  const [elapsed, exitCode] = yield* Effect.timed(second.stop)
+  const stopped = { exitCode, millis: Math.round(Duration.toMillis(elapsed)) }
   yield* stage.say(`SIGTERM: exit code ${exitCode} after ${stopped.millis} ms.`)
   const verified = yield* verify(service)
   yield* stage.say(`keelson verify: exit code ${verified.exitCode}.`)

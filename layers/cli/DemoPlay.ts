@@ -45,7 +45,7 @@ export interface Notes {
   readonly denied: Array<string>
 }
 
-export const orders = "2 apples\n1 bread\n"
+export const orders = "2 apples\n1 bread"
 export const diary = "08:00 opened the shop\n"
 
 /** Before the first act: what lies in the workspace. */
@@ -63,18 +63,17 @@ export const prepare = Effect.fnUntraced(
 export const approved = Effect.fnUntraced(function* (scene: Scene) {
   const { stage } = scene
   yield* stage.act("1  An agent asks, a person decides")
-  const input = "read orders.txt\nwrite summary.txt <<END\nOrders of today:\n{{1}}END\nsay The summary is written."
+  const input = "read orders.txt\nwrite summary.txt <<END\nOrders of today:\n{{1}}\nEND\nsay The summary is written."
   const { question, turnId } = yield* ask(scene, "turn-1", input)
-  const decision = yield* answer(scene, "decide-1", question, null)
+  yield* answer(scene, "decide-1", question, null)
   scene.notes.files.push({
     path: "summary.txt",
     actionId: question.actionId,
     before: null,
-    after: `Orders of today:\n${orders}`
+    after: `Orders of today:\n${orders}\n`
   })
   yield* tell(scene, turnId)
   yield* file(scene, "summary.txt")
-  return decision
 })
 
 /** Second act: the person says no. */
@@ -92,7 +91,7 @@ export const denied = Effect.fnUntraced(function* (scene: Scene) {
   yield* file(scene, "orders.txt")
 })
 
-/** Third act, before the kill: the approval and a crowd of new sessions are all acknowledged. */
+/** Third act, up to the kill: it follows the decision's answer without a word in between. */
 export const untilTheKill = Effect.fnUntraced(function* (scene: Scene) {
   const { client, notes, stage } = scene
   yield* stage.act("3  The service is killed in the middle")
@@ -103,25 +102,26 @@ export const untilTheKill = Effect.fnUntraced(function* (scene: Scene) {
     before: diary,
     after: `${diary}18:00 summary written\n`
   })
-  const opened = Effect.forEach(
+  const reason = yield* scene.decide(null)
+  const sessions = yield* Effect.forEach(
     Array.from({ length: crowd }, (_, index) => index + 1),
     (number) => Effect.map(client.createSession(`crowd-${number}`, `Customer ${number}`), ({ body }) => body.sessionId),
     { concurrency: "unbounded" }
   )
-  yield* stage.say(`At the same moment ${crowd} more sessions are opened. The kill follows the last answer.`)
-  const reason = yield* scene.decide(null)
-  const [decision, sessions] = yield* Effect.all([send(scene, "decide-3", question, reason), opened], {
-    concurrency: 2
-  })
+  const decision = yield* send(scene, "decide-3", question, reason)
+  yield* scene.service.kill
+  const killedAtMillis = yield* Clock.currentTimeMillis
   for (const id of sessions) acknowledge(notes, "a session opened", `session:${id}`, "session.created")
-  return { decision, turnId }
+  yield* stage.say(`${crowd} more sessions are opened, and the decision is sent. All ${crowd + 1} are acknowledged.`)
+  yield* stage.say(`kill -9 ${scene.service.pid}`)
+  yield* stage.pause
+  return { decision, turnId, killedAtMillis }
 })
 
 /** Third act, after the restart: the same decision again, and what became of the action. */
 export const afterTheKill = Effect.fnUntraced(function* (
   scene: Scene,
-  before: { readonly decision: Decision; readonly turnId: string },
-  killedAtMillis: number
+  before: { readonly decision: Decision; readonly turnId: string; readonly killedAtMillis: number }
 ) {
   const { client, stage } = scene
   const { decision } = before
@@ -131,7 +131,7 @@ export const afterTheKill = Effect.fnUntraced(function* (
   )
   yield* tell(scene, before.turnId)
   const events = yield* client.streamEvents(`action:${decision.actionId}`)
-  yield* stage.say(happened(events, decision, killedAtMillis))
+  yield* stage.say(happened(events, decision, before.killedAtMillis))
   yield* file(scene, "diary.txt")
   return { first: decision.answer, second: again.raw, replayed: again.replayed }
 })
@@ -184,16 +184,23 @@ const ask = Effect.fnUntraced(function* (scene: Scene, key: string, input: strin
   yield* stage.show("the person says", input)
   const { body } = yield* client.startTurn(key, scene.sessionId, input)
   acknowledge(notes, "a turn started", `turn:${body.turnId}`, "turn.started")
-  const question = yield* waitFor(
-    "the agent did not ask for anything",
-    Effect.map(client.questions(scene.sessionId), (all) => all[0])
-  )
+  const question = yield* waitFor("the agent did not ask for anything", asked(client, scene.sessionId, body.turnId))
   const events = yield* client.streamEvents(`action:${question.actionId}`)
-  yield* stage.say("The agent wants to act, and a policy demands a person. This is what the person sees:")
+  yield* stage.say("The agent wants to act, and a policy demands a person, who sees:")
   yield* stage.question(question, reasonOf(events))
   yield* stage.pause
   return { question, turnId: body.turnId }
 })
+
+/** The question that waits, or undefined; fails where the turn is over and none came. */
+const asked = Effect.fnUntraced(function* (client: DemoClient.DemoClient, sessionId: string, turnId: string) {
+  const turn = yield* client.turn(turnId, 0)
+  const questions = yield* client.questions(sessionId)
+  if (questions.length > 0 || turn.status === "Running") return questions[0]
+  return yield* failed(`the turn ended as ${turn.status} and asked nothing: ${said(turn)}`)
+})
+
+const said = ({ text }: DemoClient.Turn): string => (typeof text === "string" ? text : "(nothing)")
 
 /** The policy's sentence, as it stands in the journal. */
 const reasonOf = (events: ReadonlyArray<SeenEvent>): string => {
@@ -202,12 +209,20 @@ const reasonOf = (events: ReadonlyArray<SeenEvent>): string => {
   return typeof reason === "string" ? reason : ""
 }
 
-const answer = (scene: Scene, key: string, question: DemoClient.Question, scripted: string | null) =>
-  Effect.flatMap(scene.decide(scripted), (reason) => send(scene, key, question, reason))
+const answer = Effect.fnUntraced(function* (
+  scene: Scene,
+  key: string,
+  question: DemoClient.Question,
+  scripted: string | null
+) {
+  const reason = yield* scene.decide(scripted)
+  yield* send(scene, key, question, reason)
+  yield* scene.stage.say(reason === null ? "The person approves." : `The person denies: ${reason}`)
+})
 
 /** Sends the decision; once it is answered, it counts as acknowledged. */
 const send = Effect.fnUntraced(function* (
-  { client, notes, stage }: Scene,
+  { client, notes }: Scene,
   key: string,
   question: DemoClient.Question,
   reason: string | null
@@ -223,7 +238,6 @@ const send = Effect.fnUntraced(function* (
     reason === null ? "confirmation.approved" : "confirmation.denied"
   )
   if (reason !== null) notes.denied.push(actionId)
-  yield* stage.say(reason === null ? "Approved." : `Denied: ${reason}`)
   const decision: Decision = { actionId, confirmationId, key, reason, answer: raw }
   return decision
 })
@@ -237,8 +251,7 @@ const tell = Effect.fnUntraced(function* ({ client, stage }: Scene, turnId: stri
     "the turn did not come to its end",
     Effect.map(client.turn(turnId, 5_000), (turn) => (turn.status === "Running" ? undefined : turn))
   )
-  const said = typeof turn.text === "string" ? turn.text : "(nothing)"
-  yield* stage.show(`the agent answers (${turn.responder}; turn ${turn.status})`, said)
+  yield* stage.show(`the agent answers (${turn.responder}; turn ${turn.status})`, said(turn))
   yield* stage.pause
 })
 
@@ -278,6 +291,3 @@ const happened = (events: ReadonlyArray<SeenEvent>, decision: Decision, killedAt
   }
   return "The kill came after the tool had run and its outcome was stored: the restarted service found it so."
 }
-
-/** Milliseconds since the epoch, by this machine's clock: the service is on the same one. */
-export const now = Clock.currentTimeMillis

@@ -16,7 +16,7 @@ export interface Stage {
   readonly act: (title: string) => Effect.Effect<void>
   /** What happens, in the narrator's words. */
   readonly say: (text: string) => Effect.Effect<void>
-  /** What was really said, sent or written, shown as it is. */
+  /** What somebody said or a file holds, line by line. */
   readonly show: (label: string, text: string) => Effect.Effect<void>
   readonly question: (question: Question, why: string) => Effect.Effect<void>
   /** Time to read; none where nobody watches. */
@@ -28,30 +28,36 @@ const pauseMillis = 700
 
 export const make = (look: Page.Look, options: { readonly silent: boolean; readonly paced: boolean }): Stage => {
   const write = (text: string) => (options.silent ? Effect.void : Console.log(text))
-  const show = (label: string, text: string) =>
-    write(
-      [
-        `    ${Page.mark(look, "dim", label)}`,
-        ...Page.visible(text)
-          .replace(/\n$/, "")
-          .split("\n")
-          .flatMap((line) => Page.chopped(line, look.width - 6))
-          .map((line) => `      ${Page.mark(look, "cyan", line)}`)
-      ].join("\n")
-    )
   return {
     act: (title) => write(`\n${Page.mark(look, "bold", title)}`),
     say: (text) => write(Page.indented(look, Page.visible(text), "  ")),
-    show,
+    show: (label, text) =>
+      write(
+        [
+          `  ${Page.mark(look, "dim", label)}`,
+          ...Page.wrap(Page.visible(text).replace(/\n$/, ""), look.width - 4).map(
+            (line) => `    ${Page.mark(look, "cyan", line)}`
+          )
+        ].join("\n")
+      ),
     question: Effect.fnUntraced(function* (question, why) {
       const now = yield* Clock.currentTimeMillis
-      const left =
-        question.expiresAt === null ? 0 : Math.max(0, Math.round((Date.parse(question.expiresAt) - now) / 1000))
-      yield* show("tool", question.tool)
-      yield* show("arguments, byte for byte what will run", question.argumentsText)
-      yield* show("asked by", `${question.proposer.kind} ${question.proposer.id}`)
-      yield* show(`why: ${Page.listed(question.policies)}`, why)
-      yield* show("time left", `${left} s, then it expires by itself`)
+      const ends = question.expiresAt === null ? now : Date.parse(question.expiresAt)
+      const { argumentsText, policies, proposer, tool } = question
+      yield* write(
+        Page.rows(
+          look,
+          [
+            ["tool", tool],
+            ["arguments", Page.visible(argumentsText), true],
+            ["asked by", `${proposer.kind} ${proposer.id}`],
+            ["policy", Page.visible(Page.listed(policies))],
+            ["why", Page.visible(why)],
+            ["time left", `${Math.max(0, Math.round((ends - now) / 1000))} s, then it expires by itself`]
+          ],
+          "    "
+        )
+      )
     }),
     pause: options.paced ? Effect.sleep(Duration.millis(pauseMillis)) : Effect.void
   }

@@ -55,27 +55,41 @@ export const indented = (look: Look, text: string, indent: string, first = inden
     .map((line, index) => `${index === 0 ? first : indent}${line}`.trimEnd())
     .join("\n")
 
-/** A table of two columns: labels, then texts that wrap below themselves. */
-export const rows = (look: Look, entries: ReadonlyArray<readonly [label: string, text: string]>): string => {
+/**
+ * A table of two columns: labels, then texts that go on below themselves. `exact` texts are broken anywhere rather
+ * than between words: no letter of them is changed or left out.
+ */
+export const rows = (
+  look: Look,
+  entries: ReadonlyArray<readonly [label: string, text: string, exact?: boolean]>,
+  margin = "  "
+): string => {
   const widest = Math.max(0, ...entries.map(([label]) => CliOutput.displayWidth(label)))
-  const column = widest === 0 ? 2 : widest + 4
-  const space = " ".repeat(column)
+  const column = widest === 0 ? 0 : widest + 2
+  const space = margin + " ".repeat(column)
+  const width = look.width - space.length
   return entries
-    .map(([label, text]) => {
-      const padding = " ".repeat(Math.max(0, column - 2 - CliOutput.displayWidth(label)))
-      return indented(look, text, space, `  ${mark(look, "dim", label)}${padding}`)
+    .map(([label, text, exact]) => {
+      const first = `${margin}${mark(look, "dim", label)}${" ".repeat(column - CliOutput.displayWidth(label))}`
+      const lines = exact === true ? text.split("\n").flatMap((line) => chopped(line, width)) : wrap(text, width)
+      return lines.map((line, index) => `${index === 0 ? first : space}${line}`.trimEnd()).join("\n")
     })
     .join("\n")
 }
 
-/** Cuts text of any kind into pieces of at most `width` units, whole code points each: for bytes that must be shown exactly. */
+/**
+ * Cuts text into pieces of at most `width` cells without changing a letter: after a comma, a space or a slash where
+ * one stands in the second half of the piece, else anywhere between two code points.
+ */
 export const chopped = (text: string, width: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
   let line = ""
   for (const point of text) {
-    if (CliOutput.displayWidth(line + point) > width && line !== "") {
-      lines.push(line)
-      line = ""
+    if (line !== "" && CliOutput.displayWidth(line + point) > width) {
+      const seam = Math.max(line.lastIndexOf(","), line.lastIndexOf(" "), line.lastIndexOf("/")) + 1
+      const end = seam > line.length / 2 ? seam : line.length
+      lines.push(line.slice(0, end))
+      line = line.slice(end)
     }
     line += point
   }

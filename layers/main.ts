@@ -1,0 +1,60 @@
+/**
+ * The program `keelson`: the command line over the service of `profiles/Service`.
+ *
+ * Composes, decides nothing.
+ */
+import { findPackageJSON } from "node:module"
+import { readFileSync } from "node:fs"
+import { resolve } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Cli from "#layers/cli/Cli.ts"
+import type { Running } from "#layers/cli/Deployment.ts"
+import * as Signals from "#layers/cli/Signals.ts"
+import { HttpAddress } from "#layers/edge/HttpDoor.ts"
+import * as FileIdentity from "#layers/identity/FileIdentity.ts"
+import * as NodePrivateFiles from "#layers/private-files/NodePrivateFiles.ts"
+import * as Service from "#layers/profiles/Service.ts"
+import * as Settings from "#layers/profiles/Settings.ts"
+import { PolicyEngine } from "#src/ports/PolicyEngine.ts"
+import { Responder } from "#src/ports/Responder.ts"
+
+const open = Effect.fnUntraced(function* (settings: Settings.Settings) {
+  const folder = resolve(settings.dataFolder)
+  const ownerToken = yield* FileIdentity.ensureOwnerToken({ folder }).pipe(Effect.provide(NodePrivateFiles.layer))
+  const service = yield* Layer.build(Service.served(settings))
+  const { hash, policies } = yield* Context.get(service, PolicyEngine).set
+  const running: Running = {
+    url: Context.get(service, HttpAddress).url,
+    store:
+      settings.databaseUrl === null
+        ? {
+            product: "PGlite",
+            place: resolve(folder, "journal"),
+            durability: "a commit was seen to reach the disk (fsync)"
+          }
+        : { product: "PostgreSQL", place: "", durability: "fsync and synchronous_commit are on" },
+    policies: { folder: resolve(settings.policyFolder), policies: policies.length, hash },
+    workspace: resolve(settings.workspaceFolder),
+    responder: Context.get(service, Responder).identity,
+    ownerToken
+  }
+  return running
+})
+
+const manifest = findPackageJSON("..", import.meta.url)
+const { version } = JSON.parse(readFileSync(manifest!, "utf8")) as { readonly version: string }
+
+Cli.run(
+  {
+    version,
+    settings: { schema: Settings.Settings, defaults: Settings.defaults },
+    open,
+    verify: () => Effect.die("unused"),
+    self: { executable: process.execPath, arguments: [...process.execArgv, fileURLToPath(import.meta.url)] }
+  },
+  process.env
+).pipe(Effect.provide(NodeServices.layer), Signals.runMain)
