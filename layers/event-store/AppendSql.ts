@@ -67,6 +67,7 @@ export const parameters = [
   ["f_present", "text"],
   ["m_name", "text"],
   ["m_delta", "text"],
+  ["m_touched", "text"],
   ["m_low", "text"],
   ["m_high", "text"],
   // The appends one by one: what each expects, and where its share of the lists above ends.
@@ -200,8 +201,9 @@ const writeAll = (s: string): string => `
     IF m_name <> '' THEN
       INSERT INTO ${s}.counter AS d (name, n)
       SELECT m.name, coalesce((SELECT n FROM ${s}.counter d WHERE d.name = m.name), 0) + m.delta
-      FROM unnest(${split("m_name")}, ${split("m_delta", "bigint")}) AS m (name, delta)
-      WHERE m.delta <> 0
+      FROM unnest(${split("m_name")}, ${split("m_delta", "bigint")}, ${split("m_touched", "boolean")})
+        AS m (name, delta, touched)
+      WHERE m.touched
       ON CONFLICT (name) DO UPDATE SET n = excluded.n;
     END IF;
     IF k_subject <> '' THEN

@@ -101,6 +101,8 @@ interface HeadNeed {
 }
 interface CounterNeed {
   delta: number
+  /** False where a guard alone names it. */
+  touched: boolean
   low: number
   high: number
 }
@@ -144,9 +146,10 @@ class Start {
       columns.push("f_key", key)
       columns.push("f_present", String(present))
     }
-    for (const [name, { delta, low, high }] of this.counters) {
+    for (const [name, { delta, touched, low, high }] of this.counters) {
       columns.push("m_name", name)
       columns.push("m_delta", delta)
+      columns.push("m_touched", String(touched))
       columns.push("m_low", low)
       columns.push("m_high", high)
     }
@@ -195,6 +198,7 @@ class Start {
     }
     for (const [name, delta] of counters) {
       const need = this.need(name)
+      need.touched = true
       need.delta += delta
       need.low = Math.max(need.low, -need.delta)
     }
@@ -211,7 +215,7 @@ class Start {
   private need(name: string): CounterNeed {
     let need = this.counters.get(name)
     if (need === undefined) {
-      need = { delta: 0, low: 0, high: Number.MAX_SAFE_INTEGER }
+      need = { delta: 0, touched: false, low: 0, high: Number.MAX_SAFE_INTEGER }
       this.counters.set(name, need)
     }
     return need

@@ -127,6 +127,9 @@ const checkDistinct = ({ stream, keys, shred }: Append): void => {
 
 const lineBreaker = /[\n\0]/
 
+/** NUL as canonical text writes it, which PostgreSQL's JSON has no room for; a backslash before it is a text's own. */
+const escapedNul = /(?<!\\)(?:\\\\)*\\u0000/
+
 const checkName = (place: string, text: string): void => {
   if (text === "") throw new JournalDefect(`${place}: a name is empty`)
   checkLine(place, text)
@@ -151,6 +154,7 @@ const fold = (append: Append) => {
     checkName(append.stream, change.kind)
     checkLine(change.kind, change.key)
     const body = change._tag === "Put" ? Canonical.encode(change.body) : null
+    if (body !== null && escapedNul.test(body)) throw new JournalDefect(`${change.kind}: a row's body holds NUL`)
     size += body?.length ?? 0
     rows.set(rowName(change.kind, change.key), { kind: change.kind, key: change.key, body })
   }
