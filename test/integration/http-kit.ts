@@ -103,11 +103,14 @@ export const caller = Layer.effect(
   })
 )
 
+/** Who may call, and whether the service can work. */
+export const ready = Layer.mergeAll(identity, Readiness.layer())
+
 /** The door over given ports, silent. */
 export const doorOver = <A, E, R>(ports: Layer.Layer<A, E, R>, options: Partial<HttpDoor.Options> = {}) =>
   caller.pipe(
     Layer.provideMerge(door(options)),
-    Layer.provideMerge(Layer.mergeAll(identity, Readiness.layer())),
+    Layer.provideMerge(ready),
     Layer.provideMerge(ports),
     Layer.provideMerge(Logger.layer([]))
   )

@@ -61,8 +61,12 @@ const everywhere: ReadonlyArray<Code> = [
   "Overloaded"
 ]
 
+/** What whatever watches the process may meet; 503 apart, which a probe also says by itself. */
+export const probes = declare(...everywhere.filter((code) => definitionOf(code).status !== 503))
+export const busy = declare("Overloaded")
+
 /** What a question may meet. */
-export const questions = declare(...everywhere, "InvalidParameter", "Unauthenticated", "Forbidden", "NotFound")
+export const questions = declare(...everywhere, "InvalidParameter", "Unauthenticated", "Forbidden", "NotFound", "Full")
 
 /** What a write may meet. */
 export const writes = declare(

@@ -1,12 +1,11 @@
 /** About the service: who you are to it, which tools it has, whether it lives and is ready. */
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
-import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import { Hash, PrincipalId } from "#src/kernel/Ids.ts"
 import { ActorKind } from "#src/kernel/Stamp.ts"
-import { questions } from "./ProblemDocument.ts"
+import { busy, probes, questions } from "./ProblemDocument.ts"
 
 export const Whoami = Schema.Struct({
   kind: ActorKind,
@@ -62,10 +61,13 @@ export const ServiceApi = HttpApiGroup.make("service")
 /** Open without a token: for whatever watches the process. They say nothing of what is inside. */
 export const ProbesApi = HttpApiGroup.make("probes")
   .add(
-    HttpApiEndpoint.get("health", "/health", { success: Health }).annotate(OpenApi.Summary, "The process answers"),
-    HttpApiEndpoint.get("ready", "/ready", { success: [Ready, Unready.pipe(HttpApiSchema.status(503))] }).annotate(
+    HttpApiEndpoint.get("health", "/health", { success: Health, error: [...probes, ...busy] }).annotate(
       OpenApi.Summary,
-      "The service can do its work; every check with its reason"
-    )
+      "The process answers"
+    ),
+    HttpApiEndpoint.get("ready", "/ready", {
+      success: [Ready, Unready, ...busy],
+      error: probes
+    }).annotate(OpenApi.Summary, "The service can do its work; every check with its reason")
   )
   .annotateMerge(OpenApi.annotations({ title: "Probes", description: "For whatever watches the process. No token." }))

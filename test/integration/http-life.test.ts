@@ -1,0 +1,257 @@
+/** Waiting, closing, starting again: the door in time. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { createServer } from "node:http"
+import { connect } from "node:net"
+import * as HttpDoor from "#layers/edge/HttpDoor.ts"
+import * as Readiness from "#layers/edge/Readiness.ts"
+import { Gateway } from "#src/gateway/Protocol.ts"
+import { Feed } from "#src/ports/Feed.ts"
+import * as World from "#test/kit/world.ts"
+import * as Kit from "./http-kit.ts"
+
+/** How long an effect took, with what it gave. */
+const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const before = yield* Clock.currentTimeMillis
+    const value = yield* effect
+    return [value, (yield* Clock.currentTimeMillis) - before] as const
+  })
+
+/** Counts who waits for what, so that a test knows when a long poll has registered. */
+const watched = () => {
+  const waiting = new Map<string, number>()
+  const add = (stream: string, delta: number) =>
+    Effect.sync(() => waiting.set(stream, (waiting.get(stream) ?? 0) + delta))
+  const layer = (world: World.World) =>
+    Layer.effect(
+      Feed,
+      Effect.map(Feed, (feed) =>
+        Feed.of({
+          ...feed,
+          changed: (stream) =>
+            Effect.andThen(
+              Effect.acquireRelease(add(stream, 1), () => add(stream, -1)),
+              feed.changed(stream)
+            )
+        })
+      )
+    ).pipe(Layer.provideMerge(world.layer))
+  const count = (stream: string, expected: number) =>
+    Effect.eventually(
+      Effect.suspend(() => ((waiting.get(stream) ?? 0) === expected ? Effect.void : Effect.fail("not yet")))
+    )
+  return { layer, count }
+}
+
+const asked = Effect.fnUntraced(function* (key: string) {
+  const { post } = yield* Kit.Caller
+  const { sessionId } = (yield* post("/v1/sessions", { key })).json
+  const body = { tool: "note", arguments: { text: key } }
+  const { actionId, confirmationId } = (yield* post(`/v1/sessions/${sessionId}/actions`, { key: `${key}-a`, body }))
+    .json
+  return { sessionId, actionId, confirmationId } as {
+    readonly [name in "sessionId" | "actionId" | "confirmationId"]: string
+  }
+})
+
+describe("a long poll", () => {
+  it.live("answers as soon as it is decided, and not before", () => {
+    const { count, layer } = watched()
+    return Effect.gen(function* () {
+      const { get, post } = yield* Kit.Caller
+      const { actionId, confirmationId } = yield* asked("lp")
+      const poll = yield* Effect.forkChild(get(`/v1/confirmations/${confirmationId}?waitMillis=20000`))
+      yield* count(`action:${actionId}`, 1)
+      assert.isUndefined(poll.pollUnsafe())
+      yield* post(`/v1/confirmations/${confirmationId}/deny`, { key: "lp-d" })
+      assert.strictEqual((yield* Fiber.join(poll)).json.status, "Denied")
+      yield* count(`action:${actionId}`, 0)
+    }).pipe(Effect.provide(Kit.doorOver(layer(World.make()))))
+  })
+
+  it.live("answers what stands when its time is over", () =>
+    Effect.gen(function* () {
+      const { get } = yield* Kit.Caller
+      const { actionId } = yield* asked("lp")
+      const [answer, millis] = yield* timed(get(`/v1/actions/${actionId}?waitMillis=120`))
+      assert.strictEqual(answer.json.status, "Pending")
+      assert.isAtLeast(millis, 115)
+      assert.isBelow(millis, 5_000)
+      const [, atOnce] = yield* timed(get(`/v1/actions/${actionId}?waitMillis=0`))
+      assert.isBelow(atOnce, 1_000)
+    }).pipe(Effect.provide(Kit.serve(World.make())))
+  )
+
+  it.live("ends with its caller's connection", () => {
+    const { count, layer } = watched()
+    return Effect.gen(function* () {
+      const { port } = yield* Kit.Caller
+      const { actionId } = yield* asked("lp")
+      const aborted = new AbortController()
+      const gone = Kit.send(port, "GET", `/v1/actions/${actionId}?waitMillis=20000`, {}, aborted.signal).then(
+        () => "answered",
+        () => "gone"
+      )
+      yield* count(`action:${actionId}`, 1)
+      aborted.abort()
+      assert.strictEqual(yield* Effect.promise(() => gone), "gone")
+      yield* count(`action:${actionId}`, 0)
+    }).pipe(Effect.provide(Kit.doorOver(layer(World.make()))))
+  })
+})
+
+describe("a closing door", () => {
+  /** The door over ports that outlive it, so that only the door closes. */
+  const opened = <A, E>(ports: Layer.Layer<A, E>, limits: Partial<HttpDoor.Limits> = {}) =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(Kit.doorOver(ports, { limits }), scope)
+      return { close: Scope.close(scope, Exit.void), context }
+    })
+
+  it.live("ends long polls with what they know, finishes what is in hand, and takes no more", () => {
+    const { count, layer } = watched()
+    const latch = Deferred.makeUnsafe<void>()
+    const begun = Deferred.makeUnsafe<void>()
+    const held = Layer.effect(
+      Gateway,
+      Effect.map(Gateway, (gateway) => ({
+        ...gateway,
+        touchSession: (...args: Parameters<typeof gateway.touchSession>) =>
+          Deferred.succeed(begun, undefined).pipe(
+            Effect.andThen(Deferred.await(latch)),
+            Effect.andThen(gateway.touchSession(...args))
+          )
+      }))
+    ).pipe(Layer.provideMerge(layer(World.make())))
+    return Effect.gen(function* () {
+      const { close, context } = yield* opened(held)
+      const { get, port, post } = Context.get(context, Kit.Caller)
+      const { actionId, sessionId } = yield* asked("sd").pipe(Effect.provideContext(context))
+      const poll = yield* Effect.forkChild(get(`/v1/actions/${actionId}?waitMillis=30000`))
+      yield* count(`action:${actionId}`, 1)
+      const inHand = yield* Effect.forkChild(post(`/v1/sessions/${sessionId}/touch`, { key: "sd-t" }))
+      yield* Deferred.await(begun)
+      const idle = connect(port, "127.0.0.1")
+      idle.on("error", () => undefined)
+      const idleClosed = new Promise<void>((resolve) => idle.on("close", () => resolve()))
+      yield* Effect.promise(() => new Promise<void>((resolve) => idle.on("connect", resolve)))
+
+      const closing = yield* Effect.forkChild(timed(close))
+      const polled = yield* Fiber.join(poll)
+      assert.strictEqual(polled.json.status, "Pending")
+      assert.strictEqual(polled.headers["connection"], "close")
+      const refused = yield* Effect.flip(
+        Effect.tryPromise({ try: () => Kit.send(port, "GET", "/health", {}), catch: (error) => error as Error })
+      )
+      assert.include(refused.message, "ECONNREFUSED")
+      yield* Deferred.succeed(latch, undefined)
+      assert.strictEqual((yield* Fiber.join(inHand)).status, 200)
+      const [, millis] = yield* Fiber.join(closing)
+      assert.isBelow(millis, 2_000)
+      yield* Effect.promise(() => idleClosed)
+    })
+  })
+
+  it.live("gives up on what does not finish, within its time, and leaves no connection", () => {
+    const begun = Deferred.makeUnsafe<void>()
+    const never = Layer.effect(
+      Gateway,
+      Effect.map(Gateway, (gateway) => ({
+        ...gateway,
+        createSession: () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.never)
+      }))
+    ).pipe(Layer.provideMerge(World.make().layer))
+    return Effect.gen(function* () {
+      const { close, context } = yield* opened(never, { drainMillis: 200 })
+      const { port, post } = Context.get(context, Kit.Caller)
+      const stuck = yield* Effect.forkChild(post("/v1/sessions", { key: "x" }))
+      yield* Deferred.await(begun)
+      const half = connect(port, "127.0.0.1", () => half.write("POST /v1/sessions HTTP/1.1\r\nHost: local"))
+      half.on("error", () => undefined)
+      const halfClosed = new Promise<void>((resolve) => half.on("close", () => resolve()))
+      const [, millis] = yield* timed(close)
+      assert.isBelow(millis, 3_000)
+      yield* Effect.promise(() => halfClosed)
+      const answer = yield* Fiber.join(stuck)
+      assert.deepInclude(answer.json, { status: 503, code: "Draining", retryable: true })
+    })
+  })
+})
+
+describe("an opening door", () => {
+  it.live("says so where somebody else listens, and where it may not listen", () =>
+    Effect.gen(function* () {
+      const { port } = yield* Kit.Caller
+      const taken = yield* Effect.flip(Effect.scoped(HttpDoor.make({ host: "127.0.0.1", port })))
+      assert.strictEqual(taken._tag, "PortTaken")
+      assert.strictEqual(
+        taken.message,
+        `port ${port} on 127.0.0.1 is in use; start with --port N or stop the other process`
+      )
+      const foreign = yield* Effect.flip(Effect.scoped(HttpDoor.make({ host: "203.0.113.1", port })))
+      assert.strictEqual(foreign._tag, "AddressUnusable")
+      assert.include(foreign.message, "can't listen on 203.0.113.1")
+    }).pipe(Effect.provide(Kit.serve(World.make())))
+  )
+
+  it.live("knows its address, and lets go of it when it closes", () =>
+    Effect.gen(function* () {
+      const port = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const context = yield* Layer.build(Kit.serve(World.make()))
+          const address = Context.get(context, HttpDoor.HttpAddress)
+          assert.strictEqual(address.url, `http://127.0.0.1:${address.port}`)
+          return address.port
+        })
+      )
+      yield* Effect.promise(
+        () =>
+          new Promise<void>((resolve, reject) => {
+            const server = createServer()
+            server.on("error", reject)
+            server.listen(port, "127.0.0.1", () => server.close(() => resolve()))
+          })
+      )
+    })
+  )
+})
+
+it.live("readiness names what is wrong, without saying how it is built", () => {
+  let broken = true
+  const checks = Readiness.layerChecks([
+    { name: "store", check: Effect.suspend(() => (broken ? Effect.fail("Unavailable") : Effect.void)) },
+    { name: "broken", check: Effect.void }
+  ])
+  return Effect.gen(function* () {
+    const { get } = yield* Kit.Caller
+    const unready = yield* get("/ready", { as: "nobody" })
+    assert.strictEqual(unready.status, 503)
+    assert.deepInclude(unready.json, { ready: false, draining: false })
+    assert.deepStrictEqual(unready.json.checks[0], { name: "store", ready: false, reason: "Unavailable" })
+    broken = false
+    const ready = yield* Effect.eventually(
+      Effect.flatMap(get("/ready", { as: "nobody" }), (answer) =>
+        answer.status === 200 ? Effect.succeed(answer) : Effect.fail("not yet")
+      )
+    )
+    assert.strictEqual(ready.json.ready, true)
+    assert.strictEqual((yield* get("/health", { as: "nobody" })).status, 200)
+  }).pipe(
+    Effect.provide(
+      Kit.caller.pipe(
+        Layer.provideMerge(Kit.door()),
+        Layer.provideMerge(Layer.mergeAll(Kit.identity, checks)),
+        Layer.provideMerge(World.make().layer)
+      )
+    )
+  )
+})
