@@ -44,6 +44,8 @@ const world = Core.actors(defaults).pipe(
 
 const id = NodeDigest.derive
 const sessionId = SessionId.make(id("ses", seed))
+/** The one session that the history leaves open. */
+export const leftOpen = `session:${sessionId}`
 const secondId = SessionId.make(id("ses", seed, "second"))
 const thirdId = SessionId.make(id("ses", seed, "third"))
 const incarnation = IncarnationId.make(id("inc", seed))
