@@ -224,7 +224,7 @@ const readStreamText = (schema: string): string => `
     WHERE stream = $1 ORDER BY version LIMIT $2)
   UNION ALL
   (SELECT 0, stream, version, hash, '', row_to_json(r) FROM ${schema}.receipt r
-    WHERE stream = $1 ORDER BY version DESC LIMIT $2)`
+    WHERE stream = $1 ORDER BY version DESC, principal DESC, key DESC LIMIT $2)`
 
 const toSlice = (stream: StreamId, rows: ReadonlyArray<StreamRow>, sha256: StoredRow.Sha256): StreamSlice => {
   const events: Array<StoredEvent> = []

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { hash } from "node:crypto"
-import type { Outcome } from "#src/kernel/Append.ts"
+import type { Outcome, Receipt } from "#src/kernel/Append.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
 import type { Hash } from "#src/kernel/Ids.ts"
@@ -71,7 +71,7 @@ const makeStore = (journal: Journal.Journal): EventStore["Service"] => {
             throw StoredRow.corrupt("readStream", `${stream} holds more than ${Bounds.streamEventsMax} events`)
           }
           StoredRow.checkStream(stream, events, "readStream")
-          return { events, receipts: [...(journal.receiptsOf.get(stream) ?? [])] }
+          return { events, receipts: (journal.receiptsOf.get(stream) ?? []).toSorted(byVersion) }
         },
         catch: (cause) => (cause instanceof EventStoreError ? cause : StoredRow.corrupt("readStream", String(cause)))
       }),
@@ -172,6 +172,9 @@ const list = (journal: Journal.Journal, query: RowsQuery): ReadonlyArray<Row> =>
   found.sort((one, other) => compare(one, orderBy === undefined ? 0 : (number(other, orderBy) ?? 0), other.key))
   return found.slice(0, Math.min(Math.max(0, query.limit), Bounds.readLimitMax))
 }
+
+const byVersion = (one: Receipt, other: Receipt): number =>
+  one.version - other.version || byBytes(one.principal, other.principal) || byBytes(one.key, other.key)
 
 /** The order of the SQL stores: bytes of UTF-8, which is the order of code points. */
 const byBytes = (one: string, other: string): number =>
