@@ -20,13 +20,9 @@ const tmpfs = (folder: string) =>
 const mayMount = process.platform === "linux" && process.getuid?.() === 0
 
 describe("a full disk", () => {
-  const title = "is refused with a clear problem, loses nothing acknowledged, and is forgotten once there is space"
-  if (!mayMount) {
-    it.skip(`${title} (SKIP: needs root; run: sudo npm test -- disk-full)`, () => {})
-    return
-  }
-  it.live(
-    title,
+  const how = mayMount ? "" : " (SKIP: needs root to mount a tmpfs; run: sudo npm test -- disk-full)"
+  it.live.skipIf(!mayMount)(
+    `is refused with a clear problem, loses nothing acknowledged, and is forgotten once there is space${how}`,
     () =>
       Effect.gen(function* () {
         const folder = yield* TemporaryFolder.make

@@ -36,10 +36,7 @@ describe("the service", () => {
         const proposal = { tool: "file.write", arguments: { path: "a.txt", content: "x\n" } }
         const twins = await Promise.all([before.post(path, "p", proposal), before.post(path, "p", proposal)])
         assert.deepStrictEqual(twins[0].body, twins[1].body)
-        assert.deepStrictEqual(twins.map(({ headers }) => headers["idempotent-replayed"] ?? "false").sort(), [
-          "false",
-          "true"
-        ])
+        assert.deepStrictEqual(twins.filter(({ headers }) => headers["idempotent-replayed"] === "true").length, 1)
         const approve = `/v1/confirmations/${twins[0].body.confirmationId}/approve`
         const approved = await before.post(approve, "a", {})
         await before.get(`/v1/actions/${twins[0].body.actionId}?waitMillis=10000`)

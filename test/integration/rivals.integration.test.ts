@@ -72,7 +72,10 @@ describe(`rivals over HTTP, ${rounds} times at once`, () => {
         )
         for (let index = 0; index < rounds; index++) {
           const pair = [decisions[2 * index]!, decisions[2 * index + 1]!]
-          assert.deepStrictEqual(pair.map(({ status }) => status).sort(), [200, 409])
+          assert.deepStrictEqual(
+            pair.map(({ status }) => status).sort((a, b) => a - b),
+            [200, 409]
+          )
           const loser = pair.find(({ status }) => status === 409)!
           assert.include(["Approved", "Claimed", "Executed"], loser.body.state)
         }
@@ -98,7 +101,10 @@ describe(`rivals over HTTP, ${rounds} times at once`, () => {
         const states = await Promise.all(asked.map(({ actionId }) => ended(service, actionId)))
         states.forEach((state, index) => {
           const pair = [decisions[2 * index]!, decisions[2 * index + 1]!]
-          assert.deepStrictEqual(pair.map(({ status }) => status).sort(), [200, 409])
+          assert.deepStrictEqual(
+            pair.map(({ status }) => status).sort((a, b) => a - b),
+            [200, 409]
+          )
           const winner = pair.find(({ status }) => status === 200)!.body.status
           assert.strictEqual(state, winner === "Denied" ? "Denied" : "Executed")
           const told = pair.find(({ status }) => status === 409)!.body.state
