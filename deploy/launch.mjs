@@ -6,8 +6,8 @@
  *
  * Owns: the order of these steps. Does not own: the decisions (`launcher/decide.mjs`), the install
  * (`launcher/install.mjs`), or anything of the service.
- * Invariants: plain JavaScript, runs on Node 18 with no package installed; a tree that is complete costs two
- * small files read and no write, no npm, no network; whatever is not ours is passed through untouched.
+ * Invariants: plain JavaScript, runs on Node 18 with no package installed; a tree that is complete costs a
+ * few small files read and no write, no npm, no network; whatever is not ours is passed through untouched.
  */
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -15,7 +15,7 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { chooseNode, majorOf, missingPackages, targetEnvironment, targets, usage } from "./launcher/decide.mjs"
 import { exclusively, install, Interrupted, readLock, say, Unable } from "./launcher/install.mjs"
-import { endBy, runInPlace } from "./launcher/run.mjs"
+import { endBy, isLeft, runInPlace } from "./launcher/run.mjs"
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..")
 const own = path.join(root, ".launch")
@@ -35,18 +35,6 @@ const missingIn = (folder, needs) => {
   return Object.keys(installed?.packages ?? {}).filter((name) => !fs.existsSync(path.join(folder, name)))
 }
 
-/** @param {import("./launcher/decide.mjs").Needs} needs */
-const ensurePackages = async (needs) => {
-  if (missingIn(root, needs).length === 0) return
-  await exclusively(own, async () => {
-    if (missingIn(root, needs).length === 0) return
-    say("installing the packages that package-lock.json names (once, about half a minute)")
-    const startedAt = process.hrtime.bigint()
-    await install(root, own)
-    say(`packages installed in ${Math.round(Number(process.hrtime.bigint() - startedAt) / 1e9)} s`)
-  })
-}
-
 /** True where the C library is musl, for which npm carries no Node. */
 const isMusl = () => {
   if (process.platform !== "linux") return false
@@ -54,45 +42,51 @@ const isMusl = () => {
   return report.header?.glibcVersionRuntime === undefined
 }
 
-/** The Node that runs the target: this one, or the pinned one, brought from npm where it is not there yet. */
-const ensureNode = async () => {
+/**
+ * The Node that runs the target: this one, or the pinned one. `lacking` holds the package to bring, or nothing.
+ */
+const chosenNode = () => {
   const manifest = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"))
   const about = { version: process.version, floor: majorOf(manifest.engines?.node) }
   const place = { platform: process.platform, arch: process.arch }
   const choice = chooseNode({ ...about, ...place, musl: false })
-  if (choice._tag === "Running") return { executable: process.execPath, environment: process.env }
+  if (choice._tag === "Running") return { executable: process.execPath, environment: process.env, lacking: null }
   if (choice._tag === "None") throw new Unable(choice.sentence)
   const executable = path.join(nodeHome, "node_modules", choice.name, choice.executable)
-  if (!isNodeInstalled(choice.name, executable)) {
-    const here = chooseNode({ ...about, ...place, musl: isMusl() })
-    if (here._tag === "None") throw new Unable(here.sentence)
-    await exclusively(own, async () => {
-      if (isNodeInstalled(choice.name, executable)) return
-      const version = readLock(path.join(nodeHome, "package-lock.json"))?.packages?.[`node_modules/${choice.name}`]
-        ?.version
-      say(
-        `Node ${process.version} is older than ${about.floor}: bringing Node ${version} from npm into deploy/node (once)`
-      )
-      await install(nodeHome, own)
-      const tried = spawnSync(executable, ["--version"], { encoding: "utf8" })
-      if (tried.stdout?.trim() !== `v${version}`)
-        throw new Unable(`The Node that npm carries does not run here. Install Node ${about.floor} or newer.`)
-    })
-  }
-  const folder = path.dirname(executable)
-  return { executable, environment: targetEnvironment(process.env, executable, folder, path.delimiter) }
-}
-
-/**
- * @param {string} name
- * @param {string} executable
- */
-const isNodeInstalled = (name, executable) => {
-  const key = `node_modules/${name}`
+  const environment = targetEnvironment(process.env, executable, path.dirname(executable), path.delimiter)
+  const key = `node_modules/${choice.name}`
   const wanted = readLock(path.join(nodeHome, "package-lock.json"))?.packages?.[key]
   const installed = readLock(path.join(nodeHome, "node_modules/.package-lock.json"))?.packages?.[key]
-  return installed !== undefined && installed.integrity === wanted?.integrity && fs.existsSync(executable)
+  if (installed !== undefined && installed.integrity === wanted?.integrity && fs.existsSync(executable))
+    return { executable, environment, lacking: null }
+  const here = chooseNode({ ...about, ...place, musl: isMusl() })
+  if (here._tag === "None") throw new Unable(here.sentence)
+  return { executable, environment, lacking: String(wanted?.version) }
 }
+
+/** @param {import("./launcher/decide.mjs").Needs} needs */
+const lackingNow = (needs) => ({ node: chosenNode().lacking, packages: missingIn(root, needs).length > 0 })
+
+/**
+ * Brings Node and packages, side by side, where they are missing.
+ * @param {import("./launcher/decide.mjs").Needs} needs
+ */
+const bringWhatIsMissing = (needs) =>
+  exclusively(own, async () => {
+    const { node, packages } = lackingNow(needs)
+    if (node === null && !packages) return
+    const startedAt = performance.now()
+    if (node !== null)
+      say(`Node ${process.version} is too old here: bringing Node ${node} from npm into deploy/node (once)`)
+    if (packages) say("installing the packages that package-lock.json names (once, about half a minute)")
+    const folders = [...(node === null ? [] : [nodeHome]), ...(packages ? [root] : [])]
+    await install(folders, own)
+    say(`installed in ${Math.round((performance.now() - startedAt) / 1000)} s`)
+    if (node === null) return
+    const tried = spawnSync(chosenNode().executable, ["--version"], { encoding: "utf8" })
+    if (tried.stdout?.trim() !== `v${node}`)
+      throw new Unable(`Node ${node}, as npm carries it, does not run on this system. Install Node 24 or newer.`)
+  })
 
 const main = async () => {
   const [name = "", ...rest] = process.argv.slice(2)
@@ -102,11 +96,13 @@ const main = async () => {
     process.exitCode = name === "" ? 0 : 64
     return
   }
-  const { environment, executable } = await ensureNode()
-  await ensurePackages(target.needs)
+  const { node, packages } = lackingNow(target.needs)
+  if (node !== null || packages) await bringWhatIsMissing(target.needs)
+  const { environment, executable } = chosenNode()
   const [program = "", ...argv] = target.argv
   const file = path.join(root, program)
   if (!fs.existsSync(file)) throw new Unable(`${program} is not here; this copy of Keelson is incomplete.`)
+  if (isLeft()) return endBy("SIGTERM")
   // Node 24 strips types by itself but says so on every start.
   const flags = ["--disable-warning=ExperimentalWarning"]
   await runInPlace(executable, [...flags, file, ...argv, ...rest], { cwd: root, env: environment })

@@ -171,12 +171,12 @@ const isHomeKnown = () => {
 const outputCharactersMax = 20_000
 
 /**
- * One `npm ci`, quiet while it goes well.
- * @param {string} folder that holds package.json and its lockfile
+ * `npm ci` in each folder, side by side, quiet while it goes well.
+ * @param {ReadonlyArray<string>} folders each with package.json and lockfile
  * @param {string} own the launcher's folder, for a cache where npm's can't be written
  */
-export const install = async (folder, own) => {
-  if (!canWrite(folder)) throw new Unable(npmSentence("EACCES", folder))
+export const install = async (folders, own) => {
+  for (const folder of folders) if (!canWrite(folder)) throw new Unable(npmSentence("EACCES", folder))
   const environment = npmEnvironment(process.env)
   if (!isHomeKnown()) environment["HOME"] = own
   const cache = cacheOf(environment)
@@ -188,8 +188,24 @@ export const install = async (folder, own) => {
     ["--loglevel=error", "--prefer-offline", "--fetch-retries=3", "--fetch-retry-mintimeout=1000"],
     ["--fetch-retry-maxtimeout=8000", ...(isSpare ? ["--cache", spare] : [])]
   ].flat()
-  const { code, output } = await runNpm(folder, flags, environment)
+  const startedAt = performance.now()
+  const progress = setInterval(
+    () => say(`still installing, ${Math.round((performance.now() - startedAt) / 1000)} s`),
+    10_000
+  )
+  const ended = await Promise.allSettled(folders.map((folder) => npmIn(folder, flags, environment)))
+  clearInterval(progress)
   if (isSpare) fs.rmSync(spare, { recursive: true, force: true, maxRetries: 3 })
+  for (const one of ended) if (one.status === "rejected") throw one.reason
+}
+
+/**
+ * @param {string} folder
+ * @param {ReadonlyArray<string>} flags
+ * @param {NodeJS.ProcessEnv} environment
+ */
+const npmIn = async (folder, flags, environment) => {
+  const { code, output } = await runNpm(folder, flags, environment)
   if (code === 0) return
   process.stderr.write(output.endsWith("\n") ? output : `${output}\n`)
   throw new Unable(npmSentence(npmCode(output), folder))
@@ -204,7 +220,6 @@ export const install = async (folder, own) => {
 const runNpm = (folder, flags, environment) =>
   new Promise((resolve, reject) => {
     const npm = npmCommand()
-    const startedAt = process.hrtime.bigint()
     const child = spawn(npm.file, [...npm.first, ...flags], {
       cwd: folder,
       env: environment,
@@ -218,8 +233,6 @@ const runNpm = (folder, flags, environment) =>
     }
     child.stdout.on("data", keep)
     child.stderr.on("data", keep)
-    const seconds = () => Math.round(Number(process.hrtime.bigint() - startedAt) / 1e9)
-    const progress = setInterval(() => say(`still installing, ${seconds()} s`), 10_000)
     /** @type {NodeJS.Signals | null} */
     let stopped = null
     /** @param {NodeJS.Signals} signal */
@@ -230,7 +243,6 @@ const runNpm = (folder, flags, environment) =>
     process.on("SIGINT", stop)
     process.on("SIGTERM", stop)
     const settle = () => {
-      clearInterval(progress)
       process.off("SIGINT", stop)
       process.off("SIGTERM", stop)
     }

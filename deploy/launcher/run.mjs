@@ -22,6 +22,18 @@ export const passesOn = (signal, { atTerminal, sinceLastMillis }) =>
 
 const isAtTerminal = () => process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
 
+const parentAtStart = process.ppid
+
+/**
+ * Whether the npm that started us has ended. A SIGTERM to npm ends the shell between us, and nobody tells us.
+ * Only npm's children ask: whoever starts the launcher itself may well end before it.
+ */
+export const isLeft = () =>
+  process.platform !== "win32" && process.env["npm_lifecycle_event"] !== undefined && process.ppid !== parentAtStart
+
+/** How often it is looked whether npm is still there. */
+const lookMillis = 250
+
 /**
  * @param {string} executable
  * @param {ReadonlyArray<string>} argv
@@ -32,20 +44,24 @@ export const runInPlace = (executable, argv, options) =>
   new Promise((resolve, reject) => {
     const child = spawn(executable, argv, { ...options, stdio: "inherit" })
     /** @type {NodeJS.Signals[]} */
-    const signals = process.platform === "win32" ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"]
+    const signals = ["SIGINT", "SIGTERM"]
     /** @type {Map<NodeJS.Signals, number>} */
     const lastAt = new Map()
     /** @param {NodeJS.Signals} signal */
     const forward = (signal) => {
       const now = performance.now()
       const sinceLastMillis = now - (lastAt.get(signal) ?? Number.NEGATIVE_INFINITY)
-      if (passesOn(signal, { atTerminal: isAtTerminal(), sinceLastMillis })) {
-        lastAt.set(signal, now)
-        child.kill(signal)
-      }
+      lastAt.set(signal, now)
+      if (passesOn(signal, { atTerminal: isAtTerminal(), sinceLastMillis })) child.kill(signal)
     }
     for (const signal of signals) process.on(signal, forward)
-    const release = () => signals.forEach((signal) => process.off(signal, forward))
+    const look = setInterval(() => {
+      if (isLeft() && lastAt.size === 0) forward("SIGTERM")
+    }, lookMillis)
+    const release = () => {
+      clearInterval(look)
+      for (const signal of signals) process.off(signal, forward)
+    }
     child.on("error", (error) => {
       release()
       reject(error)
