@@ -1,0 +1,65 @@
+/** The README's samples are regions of files that run here. */
+import { execFile } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Service from "#test/kit/service.ts"
+import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
+import { program } from "./app.ts"
+
+const root = join(import.meta.dirname, "../..")
+const read = (path: string) => readFileSync(join(root, path), "utf8")
+
+/** `<!-- file#region -->` and the fenced block that follows it. */
+const quoted = /<!-- (\S+)#(\S+) -->\n+```\w+\n([\s\S]*?)```/g
+
+const region = (path: string, name: string): string => {
+  const [, body] = new RegExp(`#region ${name}\\n([\\s\\S]*?)\\n[^\\n]*#endregion ${name}`).exec(read(path)) ?? []
+  if (body === undefined) throw new Error(`${path} has no region ${name}`)
+  return `${body}\n`
+}
+
+describe("the README", () => {
+  const samples = [...read("README.md").matchAll(quoted)]
+
+  it("shows two samples, each a region of a file that runs", () => {
+    assert.lengthOf(samples, 2)
+    for (const [, path, name, body] of samples) assert.strictEqual(body, region(path!, name!), `${path}#${name}`)
+  })
+
+  it.live("shows an app that asks before it acts", () =>
+    Effect.map(program, (statuses) => assert.deepStrictEqual(statuses, ["Pending", "Approved"]))
+  )
+
+  it.live(
+    "shows an HTTP session that a service answers as it says",
+    () =>
+      Effect.scoped(
+        Effect.flatMap(TemporaryFolder.make, (folder) =>
+          Effect.promise(() =>
+            Service.using({ folder }, async (service) => {
+              const environment = {
+                ...process.env,
+                KEELSON_URL: service.url,
+                KEELSON_DATA_FOLDER: join(folder, "data")
+              }
+              const script = join(import.meta.dirname, "readme.sh")
+              const { stdout } = await promisify(execFile)("bash", ["-eu", script], { env: environment })
+              const lines = stdout.trim().split("\n")
+              assert.strictEqual(lines[0], '{"content":"Hello from an agent.","mode":"create","path":"hello.txt"}')
+              assert.include(["Approved", "Claimed", "Executed"], lines[1])
+              assert.strictEqual(lines[2], "Completed")
+              assert.include(lines[3], "confirmation.requested confirmation.approved action.permitted action.claimed")
+              assert.strictEqual(
+                readFileSync(join(service.workspace, "hello.txt"), "utf8").trim(),
+                "Hello from an agent."
+              )
+            })
+          )
+        )
+      ),
+    60_000
+  )
+})
