@@ -1,4 +1,6 @@
 /** What was acknowledged survives a SIGKILL; what was asked again is answered again; SIGTERM loses nothing. */
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Service from "#test/kit/service.ts"
@@ -118,4 +120,75 @@ describe("the service", () => {
       }),
     120_000
   )
+
+  it.live(
+    "says Unknown of a tool that a SIGKILL interrupted, once its lease is over, and never runs it again",
+    () =>
+      inFolder(async (folder) => {
+        const flags = { "claim-lease-millis": 3_000 }
+        const before = await Service.start({ folder, flags })
+        const session = await before.post("/v1/sessions", "s", {})
+        const asked = await before.post(`/v1/sessions/${session.body.sessionId}/actions`, "p", {
+          tool: "shell.run",
+          arguments: { command: "sleep", arguments: ["47.11"] }
+        })
+        const action = `/v1/actions/${asked.body.actionId}`
+        await before.post(`/v1/confirmations/${asked.body.confirmationId}/approve`, "a", {})
+        while (running("47.11").length === 0) await nextTurn()
+        await before.kill()
+        await Service.using({ folder, flags }, async (after) => {
+          while (running("47.11").length > 0) await nextTurn()
+          const ended = await after.get(`${action}?waitMillis=20000`)
+          assert.strictEqual(ended.body.status, "Unknown")
+          const events = (await after.get(`/v1/events?limit=200&stream=action:${asked.body.actionId}`)).body.items
+          const types = events.map((event: { type: string }) => event.type)
+          assert.deepStrictEqual(types.slice(-2), ["action.claimed", "action.unknown"])
+          assert.deepStrictEqual(running("47.11"), [])
+        })
+      }),
+    120_000
+  )
+
+  it.live(
+    "releases on SIGTERM whatever it had acquired: the port, the lock, a tool at work, its children",
+    () =>
+      inFolder(async (folder) => {
+        const service = await Service.start({ folder })
+        const session = await service.post("/v1/sessions", "s", {})
+        const asked = await service.post(`/v1/sessions/${session.body.sessionId}/actions`, "p", {
+          tool: "shell.run",
+          arguments: { command: "sleep", arguments: ["48.12"] }
+        })
+        const wait = service.get(`/v1/actions/${asked.body.actionId}?waitMillis=30000`).catch(() => null)
+        await service.post(`/v1/confirmations/${asked.body.confirmationId}/approve`, "a", {})
+        while (running("48.12").length === 0) await nextTurn()
+        const during = locks(folder)
+        assert.isAbove(during.length, 0, "a lock is held while it runs")
+        const { code, millis } = await service.stop()
+        await wait
+        assert.strictEqual(code, 0, service.log())
+        assert.isBelow(millis, 10_000)
+        assert.deepStrictEqual(running("48.12"), [])
+        assert.deepStrictEqual(locks(folder), [])
+        assert.isNull(await service.get("/health").catch(() => null), "the port is free")
+      }),
+    120_000
+  )
 })
+
+const nextTurn = () => new Promise((next) => setImmediate(next))
+
+/** Processes with this word on their command line, by pid. */
+const running = (word: string): ReadonlyArray<string> =>
+  readdirSync("/proc").filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").includes(word)
+    } catch {
+      return false
+    }
+  })
+
+/** Lock files below the data folder. */
+const locks = (folder: string): ReadonlyArray<string> =>
+  readdirSync(join(folder, "data"), { recursive: true, encoding: "utf8" }).filter((name) => /\block\b/.test(name))
