@@ -10,6 +10,7 @@ import { ConfirmationsApi } from "./api/ConfirmationsApi.ts"
 import { Authentication, Intake } from "./api/Doors.ts"
 import { JournalApi } from "./api/JournalApi.ts"
 import { ProbesApi, ServiceApi } from "./api/ServiceApi.ts"
+import { declare } from "./api/ProblemDocument.ts"
 import { SessionsApi } from "./api/SessionsApi.ts"
 import { TurnsApi } from "./api/TurnsApi.ts"
 
@@ -25,6 +26,8 @@ export const Api = HttpApi.make("keelson")
   .add(ProbesApi)
   .annotate(HttpApi.ParseOptions, { onExcessProperty: "error", errors: "all" })
   .annotate(HttpApi.HeadersParseOptions, { onExcessProperty: "ignore", errors: "all" })
+  // Belongs to no operation: it says that there is none.
+  .annotate(HttpApi.AdditionalSchemas, declare("MethodNotAllowed"))
   .annotateMerge(
     OpenApi.annotations({
       title: "Keelson",

@@ -24,13 +24,15 @@ import * as Kit from "./http-kit.ts"
 
 type Kept<E> = Layer.Layer<EventStore | Rows | KeyRing, E>
 
+const policies = { "test.cedar": '@id("note") @gate("human") permit (principal, action == Action::"note", resource);' }
+
 /** One life of the service over what is kept. */
 const life = <E>(kept: Kept<E>) =>
   Kit.doorOver(
     Core.layer(defaults).pipe(
-      Layer.provideMerge(VolatilePolicyEngine.layerText(World.policies)),
+      Layer.provideMerge(VolatilePolicyEngine.layerText(policies)),
       Layer.provideMerge(ToolRegistry.layerCatalog),
-      Layer.provideMerge(ToolRegistry.layer(World.tools())),
+      Layer.provideMerge(ToolRegistry.layer([World.note("note", () => Effect.succeed(1))])),
       Layer.provideMerge(Layer.mergeAll(kept, NodeStamps.layer)),
       Layer.provideMerge(Layer.mergeAll(NodeDigest.layer, NoneRecollection.layer, CommandResponder.layer))
     )
@@ -41,63 +43,68 @@ const journals = {
     Layer.build(Layer.mergeAll(VolatileEventStore.layer, VolatileKeyRing.layer)),
     (context) => (): Kept<never> => Layer.succeedContext(context)
   ),
-  "on PGlite": Effect.map(TemporaryFolder.make, (folder) => (first: boolean) =>
-    FileKeyRing.layer({ folder: `${folder}/keys`, createIfEmpty: first }).pipe(
-      Layer.provide(NodePrivateFiles.layer),
-      Layer.merge(
-        PgliteEventStore.layer({ folder: `${folder}/journal`, rowIndexes: GatewayRows.indexes }).pipe(
-          Layer.provide(NodeDigest.layer)
+  "on PGlite": Effect.map(
+    TemporaryFolder.make,
+    (folder) => (first: boolean) =>
+      FileKeyRing.layer({ folder: `${folder}/keys`, createIfEmpty: first }).pipe(
+        Layer.provide(NodePrivateFiles.layer),
+        Layer.merge(
+          PgliteEventStore.layer({ folder: `${folder}/journal`, rowIndexes: GatewayRows.indexes }).pipe(
+            Layer.provide(NodeDigest.layer)
+          )
         )
       )
-    )
   )
 }
 
 for (const [name, journal] of Object.entries(journals)) {
-  it.live(`the same key gives the same answer after a restart (${name})`, () =>
-    Effect.gen(function* () {
-      const kept = yield* journal
-      const writes: Array<readonly [path: string, key: string, body: unknown, answer: Kit.Answer]> = []
+  it.live(
+    `the same key gives the same answer after a restart (${name})`,
+    () =>
+      Effect.gen(function* () {
+        const kept = yield* journal
+        const writes: Array<readonly [path: string, key: string, body: unknown, answer: Kit.Answer]> = []
 
-      yield* Effect.gen(function* () {
-        const { get, post } = yield* Kit.Caller
-        const write = Effect.fnUntraced(function* (path: string, key: string, body: unknown = {}) {
-          const answer = yield* post(path, { key, body })
-          writes.push([path, key, body, answer])
-          return answer.json
-        })
-        const { sessionId } = yield* write("/v1/sessions", "s", { title: "kept" })
-        const actions = `/v1/sessions/${sessionId}/actions`
-        yield* write(`/v1/sessions/${sessionId}/touch`, "t")
-        const one = yield* write(actions, "a1", { tool: "note", arguments: { text: "one" } })
-        const two = yield* write(actions, "a2", { tool: "note", arguments: { text: "two" } })
-        yield* write(`/v1/confirmations/${one.confirmationId}/approve`, "d1")
-        yield* write(`/v1/confirmations/${two.confirmationId}/deny`, "d2", { reason: "no" })
-        yield* write(`/v1/confirmations/${two.confirmationId}/approve`, "d3")
-        const turn = yield* write(`/v1/sessions/${sessionId}/turns`, "n", { input: "hello" })
-        yield* get(`/v1/turns/${turn.turnId}?waitMillis=20000`)
-        yield* get(`/v1/actions/${one.actionId}?waitMillis=20000`)
-        yield* write(`/v1/turns/${turn.turnId}/cancel`, "c")
-        yield* write(`/v1/sessions/${sessionId}/close`, "z", { reason: "done" })
-      }).pipe(Effect.provide(life(kept(true))))
+        yield* Effect.gen(function* () {
+          const { get, post } = yield* Kit.Caller
+          const write = Effect.fnUntraced(function* (path: string, key: string, body: unknown = {}) {
+            const answer = yield* post(path, { key, body })
+            writes.push([path, key, body, answer])
+            return answer.json
+          })
+          const { sessionId } = yield* write("/v1/sessions", "s", { title: "kept" })
+          const actions = `/v1/sessions/${sessionId}/actions`
+          yield* write(`/v1/sessions/${sessionId}/touch`, "t")
+          const one = yield* write(actions, "a1", { tool: "note", arguments: { text: "one" } })
+          const two = yield* write(actions, "a2", { tool: "note", arguments: { text: "two" } })
+          yield* write(`/v1/confirmations/${one.confirmationId}/approve`, "d1")
+          yield* write(`/v1/confirmations/${two.confirmationId}/deny`, "d2", { reason: "no" })
+          yield* write(`/v1/confirmations/${two.confirmationId}/approve`, "d3")
+          const turn = yield* write(`/v1/sessions/${sessionId}/turns`, "n", { input: "hello" })
+          yield* get(`/v1/turns/${turn.turnId}?waitMillis=20000`)
+          yield* get(`/v1/actions/${one.actionId}?waitMillis=20000`)
+          yield* write(`/v1/turns/${turn.turnId}/cancel`, "c")
+          yield* write(`/v1/sessions/${sessionId}/close`, "z", { reason: "done" })
+        }).pipe(Effect.provide(life(kept(true))))
 
-      yield* Effect.gen(function* () {
-        const { get, post } = yield* Kit.Caller
-        const head = Effect.map(get("/v1/events?limit=200"), ({ json }) => json.next as number)
-        const before = yield* head
-        for (const [path, key, body, answer] of writes) {
-          const again = yield* post(path, { key, body })
-          const { instance: _, ...rest } = answer.json
-          assert.strictEqual(again.status, answer.status, path)
-          assert.deepInclude(again.json, rest, path)
-          assert.strictEqual(again.headers["idempotent-replayed"], "true", path)
-          const other = yield* post(path, { key, body: { ...(body as object), reason: "other", title: "other" } })
-          assert.include([400, 422], other.status, path)
-          const elsewhere = yield* post("/v1/sessions", { key, body: { title: "elsewhere" } })
-          assert.deepInclude(elsewhere.json, { status: 422, code: "KeyReused" }, path)
-        }
-        assert.strictEqual(yield* head, before, "nothing happened")
-      }).pipe(Effect.provide(life(kept(false))))
-    })
+        yield* Effect.gen(function* () {
+          const { get, post } = yield* Kit.Caller
+          const head = Effect.map(get("/v1/events?limit=200"), ({ json }) => json.next as number)
+          const before = yield* head
+          for (const [path, key, body, answer] of writes) {
+            const again = yield* post(path, { key, body })
+            const { instance: _, ...rest } = answer.json
+            assert.strictEqual(again.status, answer.status, path)
+            assert.deepInclude(again.json, rest, path)
+            assert.strictEqual(again.headers["idempotent-replayed"], "true", path)
+            const other = yield* post(path, { key, body: { ...(body as object), reason: "other", title: "other" } })
+            assert.include([400, 422], other.status, path)
+            const elsewhere = yield* post("/v1/sessions", { key, body: { title: "elsewhere" } })
+            assert.deepInclude(elsewhere.json, { status: 422, code: "KeyReused" }, path)
+          }
+          assert.strictEqual(yield* head, before, "nothing happened")
+        }).pipe(Effect.provide(life(kept(false))))
+      }),
+    60_000
   )
 }

@@ -57,7 +57,7 @@ export const ConfirmationsApi = HttpApiGroup.make("confirmations")
       payload: Because,
       success: decided,
       error: writes
-    }).annotate(OpenApi.Summary, "Deny"),
+    }).annotate(OpenApi.Summary, "Deny; nothing runs"),
     HttpApiEndpoint.post("withdraw", "/confirmations/:confirmationId/withdraw", {
       params,
       headers: Words.writing,

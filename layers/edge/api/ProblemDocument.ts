@@ -19,6 +19,10 @@ const extensions: { readonly [F in Field]: Schema.Codec<unknown, unknown> } = {
   allow: Schema.Array(Schema.String)
 }
 
+/** A union of one would be described as one. */
+const oneOf = (values: ReadonlyArray<string>): Schema.Codec<string> =>
+  values.length === 1 ? Schema.Literal(values[0]!) : Schema.Literals(values)
+
 const of = (status: number) => {
   const here = codes.filter((code) => definitionOf(code).status === status)
   const members = new Set(here.flatMap((code) => definitionOf(code).fields))
@@ -26,12 +30,12 @@ const of = (status: number) => {
     [...members].map((field) => [field, Schema.optionalKey(extensions[field].annotate({ description: fields[field] }))])
   )
   return Schema.Struct({
-    type: Schema.Literals(here.map(typeOf)).annotate({ description: "The stable name of the problem." }),
+    type: oneOf(here.map(typeOf)).annotate({ description: "The stable name of the problem." }),
     title: Schema.String.annotate({ description: "The same sentence for every occurrence." }),
     status: Schema.Literal(status),
     detail: Schema.String.annotate({ description: "What happened here, for a person." }),
     instance: Schema.String.annotate({ description: "This occurrence: the request's id as a URN." }),
-    code: Schema.Literals(here).annotate({ description: "The last part of `type`, for a `switch`." }),
+    code: oneOf(here).annotate({ description: "The last part of `type`, for a `switch`." }),
     retryable: Schema.Boolean.annotate({
       description: "Whether the very same request, with the same key, may succeed later."
     }),

@@ -1,0 +1,109 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+import * as Drain from "#layers/edge/http/Drain.ts"
+import * as LongPoll from "#layers/edge/http/LongPoll.ts"
+import { Feed } from "#src/ports/Feed.ts"
+
+/** A feed that is told by hand, a row that changes by hand, and a record of what was done in which order. */
+const stage = Effect.gen(function* () {
+  const steps: Array<string> = []
+  let row = "Pending"
+  let change = Deferred.makeUnsafe<void>()
+  const feed = Layer.succeed(Feed, {
+    changed: (stream) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          steps.push(`register ${stream}`)
+          return Deferred.await(change)
+        }),
+        () => Effect.sync(() => steps.push("release"))
+      ),
+    position: Effect.succeed(0)
+  })
+  const drain = yield* Drain.make
+  const longPoll = yield* LongPoll.make.pipe(Effect.provide(Layer.merge(feed, Layer.succeed(Drain.Drain, drain))))
+  const look = Effect.sync(() => {
+    steps.push("look")
+    return row
+  })
+  return {
+    steps,
+    drain,
+    until: (waitMillis: number) => longPoll.until("action:a", waitMillis, look, (found) => found !== "Pending"),
+    become: (next: string) =>
+      Effect.suspend(() => {
+        row = next
+        const told = change
+        change = Deferred.makeUnsafe()
+        return Deferred.succeed(told, undefined)
+      })
+  }
+})
+
+/** Lets a forked poll come to the point where it waits. */
+const settle = TestClock.adjust(0)
+
+describe("a long poll", () => {
+  it.effect("registers before it looks, and lets go of every registration", () =>
+    Effect.gen(function* () {
+      const { become, steps, until } = yield* stage
+      const poll = yield* Effect.forkChild(until(1_000))
+      yield* settle
+      assert.deepStrictEqual(steps, ["register action:a", "look"])
+      yield* become("Pending")
+      yield* settle
+      yield* become("Denied")
+      assert.strictEqual(yield* Fiber.join(poll), "Denied")
+      assert.strictEqual(steps.filter((step) => step === "release").length, 3)
+      assert.strictEqual(steps.filter((step) => step.startsWith("register")).length, 3)
+    })
+  )
+
+  it.effect("does not wait for what is over, nor where nobody asked it to", () =>
+    Effect.gen(function* () {
+      const { become, steps, until } = yield* stage
+      assert.strictEqual(yield* until(0), "Pending")
+      assert.deepStrictEqual(steps, ["look"])
+      yield* become("Denied")
+      assert.strictEqual(yield* until(1_000), "Denied")
+    })
+  )
+
+  it.effect("answers after its time, all changes that were none included", () =>
+    Effect.gen(function* () {
+      const { become, until } = yield* stage
+      const poll = yield* Effect.forkChild(until(1_000))
+      yield* TestClock.adjust(600)
+      yield* become("Pending")
+      yield* TestClock.adjust(399)
+      assert.isUndefined(poll.pollUnsafe())
+      yield* TestClock.adjust(1)
+      assert.strictEqual(yield* Fiber.join(poll), "Pending")
+    })
+  )
+
+  it.effect("ends when the door closes, and does not begin after that", () =>
+    Effect.gen(function* () {
+      const { drain, until } = yield* stage
+      const poll = yield* Effect.forkChild(until(30_000))
+      yield* settle
+      yield* drain.begin
+      assert.strictEqual(yield* Fiber.join(poll), "Pending")
+      assert.strictEqual(yield* until(30_000), "Pending")
+    })
+  )
+
+  it.effect("lets go when it is interrupted", () =>
+    Effect.gen(function* () {
+      const { steps, until } = yield* stage
+      const poll = yield* Effect.forkChild(until(30_000))
+      yield* settle
+      yield* Fiber.interrupt(poll)
+      assert.strictEqual(steps.at(-1), "release")
+    })
+  )
+})
