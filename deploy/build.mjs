@@ -2,8 +2,8 @@
  * Compiles the package into `dist`: what `npm pack` ships, since Node runs no TypeScript below node_modules.
  *
  *   src, layers --tsc--> dist/src, dist/layers (JavaScript, declarations, maps)
- *   their other files (policies, SQL, pages) are copied beside
- *   dist/package.json: the same #src and #layers, pointing at what was compiled
+ *   their other files are copied beside, and so are the starter policies
+ *   dist/package.json: the same #src and #layers, pointing at what was compiled; for what is compiled, the root
  */
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -36,7 +36,7 @@ if (compiled.status !== 0 && (faultsIn(output).length > 0 || !output.includes("T
   process.exit(1)
 }
 
-for (const top of ["src", "layers"]) {
+for (const top of ["src", "layers", "policies"]) {
   fs.cpSync(path.join(root, top), path.join(dist, top), {
     recursive: true,
     filter: (from) => fs.statSync(from).isDirectory() || !isCompiled(from)
