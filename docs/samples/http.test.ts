@@ -5,6 +5,8 @@ import { join } from "node:path"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as OpenApi from "effect/http-api/OpenApi"
+import { Api } from "#layers/edge/Api.ts"
 import * as Service from "#test/kit/service.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 
@@ -25,6 +27,17 @@ describe("docs/http.md", () => {
     const json = blocks.filter(([, language]) => language === "json").map(([, , body]) => body)
     assert.deepStrictEqual(json, [read("docs/samples/http-problem.json")])
     assert.lengthOf(blocks, regions.length + 1)
+  })
+
+  it("lists every path that is served, with what it is for", () => {
+    const rows = Object.entries(OpenApi.fromApi(Api).paths).flatMap(([path, methods]) =>
+      Object.entries(methods as { readonly [method: string]: { readonly summary: string } }).map(
+        ([method, { summary }]) => `| \`${method.toUpperCase()} ${path}\` | ${summary} |`
+      )
+    )
+    const page = read("docs/http.md")
+    const listed = page.split("\n").filter((line) => /^\| `(GET|POST) /.test(line))
+    assert.deepStrictEqual(listed.slice(0, -2), rows)
   })
 
   it.live(

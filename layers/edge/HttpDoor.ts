@@ -45,6 +45,7 @@ export interface Limits {
   readonly headersMillis: number
   readonly bodyMillis: number
   readonly idleMillis: number
+  readonly stallMillis: number
   readonly drainMillis: number
 }
 
@@ -103,6 +104,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     requestsMax: limits.requestsMax
   }).pipe(Effect.provideService(Drain.Drain, drain))
 
+  if (!Hosts.isLoopback(options.host)) {
+    yield* Effect.logWarning(`listening on ${options.host}, beyond loopback, without TLS: keep a proxy in front`)
+  }
   const server = nodeServer(limits)
   const http = yield* NodeHttpServer.make(() => server, {
     host: options.host,
@@ -134,6 +138,7 @@ const defaults: Limits = {
   headersMillis: Bounds.httpHeadersMillis,
   bodyMillis: Bounds.httpBodyMillis,
   idleMillis: Bounds.httpIdleMillis,
+  stallMillis: Bounds.httpStallMillis,
   drainMillis: Bounds.httpDrainMillis
 }
 
@@ -151,6 +156,8 @@ const nodeServer = (limits: Limits) => {
     requireHostHeader: false
   })
   server.maxConnections = limits.connectionsMax
+  // Whoever does not read an answer does not keep it, nor the connection.
+  server.timeout = limits.stallMillis
   ClientErrors.attach(server)
   return server
 }

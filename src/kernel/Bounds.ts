@@ -117,6 +117,8 @@ export const httpHeadersMillis = 10_000
 export const httpBodyMillis = 15_000
 /** How long a connection may lie idle between requests. */
 export const httpIdleMillis = 60_000
+/** How long a connection with a request in hand may see no byte either way: longer than any wait, or a reader is stuck. */
+export const httpStallMillis = 90_000
 /** SIGTERM: how long requests in hand may take, before tools and commands drain. */
 export const httpDrainMillis = 2_000
 /** One readiness check. */
@@ -191,6 +193,7 @@ export const relations: ReadonlyArray<Relation> = [
     httpDrainMillis + toolDrainMillis + drainMillis < 10_000,
     "a drain ends within the ten seconds that operators are promised"
   ],
+  [longPollMillisMax < httpStallMillis, "a wait ends before its connection counts as stuck"],
   [pageMax <= pageScanMax && pageMax <= readLimitMax, "a page looks at no fewer rows than it may hold"],
   [resultTextMax <= pageTextMax && eventTextMax <= pageTextMax, "one item fits into a page"],
   [

@@ -16,6 +16,7 @@ import * as HttpDoor from "#layers/edge/HttpDoor.ts"
 import * as Readiness from "#layers/edge/Readiness.ts"
 import * as StaticIdentity from "#layers/identity/StaticIdentity.ts"
 import * as Token from "#layers/identity/Token.ts"
+import { Feed } from "#src/ports/Feed.ts"
 import type { Principal } from "#src/ports/Identity.ts"
 import { actor } from "#test/kit/decider.ts"
 import * as World from "#test/kit/world.ts"
@@ -159,6 +160,32 @@ const answerOf = (status: number, headers: NodeJS.Dict<string | Array<string>>, 
   const flat = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]))
   const json = text !== "" && flat["content-type"]?.includes("json") === true ? JSON.parse(text) : undefined
   return { status, headers: flat, text, json }
+}
+
+/** Counts who waits for what, so that a test knows when a long poll has registered. */
+export const watched = () => {
+  const waiting = new Map<string, number>()
+  const add = (stream: string, delta: number) =>
+    Effect.sync(() => waiting.set(stream, (waiting.get(stream) ?? 0) + delta))
+  const layer = (world: World.World) =>
+    Layer.effect(
+      Feed,
+      Effect.map(Feed, (feed) =>
+        Feed.of({
+          ...feed,
+          changed: (stream) =>
+            Effect.andThen(
+              Effect.acquireRelease(add(stream, 1), () => add(stream, -1)),
+              feed.changed(stream)
+            )
+        })
+      )
+    ).pipe(Layer.provideMerge(world.layer))
+  const count = (stream: string, expected: number) =>
+    Effect.eventually(
+      Effect.suspend(() => ((waiting.get(stream) ?? 0) === expected ? Effect.void : Effect.fail("not yet")))
+    )
+  return { layer, count }
 }
 
 // --- the description as a judge --------------------------------------------------------------

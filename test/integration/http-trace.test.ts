@@ -57,14 +57,15 @@ it.live("one line in the log says what happened, and no token, query, header or 
     })
   ])
   const secret = "canary-71c4"
+  const { count, layer } = Kit.watched()
   const door = Kit.caller.pipe(
     Layer.provideMerge(Kit.door()),
     Layer.provideMerge(Kit.ready),
-    Layer.provideMerge(World.make().layer),
+    Layer.provideMerge(layer(World.make())),
     Layer.provideMerge(Layer.mergeAll(log, Layer.succeed(References.MinimumLogLevel, "Trace")))
   )
   return Effect.gen(function* () {
-    const { get, post } = yield* Kit.Caller
+    const { get, port, post } = yield* Kit.Caller
     const session = yield* post("/v1/sessions", { key: `key-${secret}`, body: { title: secret } })
     const { sessionId } = session.json
     const turn = yield* post(`/v1/sessions/${sessionId}/turns`, { key: "t", body: { input: `say ${secret}` } })
@@ -89,6 +90,26 @@ it.live("one line in the log says what happened, and no token, query, header or 
     const denied = line(refused.headers["x-request-id"])
     assert.deepInclude(denied.annotations, { status: 401, problem: "Unauthenticated" })
     assert.notProperty(denied.annotations, "principal")
+    const probe = line((yield* get("/ready", { as: "nobody" })).headers["x-request-id"])
+    assert.deepInclude(probe, { level: "DEBUG" })
+    assert.strictEqual(probe.annotations.route, "/ready")
+    const aborted = new AbortController()
+    const asked = yield* post(`/v1/sessions/${sessionId}/actions`, {
+      key: "a",
+      body: { tool: "note", arguments: { text: secret } }
+    })
+    const path = `${asked.headers["location"]!}?waitMillis=20000`
+    const left = Kit.send(port, "GET", path, {}, aborted.signal).catch(() => undefined)
+    yield* count(`action:${asked.json.actionId}`, 1)
+    aborted.abort()
+    yield* Effect.promise(() => left)
+    const gone = yield* Effect.eventually(
+      Effect.suspend(() => {
+        const found = lines.map((one) => JSON.parse(one)).find((one) => one.annotations?.status === 499)
+        return found === undefined ? Effect.fail("not yet") : Effect.succeed(found)
+      })
+    )
+    assert.strictEqual(gone.level, "INFO", "a caller that leaves is no failure of ours")
     const all = lines.join("\n")
     assert.notInclude(all, secret)
     for (const name of ["owner", "stranger"] as const) assert.notInclude(all, Kit.tokenOf(name))

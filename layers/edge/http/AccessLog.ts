@@ -1,8 +1,8 @@
 /**
  * One line for every request: method, path template, status, time, ids. Never a token, a header, a query or a body.
  *
- * What went well is a debug line, what was refused an info line, what broke an error line; the probes of whatever
- * watches the process are debug lines unless they fail.
+ * What went well is a debug line, what was refused an info line, what could not be served now (503) a warning, what
+ * broke an error; the probes of whatever watches the process are debug lines.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -20,7 +20,7 @@ export const withAccessLog = <E, R>(
     const startedAtNanos = yield* Clock.currentTimeNanos
     const answer = yield* Effect.provideService(app, Exchange.Current, exchange)
     const durationMillis = Number((yield* Clock.currentTimeNanos) - startedAtNanos) / 1e6
-    yield* log(answer.status).pipe(
+    yield* log(answer.status, exchange.route).pipe(
       Effect.annotateLogs({
         method: request.method,
         route: exchange.route ?? "-",
@@ -39,5 +39,11 @@ export const withAccessLog = <E, R>(
 // internal
 // ---------------------------------------------------------------------------
 
-const log = (status: number) =>
-  status >= 500 ? Effect.logError("http") : status >= 400 ? Effect.logInfo("http") : Effect.logDebug("http")
+/** Asked every few seconds: their answers are for whoever asks. */
+const probes: ReadonlySet<string | null> = new Set(["/health", "/ready"])
+
+const log = (status: number, route: string | null) => {
+  if (status < 400 || probes.has(route)) return Effect.logDebug("http")
+  if (status < 500) return Effect.logInfo("http")
+  return status === 503 ? Effect.logWarning("http") : Effect.logError("http")
+}

@@ -54,6 +54,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       }
       if (reason._tag === "RequestParseError") return Answers.refuse(Problems.make("MalformedRequest"))
     }
+    if (isGone(cause)) return Effect.succeed(gone)
     if (Cause.hasInterruptsOnly(cause)) return Answers.refuse(Problems.make("Draining"))
     return Effect.flatMap(Exchange.Current, ({ requestId }) =>
       Effect.andThen(
@@ -85,6 +86,12 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+/** Nobody reads this answer: its caller went away. The status is nginx's, for the log alone. */
+const gone = HttpServerResponse.empty({ status: 499 })
+
+const isGone = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.some((reason) => reason._tag === "Interrupt" && reason.annotations.has(HttpServerError.ClientAbort.key))
 
 const pathOf = (url: string): string => url.split("?", 1)[0] ?? ""
 

@@ -9,6 +9,7 @@ import { Api } from "../Api.ts"
 import { Readiness } from "../Readiness.ts"
 import * as Answers from "./Answers.ts"
 import { Drain } from "./Drain.ts"
+import * as Exchange from "./Exchange.ts"
 
 const service = HttpApiBuilder.group(
   Api,
@@ -44,8 +45,20 @@ const probes = HttpApiBuilder.group(
         ? { ready: true as const, ...rest }
         : { ready: false as const, ...rest }
     })
-    return handlers.handle("health", () => Effect.succeed({ status: "ok" as const })).handle("ready", () => ready)
+    return handlers
+      .handle("health", ({ endpoint }) => Effect.as(noted(endpoint.path), { status: "ok" as const }))
+      .handle("ready", ({ endpoint }) => Effect.andThen(noted(endpoint.path), ready))
   })
 )
 
 export const layer = Layer.mergeAll(service, probes)
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+/** These doors have no intake that would note the route. */
+const noted = (path: string) =>
+  Effect.map(Exchange.Current, (exchange) => {
+    exchange.route = path
+  })
