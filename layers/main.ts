@@ -11,14 +11,17 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Cli from "#layers/cli/Cli.ts"
-import type { Running } from "#layers/cli/Deployment.ts"
+import type { Progress, Running } from "#layers/cli/Deployment.ts"
 import * as Signals from "#layers/cli/Signals.ts"
+import { listedMax } from "#layers/cli/VerifyCommand.ts"
 import { HttpAddress } from "#layers/edge/HttpDoor.ts"
 import * as FileIdentity from "#layers/identity/FileIdentity.ts"
 import * as NodePrivateFiles from "#layers/private-files/NodePrivateFiles.ts"
 import * as Service from "#layers/profiles/Service.ts"
 import * as Settings from "#layers/profiles/Settings.ts"
+import * as Verification from "#layers/profiles/Verification.ts"
 import { PolicyEngine } from "#src/ports/PolicyEngine.ts"
 import { Responder } from "#src/ports/Responder.ts"
 
@@ -29,20 +32,33 @@ const open = Effect.fnUntraced(function* (settings: Settings.Settings) {
   const { hash, policies } = yield* Context.get(service, PolicyEngine).set
   const running: Running = {
     url: Context.get(service, HttpAddress).url,
-    store:
-      settings.databaseUrl === null
-        ? {
-            product: "PGlite",
-            place: resolve(folder, "journal"),
-            durability: "a commit was seen to reach the disk (fsync)"
-          }
-        : { product: "PostgreSQL", place: "", durability: "fsync and synchronous_commit are on" },
+    store: storeOf(settings, folder),
     policies: { folder: resolve(settings.policyFolder), policies: policies.length, hash },
     workspace: resolve(settings.workspaceFolder),
     responder: Context.get(service, Responder).identity,
     ownerToken
   }
   return running
+})
+
+/** The journal's place; of a database's URL, no user and no password. */
+const storeOf = ({ databaseUrl }: Settings.Settings, folder: string): Running["store"] => {
+  if (databaseUrl === null) {
+    const durability = "a commit was seen to reach the disk (fsync)"
+    return { product: "PGlite", place: resolve(folder, "journal"), durability }
+  }
+  const { host, pathname } = new URL(Redacted.value(databaseUrl))
+  return { product: "PostgreSQL", place: `${host}${pathname}`, durability: "it answers commits once they are on disk" }
+}
+
+const verify = Effect.fnUntraced(function* (
+  settings: Settings.Settings,
+  onProgress: (progress: Progress) => Effect.Effect<void>
+) {
+  const report = yield* Verification.verify(settings, { onProgress, problemsMax: listedMax })
+  const { counters, events, keys, receipts, rows, streams } = report
+  const counts = Object.entries({ events, streams, receipts, rows, counters, ...(keys === null ? {} : { keys }) })
+  return { counts, problems: report.problems, problemCount: report.problemCount }
 })
 
 const manifest = findPackageJSON("..", import.meta.url)
@@ -53,7 +69,7 @@ Cli.run(
     version,
     settings: { schema: Settings.Settings, defaults: Settings.defaults },
     open,
-    verify: () => Effect.die("unused"),
+    verify,
     self: { executable: process.execPath, arguments: [...process.execArgv, fileURLToPath(import.meta.url)] }
   },
   process.env

@@ -112,7 +112,7 @@ const play = Effect.fnUntraced(function* (stage: DemoStage.Stage, service: DemoS
 })
 
 const Verification = Schema.fromJsonString(
-  Schema.Struct({ problemsTotal: Schema.Int, counts: Schema.Struct({ events: Schema.Int }) })
+  Schema.Struct({ problemCount: Schema.Int, counts: Schema.Struct({ events: Schema.Int }) })
 )
 
 /** `keelson verify` as a process of its own, on the store that the service has left. */
@@ -138,10 +138,10 @@ const verify = Effect.fnUntraced(
       ],
       { concurrency: "unbounded" }
     )
-    const { counts, problemsTotal } = yield* Effect.mapError(Schema.decodeEffect(Verification)(said.trim()), () =>
+    const { counts, problemCount } = yield* Effect.mapError(Schema.decodeEffect(Verification)(said.trim()), () =>
       DemoService.failed(`keelson verify said nothing that can be read: ${complained.trim() || said}`)
     )
-    return { exitCode: Number(exitCode), events: counts.events, problems: problemsTotal }
+    return { exitCode: Number(exitCode), events: counts.events, problems: problemCount }
   },
   Effect.scoped,
   Effect.mapError((error) =>

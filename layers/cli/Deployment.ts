@@ -26,32 +26,32 @@ export interface Running {
   readonly ownerToken: { readonly path: string; readonly token: Redacted.Redacted<string>; readonly minted: boolean }
 }
 
-/** One thing that is not as it was written. */
+/** One thing that is not as it was written. Fields are null where there is no such thing. */
 export interface Problem {
-  /** What differs: `hash`, `prevHash`, a column's or a row's name. */
-  readonly check: string
+  readonly table: string
   readonly position: number | null
   readonly stream: string | null
   readonly version: number | null
   readonly eventId: string | null
-  /** One sentence; never what was sealed. */
-  readonly detail: string
+  /** What it is, where it is no event: a row, a counter, a receipt. */
+  readonly name: string | null
+  /** What differs, in one sentence; never what was sealed. */
+  readonly what: string
 }
 
 export interface Verification {
-  /** In the order of the journal; the first is the one to look at first. */
+  /** The first ones, events before what follows from them, in the order of the journal. */
   readonly problems: ReadonlyArray<Problem>
-  /** More than are listed, where there are very many. */
-  readonly problemsTotal: number
+  /** All of them, also those that are not listed. */
+  readonly problemCount: number
   /** What was looked at, by name: events, streams, rows, counters, receipts. */
   readonly counts: ReadonlyArray<readonly [name: string, count: number]>
-  /** Position of the newest event. */
-  readonly head: number
 }
 
 export interface Progress {
+  readonly phase: string
   readonly done: number
-  readonly total: number
+  readonly total: number | null
 }
 
 export interface Deployment<S extends BasicSettings, OpenError, VerifyError> {

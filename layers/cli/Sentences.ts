@@ -39,13 +39,13 @@ export const refusal = (error: unknown, door: Door): CommandRefused => {
     return told(
       "PoliciesWrong",
       `The policies can't be used:\n${error.problems.map(problemLine).join("\n")}`,
-      "Mend them and start again; a policy that is not understood must not be left out."
+      "Mend that and start again: nothing is served with a part of its policies."
     )
   }
   if (error instanceof PrivateFileError) return told(`File${error.reason}`, capital(error.detail), null)
   if (error instanceof KeyRingError) return told(error.reason, capital(error.detail), null)
   if (error instanceof WorkspaceInvalid)
-    return told("WorkspaceWrong", capital(error.message), "See --workspace-folder.")
+    return told("WorkspaceWrong", `The workspace ${error.root} ${error.detail}.`, "See --workspace-folder.")
   if (error instanceof EventStoreError)
     return told(`Store${error.reason}`, capital(error.detail), storeRemedy[error.reason])
   if (error instanceof EngineFailed)

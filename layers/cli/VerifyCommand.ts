@@ -16,6 +16,8 @@ import type { BasicSettings, Resolved } from "./SettingsSource.ts"
 
 /** Problems that are written out; the count says how many more there are. */
 export const shownMax = 20
+/** Problems in the answer for machines. */
+export const listedMax = 1_000
 
 export const run = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
   deployment: Deployment<S, E, V>,
@@ -33,24 +35,25 @@ export const run = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
     Effect.mapError((error) => unable(Sentences.refusal(error, resolved.settings)))
   )
   yield* Console.log(options.json ? machine(verification) : page(look, verification))
-  if (verification.problemsTotal > 0) return yield* new FoundWrong()
+  if (verification.problemCount > 0) return yield* new FoundWrong()
 })
 
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
 
-/** One line of standard error, written over itself at most once per percent, and gone at the end. */
+/** One line of standard error, written over itself when a percent or a thousand is done, and gone at the end. */
 const progressLine = Effect.sync(() => {
-  let percent = -1
+  let last = ""
   const write = (text: string): void => void process.stderr.write(`\r\u001b[K${text}`)
   return {
-    show: ({ done, total }: Progress) =>
+    show: ({ done, phase, total }: Progress) =>
       Effect.sync(() => {
-        const now = total === 0 ? 100 : Math.floor((100 * done) / total)
-        if (now === percent) return
-        percent = now
-        write(`verifying: ${done.toLocaleString("en")} of ${Page.count(total, "event")} (${now} %)`)
+        const step =
+          total === null ? `${Math.floor(done / 1000)}` : `${Math.floor((100 * done) / Math.max(1, total))} %`
+        if (`${phase} ${step}` === last) return
+        last = `${phase} ${step}`
+        write(`verifying ${phase}: ${done.toLocaleString("en")}${total === null ? "" : ` (${step})`}`)
       }),
     clear: Effect.sync(() => write(""))
   }
@@ -66,40 +69,38 @@ const unable = (refusal: CommandRefused): CommandRefused =>
         exitCode: 3
       })
 
-const machine = ({ counts, head, problems, problemsTotal }: Verification): string =>
-  JSON.stringify({ clean: problemsTotal === 0, head, counts: Object.fromEntries(counts), problemsTotal, problems })
+const machine = ({ counts, problemCount, problems }: Verification): string =>
+  JSON.stringify({ clean: problemCount === 0, counts: Object.fromEntries(counts), problemCount, problems })
 
-const page = (look: Page.Look, { counts, head, problems, problemsTotal }: Verification): string => {
+const page = (look: Page.Look, { counts, problemCount, problems }: Verification): string => {
   const looked = counts.map(([name, count]) => `${count.toLocaleString("en")} ${name}`)
-  const summary = Page.indented(look, `Looked at ${Page.listed(looked)}, up to position ${head}.`, "")
-  if (problemsTotal === 0) {
+  const summary = Page.indented(look, `Looked at ${Page.listed(looked)}.`, "")
+  if (problemCount === 0) {
     return `${summary}\n${Page.mark(look, "green", "Clean")}: every hash, chain and column is as it was written.`
   }
-  const shown = problems.slice(0, shownMax).map((problem, index) => problemText(look, problem, index === 0))
-  const more = problemsTotal - shown.length
+  const shown = problems.slice(0, shownMax).map((problem) => problemText(look, problem))
+  const more = problemCount - shown.length
   return [
     summary,
-    `${Page.mark(look, "red", Page.count(problemsTotal, "problem"))}: this store is not as it was written.`,
+    `${Page.mark(look, "red", Page.count(problemCount, "problem"))}: this store is not as it was written. The first:`,
     "",
     shown.join("\n\n"),
-    ...(more > 0 ? ["", `and ${Page.count(more, "more", "more")}; --json lists up to ${problems.length}.`] : [])
+    ...(more > 0 ? ["", `and ${more.toLocaleString("en")} more; --json lists up to ${listedMax}.`] : [])
   ].join("\n")
 }
 
-const problemText = (look: Page.Look, problem: Problem, first: boolean): string => {
-  const { check, detail, eventId, position, stream, version } = problem
-  const entries: ReadonlyArray<readonly [string, string | null]> = [
-    ["position", position === null ? null : String(position)],
-    ["stream", stream === null ? null : Page.visible(stream)],
-    ["version", version === null ? null : String(version)],
-    ["event", eventId === null ? null : Page.visible(eventId)],
-    ["differs", Page.visible(`${check}: ${detail}`)]
+const problemText = (look: Page.Look, problem: Problem): string => {
+  const { eventId, name, position, stream, table, version, what } = problem
+  const entries: ReadonlyArray<readonly [string, string | number | null]> = [
+    ["position", position],
+    ["stream", stream],
+    ["version", version],
+    ["event", eventId],
+    [table, name],
+    ["differs", name === null && table !== "event" ? `${table}: ${what}` : what]
   ]
-  return [
-    ...(first ? [Page.mark(look, "bold", "The first:")] : []),
-    Page.rows(
-      look,
-      entries.flatMap(([label, text]) => (text === null ? [] : [[label, text] as const]))
-    )
-  ].join("\n")
+  return Page.rows(
+    look,
+    entries.flatMap(([label, text]) => (text === null ? [] : [[label, Page.visible(`${text}`)] as const]))
+  )
 }

@@ -32,12 +32,11 @@ export const running: Running = {
 
 export const clean: Verification = {
   problems: [],
-  problemsTotal: 0,
+  problemCount: 0,
   counts: [
     ["events", 1_204],
     ["streams", 31]
-  ],
-  head: 1_204
+  ]
 }
 
 export interface World {
