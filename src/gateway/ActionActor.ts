@@ -27,13 +27,6 @@ export interface ActionConfig {
   readonly pendingPerSessionMax: number
 }
 
-export const defaults: ActionConfig = {
-  confirmationTtlMillis: Bounds.confirmationTtlMillis,
-  claimLeaseMillis: Bounds.claimLeaseMillis,
-  pendingMax: Bounds.confirmationsPendingMax,
-  pendingPerSessionMax: Bounds.confirmationsPendingPerSessionMax
-}
-
 type ActionBehaviour = Behaviour<Action.State, ActionCommand, Action.Prepared, Action.ActionEvent, Rejection>
 
 export const make = Effect.fnUntraced(function* (config: ActionConfig) {

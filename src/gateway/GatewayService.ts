@@ -6,7 +6,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Bounds from "../kernel/Bounds.ts"
 import { ActionId, CommandKey, PrincipalId, SessionId, TurnId } from "../kernel/Ids.ts"
 import { ActorError, Actors, type Reply } from "../ports/Actors.ts"
 import { Digest } from "../ports/Digest.ts"
@@ -36,15 +35,6 @@ export interface GatewayConfig {
   readonly turnStepsMax: number
   readonly turnTokensMax: number
   readonly turnTimeoutMillis: number
-}
-
-export const defaults: GatewayConfig = {
-  sessionTtlMillis: Bounds.sessionTtlMillis,
-  sessionIdleMillis: Bounds.sessionIdleMillis,
-  sessionsPerPrincipalMax: Bounds.sessionsPerPrincipalMax,
-  turnStepsMax: Bounds.turnStepsMax,
-  turnTokensMax: Bounds.turnTokensMax,
-  turnTimeoutMillis: Bounds.turnMillisMax
 }
 
 export const make = Effect.fnUntraced(function* (config: GatewayConfig) {

@@ -59,6 +59,17 @@ export const ActionStatus = Schema.Literals([
 ])
 export type ActionStatus = typeof ActionStatus.Type
 
+/** States that an action does not leave by itself. `Unknown` may still get its outcome, but nobody may say when. */
+export const endedStatuses: ReadonlySet<ActionStatus> = new Set([
+  "Denied",
+  "Expired",
+  "Withdrawn",
+  "Lapsed",
+  "Executed",
+  "Failed",
+  "Unknown"
+])
+
 /** A confirmation's own states; what comes after `Approved` belongs to the action. */
 export const ConfirmationStatus = Schema.Literals(["Pending", "Approved", "Denied", "Expired", "Withdrawn"])
 export type ConfirmationStatus = typeof ConfirmationStatus.Type

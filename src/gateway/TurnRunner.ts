@@ -26,7 +26,7 @@ import { Responder, type ResponderError, type TranscriptPart } from "../ports/Re
 import { Stamps } from "../ports/Stamps.ts"
 import { ToolCatalog } from "../ports/ToolExecutor.ts"
 import { Vault } from "../ports/Vault.ts"
-import { ActionAnswer, Rejection, type TurnCommand } from "./Protocol.ts"
+import { ActionAnswer, endedStatuses, Rejection, type TurnCommand } from "./Protocol.ts"
 import * as Questions from "./Questions.ts"
 import { system } from "./System.ts"
 import * as Turn from "./Turn.ts"
@@ -163,7 +163,7 @@ export const make = Effect.gen(function* () {
         Effect.gen(function* () {
           const change = yield* feed.changed(`action:${actionId}`)
           const row = yield* questions.action(actionId)
-          if (row !== null && ended.has(row.status)) return row
+          if (row !== null && endedStatuses.has(row.status)) return row
           yield* change
           return null
         })
@@ -228,17 +228,6 @@ export const make = Effect.gen(function* () {
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
-
-/** States after which a turn waits no longer. `Unknown` may still change, but nobody may say when. */
-const ended: ReadonlySet<string> = new Set([
-  "Denied",
-  "Expired",
-  "Withdrawn",
-  "Lapsed",
-  "Executed",
-  "Failed",
-  "Unknown"
-])
 
 const refusal = (rejection: Rejection): { readonly outcome: string; readonly output: Json } => ({
   outcome: "Invalid",

@@ -125,7 +125,7 @@ describe(`rivals over HTTP, ${rounds} times at once`, () => {
           const decisions = await Promise.all(
             asked.map(async ({ confirmationId, deadlineMillis }, index) => {
               const at = deadlineMillis - 100 + (200 * index) / rounds
-              await new Promise((wake) => setTimeout(wake, Math.max(0, at - Date.now())))
+              await Service.untilClock(at)
               return service.post(`/v1/confirmations/${confirmationId}/approve`, `a-${index}`, {})
             })
           )

@@ -86,6 +86,10 @@ export const using = async <A>(options: Options, work: (service: Service) => Pro
   }
 }
 
+/** Waits for a moment that the service's own clock decides by. */
+export const untilClock = (atMillis: number): Promise<void> =>
+  new Promise((wake) => setTimeout(wake, Math.max(0, atMillis - Date.now())))
+
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 import * as Tool from "effect/ai/Tool"
 import * as Volatile from "#layers/profiles/Volatile.ts"
 import * as ToolRegistry from "#layers/tool-executor/ToolRegistry.ts"
-import { type ActionStatus, Gateway } from "#src/gateway/Protocol.ts"
+import { type ActionStatus, endedStatuses, Gateway } from "#src/gateway/Protocol.ts"
 import * as Questions from "#src/gateway/Questions.ts"
 import type { ActionId, TurnId } from "#src/kernel/Ids.ts"
 import { Feed } from "#src/ports/Feed.ts"
@@ -63,16 +63,6 @@ export const make = (
   return { done, layer: Volatile.layer({ tools, policies, ...options }) }
 }
 
-const settled: ReadonlySet<string> = new Set([
-  "Denied",
-  "Expired",
-  "Withdrawn",
-  "Lapsed",
-  "Executed",
-  "Failed",
-  "Unknown"
-])
-
 /** Waits, without a clock, until a row satisfies a condition. */
 const until = <A>(stream: string, ask: Effect.Effect<A | null, unknown, never>, holds: (row: A) => boolean) =>
   Effect.gen(function* () {
@@ -94,7 +84,7 @@ const until = <A>(stream: string, ask: Effect.Effect<A | null, unknown, never>, 
 export const actionUntil = (id: ActionId, status?: ActionStatus) =>
   Effect.flatMap(Questions.make, (questions) =>
     until(`action:${id}`, questions.action(id), (row) =>
-      status === undefined ? settled.has(row.status) : row.status === status
+      status === undefined ? endedStatuses.has(row.status) : row.status === status
     )
   )
 
