@@ -200,7 +200,8 @@ const runs = async (promise, argv) => {
 }
 
 const main = async () => {
-  process.stdout.write(`Node ${process.version}, as ${isRoot ? "nobody" : os.userInfo().username}, in ${clone}\n`)
+  const { stdout: version } = spawnSync("node", ["--version"], { env: environment(), encoding: "utf8" })
+  process.stdout.write(`Node ${version.trim()}, as ${isRoot ? "nobody" : os.userInfo().username}, in ${clone}\n`)
   if (!isRoot) {
     count.skipped += 1
     process.stdout.write("SKIP  another user: only root can become one\n")

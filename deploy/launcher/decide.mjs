@@ -113,6 +113,11 @@ export const chooseNode = ({ arch, floor, musl, platform, version }) => {
 
 /** Answers of the network that mean: this machine does not reach the registry. */
 const unreachable = new Set(["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH"])
+
+/** @param {string | null} code */
+export const isUnreachable = (code) =>
+  code !== null && (unreachable.has(code) || code === "ENOTCACHED" || code.startsWith("ERR_SOCKET"))
+
 const unwritable = new Set(["EACCES", "EPERM", "EROFS"])
 
 /**
@@ -122,7 +127,7 @@ const unwritable = new Set(["EACCES", "EPERM", "EROFS"])
  */
 export const npmSentence = (code, folder) => {
   if (code === null) return `npm could not install into ${folder}; what it said stands above.`
-  if (unreachable.has(code) || code === "ENOTCACHED" || code.startsWith("ERR_SOCKET"))
+  if (isUnreachable(code))
     return `The npm registry can't be reached (${code}). The first start needs it once; later starts need no network.`
   if (unwritable.has(code))
     return `${folder} can't be written by this user (${code}). Run "npm ci" there once as its owner.`

@@ -9,7 +9,7 @@ import { spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { npmCode, npmEnvironment, npmSentence } from "./decide.mjs"
+import { isUnreachable, npmCode, npmEnvironment, npmSentence } from "./decide.mjs"
 
 /** A failure that a person can act on: its message is all that is shown. */
 export class Unable extends Error {}
@@ -181,7 +181,7 @@ export const install = async (folders, own) => {
   if (!isHomeKnown()) environment["HOME"] = own
   const cache = cacheOf(environment)
   const spare = path.join(own, "npm-cache")
-  const isSpare = cache === "" || !isCacheUsable(cache)
+  const isSpare = !isHomeKnown() || cache === "" || !isCacheUsable(cache)
   if (isSpare) say(`npm's cache ${cache === "" ? "" : `(${cache}) `}can't be written; using one inside the project`)
   const flags = [
     ["ci", "--include=dev", "--include=optional", "--no-audit", "--no-fund", "--no-update-notifier"],
@@ -207,7 +207,8 @@ export const install = async (folders, own) => {
 const npmIn = async (folder, flags, environment) => {
   const { code, output } = await runNpm(folder, flags, environment)
   if (code === 0) return
-  process.stderr.write(output.endsWith("\n") ? output : `${output}\n`)
+  // Where the network is missing, npm's pages of it say no more than the sentence does.
+  if (!isUnreachable(npmCode(output))) process.stderr.write(output.endsWith("\n") ? output : `${output}\n`)
   throw new Unable(npmSentence(npmCode(output), folder))
 }
 
