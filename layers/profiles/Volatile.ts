@@ -10,6 +10,8 @@ import * as NoneRecollection from "#layers/recollection/NoneRecollection.ts"
 import * as CommandResponder from "#layers/responder/CommandResponder.ts"
 import * as NodeStamps from "#layers/stamps/NodeStamps.ts"
 import * as ToolRegistry from "#layers/tool-executor/ToolRegistry.ts"
+import type { EventStore, Rows } from "#src/ports/EventStore.ts"
+import type { KeyRing } from "#src/ports/KeyRing.ts"
 import type { Responder } from "#src/ports/Responder.ts"
 import * as Core from "./Core.ts"
 import { defaults, type Settings } from "./Settings.ts"
@@ -20,6 +22,9 @@ export interface Options {
   readonly policies: { readonly [file: string]: string }
   readonly settings?: Partial<Settings>
   readonly responder?: Layer.Layer<Responder>
+  /** Another journal than a fresh one in memory, and the keys that its words are sealed under. */
+  readonly journal?: Layer.Layer<EventStore | Rows>
+  readonly keyRing?: Layer.Layer<KeyRing>
 }
 
 export const layer = (options: Options) =>
@@ -27,7 +32,13 @@ export const layer = (options: Options) =>
     Layer.provideMerge(VolatilePolicyEngine.layerText(options.policies)),
     Layer.provideMerge(ToolRegistry.layerCatalog),
     Layer.provideMerge(ToolRegistry.layer(options.tools)),
-    Layer.provideMerge(Layer.mergeAll(VolatileEventStore.layer, VolatileKeyRing.layer, NodeStamps.layer)),
+    Layer.provideMerge(
+      Layer.mergeAll(
+        options.journal ?? VolatileEventStore.layer,
+        options.keyRing ?? VolatileKeyRing.layer,
+        NodeStamps.layer
+      )
+    ),
     Layer.provideMerge(
       Layer.mergeAll(NodeDigest.layer, NoneRecollection.layer, options.responder ?? CommandResponder.layer)
     )

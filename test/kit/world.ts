@@ -1,14 +1,18 @@
 /**
  * The gateway in memory with a few tools that remember what they did, so that a test can ask the outside world.
  */
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Tool from "effect/ai/Tool"
+import * as VolatileKeyRing from "#layers/key-ring/VolatileKeyRing.ts"
 import * as Volatile from "#layers/profiles/Volatile.ts"
 import * as ToolRegistry from "#layers/tool-executor/ToolRegistry.ts"
 import { type ActionStatus, endedStatuses, Gateway } from "#src/gateway/Protocol.ts"
 import * as Questions from "#src/gateway/Questions.ts"
 import type { ActionId, TurnId } from "#src/kernel/Ids.ts"
+import type { EventStore, Rows } from "#src/ports/EventStore.ts"
 import { Feed } from "#src/ports/Feed.ts"
 import type { Principal } from "#src/ports/Identity.ts"
 import { actor } from "./decider.ts"
@@ -44,7 +48,12 @@ export interface World {
   /** What the tools did, in order. */
   readonly done: Array<string>
   readonly layer: ReturnType<typeof Volatile.layer>
+  /** The same over a store that outlives it, as a restart would find it. */
+  readonly over: (store: Context.Context<EventStore | Rows>) => ReturnType<typeof Volatile.layer>
 }
+
+/** The same wrapping keys in every life, as files would give them. */
+const keyRing = VolatileKeyRing.layerSeeded({ seed: "world" })
 
 /** `before` runs inside a tool, before it does its work: for tests that need a tool to take time. */
 export const make = (
@@ -60,7 +69,12 @@ export const make = (
       })
     )
   const tools = ["look", "note", "pair", "hidden"].map(keep)
-  return { done, layer: Volatile.layer({ tools, policies, ...options }) }
+  const given = { tools, policies, ...options }
+  return {
+    done,
+    layer: Volatile.layer(given),
+    over: (store) => Volatile.layer({ ...given, journal: Layer.succeedContext(store), keyRing })
+  }
 }
 
 /** Waits, without a clock, until a row satisfies a condition. */
