@@ -45,12 +45,18 @@ export interface Engine {
   readonly close: () => Promise<void>
 }
 
-/** Without a folder the database lives in memory, for tests, and promises nothing about power cuts. */
-export const open = (folder: string | null): Effect.Effect<Engine, EngineFailed> =>
+/**
+ * Without a folder the database lives in memory, for tests, and promises nothing about power cuts. `overrides` replaces
+ * settings of PostgreSQL; a test shows with it that an engine without fsync is not opened.
+ */
+export const open = (
+  folder: string | null,
+  overrides: { readonly [setting: string]: string } = {}
+): Effect.Effect<Engine, EngineFailed> =>
   Effect.tryPromise({
     try: async () => {
       if (folder !== null && !fs.existsSync(join(folder, dataName))) await create(folder)
-      const engine = await start(folder === null ? null : join(folder, dataName))
+      const engine = await start(folder === null ? null : join(folder, dataName), overrides)
       if (folder !== null) await showDurable(folder, engine)
       return engine
     },
@@ -76,9 +82,9 @@ const settings = {
   min_wal_size: "32MB"
 }
 
-const startParams = [
+const startParams = (overrides: { readonly [setting: string]: string }): Array<string> => [
   ...PGlite.defaultStartParams.filter((param) => param !== "-F"),
-  ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])
+  ...Object.entries({ ...settings, ...overrides }).flatMap(([name, value]) => ["-c", `${name}=${value}`])
 ]
 
 /** What a mount of Emscripten's host file system offers, as far as it is used here. */
@@ -138,9 +144,12 @@ const watchFiles = (files: HostFiles, watch: Watch): void => {
 const isNoSpace = (cause: unknown): boolean =>
   typeof cause === "object" && cause !== null && "errno" in cause && (cause.errno === 51 || cause.errno === 19)
 
-const start = async (data: string | null): Promise<Engine> => {
+const start = async (data: string | null, overrides = {}): Promise<Engine> => {
   const watch: Watch = { syncs: 0, noSpace: false, dead: false, module: null }
-  const options: PGliteOptions = { startParams, ...(data === null ? {} : { fs: new DurableFiles(data, watch) }) }
+  const options: PGliteOptions = {
+    startParams: startParams(overrides),
+    ...(data === null ? {} : { fs: new DurableFiles(data, watch) })
+  }
   let pglite: PGlite
   try {
     pglite = await PGlite.create(options)
