@@ -80,7 +80,7 @@ const breakLock = (file, seen) => {
  * @returns {Promise<A>}
  */
 export const exclusively = async (folder, body) => {
-  fs.mkdirSync(folder, { recursive: true })
+  if (!canWrite(folder)) throw new Unable(npmSentence("EACCES", path.dirname(folder)))
   const file = path.join(folder, "install.lock")
   const mine = `${process.pid} ${os.hostname()} ${process.hrtime.bigint()}`
   let told = false
@@ -178,10 +178,11 @@ const outputCharactersMax = 20_000
 export const install = async (folders, own) => {
   for (const folder of folders) if (!canWrite(folder)) throw new Unable(npmSentence("EACCES", folder))
   const environment = npmEnvironment(process.env)
-  if (!isHomeKnown()) environment["HOME"] = own
-  const cache = cacheOf(environment)
+  const isHomeless = !isHomeKnown()
+  if (isHomeless) environment["HOME"] = own
+  const cache = isHomeless ? "" : cacheOf(environment)
   const spare = path.join(own, "npm-cache")
-  const isSpare = !isHomeKnown() || cache === "" || !isCacheUsable(cache)
+  const isSpare = cache === "" || !isCacheUsable(cache)
   if (isSpare) say(`npm's cache ${cache === "" ? "" : `(${cache}) `}can't be written; using one inside the project`)
   const flags = [
     ["ci", "--include=dev", "--include=optional", "--no-audit", "--no-fund", "--no-update-notifier"],

@@ -180,6 +180,17 @@ describe("launcher", () => {
     assert.isFalse(fs.existsSync(lockFile))
   })
 
+  it("says whose the folder is where it can't be written", async () => {
+    const { calls, folder, launch } = project()
+    fs.writeFileSync(path.join(folder, ".launch"), "a file, which no user can write a lock into")
+    const { code, err } = await ended(launch(["start"]))
+    assert.deepStrictEqual([code, calls().length], [1, 0])
+    assert.match(
+      err,
+      /^keelson: .* can't be written by this user \(EACCES\)\. Run "npm ci" there once as its owner\.$/m
+    )
+  })
+
   it("uses a cache of its own where npm's can't be written, asked for or told, and removes it", async () => {
     const { calls, folder, launch } = project()
     const cache = path.join(folder, "package.json/no-folder")

@@ -114,8 +114,8 @@ export const makeProject = (floor = 24): Project => {
       fs.existsSync(calls)
         ? fs
             .readFileSync(calls, "utf8")
-            .trim()
             .split("\n")
+            .filter((line) => line !== "")
             .map((line) => JSON.parse(line))
         : [],
     launch: (argv, environment = {}) =>
