@@ -39,7 +39,11 @@ export const journal = (
 ): Layer.Layer<EventStore | Rows | SqlClient | PgClient.PgClient, JournalError, Digest> =>
   settings.databaseUrl === null
     ? PgliteEventStore.layer({ folder: resolve(settings.dataFolder, "journal"), rowIndexes: GatewayRows.indexes })
-    : PostgresEventStore.layer({ url: settings.databaseUrl, rowIndexes: GatewayRows.indexes })
+    : PostgresEventStore.layer({
+        url: settings.databaseUrl,
+        schema: settings.databaseSchema,
+        rowIndexes: GatewayRows.indexes
+      })
 
 /** Wrapping keys: made only for a journal that holds nothing yet, so that lost keys are missed and not replaced. */
 export const keyRing = (settings: Settings) =>

@@ -24,6 +24,9 @@ export const Settings = Schema.Struct({
   databaseUrl: Schema.NullOr(Schema.Redacted(Schema.NonEmptyString)).annotate({
     description: "A PostgreSQL URL. Without one the journal is an embedded PGlite in the data folder."
   }),
+  databaseSchema: Schema.String.check(Schema.isPattern(/^[a-z][a-z0-9_]{0,40}$/)).annotate({
+    description: "Schema of the journal's tables: several journals can share a database."
+  }),
   confirmationTtlMillis: count(1_000, Bounds.sessionTtlMillisMax).annotate({
     description: "How long an action waits for people; covers its execution too."
   }),
@@ -54,6 +57,7 @@ export const defaults: Settings = {
   workspaceFolder: "keelson-workspace",
   policyFolder: ".keelson/policies",
   databaseUrl: null,
+  databaseSchema: "keelson",
   confirmationTtlMillis: Bounds.confirmationTtlMillis,
   claimLeaseMillis: Bounds.claimLeaseMillis,
   confirmationsPendingMax: Bounds.confirmationsPendingMax,

@@ -1,0 +1,90 @@
+/** The same service on PostgreSQL, and two processes of it on one journal. */
+import * as Redacted from "effect/Redacted"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Postgres from "#test/kit/postgres.ts"
+import * as Service from "#test/kit/service.ts"
+import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
+
+const server = await Postgres.server()
+
+const options = (folder: string, schema: string): Service.Options => ({
+  folder,
+  flags: {
+    "database-schema": schema,
+    "confirmations-pending-max": 1_000,
+    "confirmations-pending-per-session-max": 1_000
+  },
+  environment: { KEELSON_DATABASE_URL: server === null ? "" : Redacted.value(server.url) }
+})
+
+const onPostgres = (work: (options: Service.Options) => Promise<void>) =>
+  Effect.scoped(
+    Effect.flatMap(TemporaryFolder.make, (folder) =>
+      Effect.promise(() => work(options(folder, Postgres.freshSchema())))
+    )
+  )
+
+describe.skipIf(server === null)("the service on PostgreSQL", () => {
+  it.live(
+    "keeps all of 60 sessions acknowledged in a burst, after a SIGKILL at once",
+    () =>
+      onPostgres(async (given) => {
+        const before = await Service.start(given)
+        const opened = await Promise.all(
+          Array.from({ length: 60 }, (_, index) => before.post("/v1/sessions", `burst-${index}`, {}))
+        )
+        await before.kill()
+        assert.deepStrictEqual(new Set(opened.map(({ status }) => status)), new Set([201]))
+        await Service.using(given, async (after) => {
+          const found = await Promise.all(opened.map(({ body }) => after.get(`/v1/sessions/${body.sessionId}`)))
+          assert.deepStrictEqual(new Set(found.map(({ body }) => body.status)), new Set(["Open"]))
+        })
+      }),
+    120_000
+  )
+
+  it.live(
+    "has one winner of rivals that two processes decide at once, and runs each tool once",
+    () =>
+      onPostgres(async (given) => {
+        await Service.using(given, (one) =>
+          Service.using(given, async (two) => {
+            const session = await one.post("/v1/sessions", "s", {})
+            const path = `/v1/sessions/${session.body.sessionId}/actions`
+            const asked = await Promise.all(
+              Array.from({ length: 50 }, (_, index) =>
+                one.post(path, `p${index}`, { tool: "file.write", arguments: { path: `${index}.txt`, content: "x" } })
+              )
+            )
+            const decided = await Promise.all(
+              asked.flatMap(({ body }, index) => [
+                one.post(`/v1/confirmations/${body.confirmationId}/approve`, `a${index}`, {}),
+                two.post(`/v1/confirmations/${body.confirmationId}/deny`, `d${index}`, {})
+              ])
+            )
+            for (let index = 0; index < asked.length; index++) {
+              const statuses = [decided[2 * index]!.status, decided[2 * index + 1]!.status]
+              assert.deepStrictEqual(
+                statuses.sort((a, b) => a - b),
+                [200, 409],
+                JSON.stringify(decided[2 * index]!.body)
+              )
+            }
+            // Asked of the process that did not decide: it wakes by the database's notification.
+            const ended = await Promise.all(
+              asked.map(({ body }) => two.get(`/v1/actions/${body.actionId}?waitMillis=20000`))
+            )
+            ended.forEach(({ body }, index) => {
+              const denied = decided[2 * index + 1]!.status === 200
+              assert.strictEqual(body.status, denied ? "Denied" : "Executed", JSON.stringify(body))
+            })
+            const events = (await two.get("/v1/events?limit=200&type=action.claimed")).body.items
+            const claimed = events.map((event: { stream: string }) => event.stream)
+            assert.strictEqual(new Set(claimed).size, claimed.length)
+          })
+        )
+      }),
+    120_000
+  )
+})
