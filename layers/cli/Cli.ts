@@ -141,7 +141,7 @@ const json = Flag.Boolean("json").pipe(
   Flag.withDefault(false)
 )
 
-const storeSettings: ReadonlySet<string> = new Set(["dataFolder", "databaseUrl"])
+const storeSettings: ReadonlySet<string> = new Set(["dataFolder", "databaseUrl", "databaseSchema"])
 
 const exitCodes = (entries: ReadonlyArray<readonly [string, string]>): HelpText.Section => ({
   title: "Exit codes",

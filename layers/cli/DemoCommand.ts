@@ -45,7 +45,7 @@ export const run = Effect.fnUntraced(function* (
   const played = Effect.scoped(
     play(stage, { program, environment, folder, claimLeaseMillis: DemoPlay.claimLeaseMillis }, options)
   )
-  const evidence = yield* Effect.tapError(played, () => Console.error(`The demo's folder is kept: ${folder}`))
+  const evidence = yield* Effect.tapError(played, () => Console.error(`\nThe demo's folder is kept: ${folder}`))
   const checks = DemoProof.prove(evidence)
   const stands = DemoProof.stands(checks, options.interactive)
   yield* Console.log(options.json ? machine(checks, stands) : page(look, checks, stands))
@@ -69,7 +69,9 @@ const play = Effect.fnUntraced(function* (stage: DemoStage.Stage, service: DemoS
   const workspace = `${service.folder}/workspace`
   yield* DemoPlay.prepare(workspace)
   yield* stage.act("Keelson demo: an agent that can't act without a permit")
-  yield* stage.say("A real service is started in a folder of its own; everything below goes over HTTP.")
+  yield* stage.say(
+    "A real service starts in a folder of its own (making a database takes some seconds); all below goes over HTTP."
+  )
   const first = yield* DemoService.start(service)
   yield* stage.say(`Process ${first.pid} listens on ${first.url}, ${first.store}, up in ${first.startedInMillis} ms.`)
   const client = yield* DemoClient.make(first.url, first.token)

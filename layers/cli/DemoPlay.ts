@@ -78,7 +78,7 @@ export const approved = Effect.fnUntraced(function* (scene: Scene) {
 
 /** Second act: the person says no. */
 export const denied = Effect.fnUntraced(function* (scene: Scene) {
-  yield* scene.stage.act("2  The person says no")
+  yield* scene.stage.act("2  A second wish would overwrite the orders")
   const { question, turnId } = yield* ask(scene, "turn-2", "replace orders.txt: nothing to do today")
   yield* answer(scene, "decide-2", question, "The orders stay as they are.")
   scene.notes.files.push({

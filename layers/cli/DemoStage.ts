@@ -66,7 +66,8 @@ export const make = (look: Page.Look, options: { readonly silent: boolean; reado
 /** What the person at this terminal decides: null to approve, else the reason for a denial. */
 export const decide = Effect.gen(function* () {
   const yes = yield* Prompt.run(Prompt.Confirm({ message: "May the agent do exactly this?", initial: false }))
-  return yes ? null : yield* Prompt.run(Prompt.String({ message: "Why not? The agent is told", default: "no" }))
+  if (yes) return null
+  return (yield* Prompt.run(Prompt.String({ message: "Why not? (Enter: no reason)" }))) || "No."
 })
 
 /** The proof as a person reads it: verdict, figures, and the check that gave them. */

@@ -72,7 +72,8 @@ export const rows = (
     .map(([label, text, exact]) => {
       const first = `${margin}${mark(look, "dim", label)}${" ".repeat(column - CliOutput.displayWidth(label))}`
       const lines = exact === true ? text.split("\n").flatMap((line) => chopped(line, width)) : wrap(text, width)
-      return lines.map((line, index) => `${index === 0 ? first : space}${line}`.trimEnd()).join("\n")
+      const whole = lines.map((line, index) => `${index === 0 ? first : space}${line}`)
+      return (exact === true ? whole : whole.map((line) => line.trimEnd())).join("\n")
     })
     .join("\n")
 }

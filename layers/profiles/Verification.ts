@@ -38,11 +38,13 @@ export const verify = Effect.fnUntraced(function* (
   options: Pick<SqlVerify.Options, "onProgress" | "problemsMax">
 ) {
   const client = settings.databaseUrl === null ? embedded(settings) : server(settings.databaseUrl)
+  const schema = settings.databaseUrl === null ? "keelson" : settings.databaseSchema
   const keys = yield* keyCheck(resolve(settings.dataFolder, "keys"))
   return yield* Effect.gen(function* () {
-    yield* present(yield* SqlClient)
+    yield* present(yield* SqlClient, schema)
     const report = yield* SqlVerify.verify({
       ...options,
+      schema,
       rebuild: yield* Rebuild.make,
       ...(keys === null ? {} : { checkKey: keys.check })
     })
@@ -65,9 +67,9 @@ const server = (url: NonNullable<Settings["databaseUrl"]>) =>
 
 const none = (detail: string) => Effect.fail(new NoStore({ detail, retryable: false }))
 
-const present = Effect.fnUntraced(function* (sql: SqlClient) {
-  const [found] = yield* sql<{ name: string | null }>`SELECT to_regclass('keelson.event')::text AS name`
-  if (found === undefined || found.name === null) return yield* none("the database holds no journal of Keelson")
+const present = Effect.fnUntraced(function* (sql: SqlClient, schema: string) {
+  const [found] = yield* sql<{ name: string | null }>`SELECT to_regclass(${`${schema}.event`})::text AS name`
+  if (found === undefined || found.name === null) return yield* none(`the schema ${schema} holds no journal of Keelson`)
 })
 
 /** Unwraps every data key, where the wrapping keys lie in the data folder. */

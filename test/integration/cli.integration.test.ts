@@ -1,13 +1,19 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import * as Effect from "effect/Effect"
+import { SqlClient } from "effect/sql/SqlClient"
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer, type Server } from "node:net"
 import { join } from "node:path"
+import * as PglitePgClient from "#layers/sql-client/PglitePgClient.ts"
 import { at, folder, keelson, type Running, started, type Started } from "./cli-kit.ts"
 
 const stack = /^\s+at .*:\d+:\d+\)?$/m
 
+const home = folder()
+const data = () => ["--data-folder", join(home.path, "data")]
+afterAll(() => home.remove())
+
 describe("keelson start, as a process", () => {
-  const home = folder()
   let service: Running
   let told: Started
   beforeAll(async () => {
@@ -17,7 +23,6 @@ describe("keelson start, as a process", () => {
   afterAll(async () => {
     service.signal("SIGKILL")
     await service.ended
-    home.remove()
   })
 
   const get = (path: string, token: string) =>
@@ -39,7 +44,7 @@ describe("keelson start, as a process", () => {
   })
 
   it("can't be verified while it holds its folder: exit code 3, and who holds it", async () => {
-    const { code, err } = await keelson(["verify", "--data-folder", join(home.path, "data")]).ended
+    const { code, err } = await keelson(["verify", ...data()]).ended
     assert.strictEqual(code, 3)
     assert.include(err, String(service.pid))
     assert.include(err, "Nothing was verified.")
@@ -78,15 +83,7 @@ describe("keelson start, as a process", () => {
   })
 })
 
-describe("keelson start is refused", () => {
-  const homes: Array<{ readonly remove: () => void }> = []
-  const home = () => {
-    const made = folder()
-    homes.push(made)
-    return made.path
-  }
-  afterAll(() => homes.forEach((made) => made.remove()))
-
+describe("keelson on a store that a service has left", () => {
   const refusal = async (args: ReadonlyArray<string>, environment = {}) => {
     const { code, err, out } = await keelson(["start", ...args], environment).ended
     assert.strictEqual(out, "", "nothing is said to listen")
@@ -94,58 +91,100 @@ describe("keelson start is refused", () => {
     return { code, err }
   }
 
-  it("where its port is taken, with a sentence and what to do", async () => {
+  it("does not start where the port is taken: a sentence, and what to do", async () => {
     const server = await listening()
     const address = server.address()
     const port = typeof address === "object" && address !== null ? address.port : 0
-    const { code, err } = await refusal(at(home(), port))
+    const { code, err } = await refusal(at(home.path, port))
     server.close()
     assert.strictEqual(code, 1)
     assert.match(err.replace(/\s+/g, " "), new RegExp(`keelson start: Port ${port} on 127.0.0.1 is taken`))
     assert.include(err, "--port")
   })
 
-  it("where the owner's token is open to others, with the command that mends it", async () => {
-    const path = home()
-    const token = join(path, "data", "owner.token")
-    mkdirSync(join(path, "data"), { mode: 0o700 })
-    writeFileSync(token, "x", { mode: 0o644 })
+  it("does not start where a policy is wrong: file and line", async () => {
+    const policies = join(home.path, "policies")
+    mkdirSync(policies)
+    const text = '@id("mine")\npermit (\n  principal,\n  action == Action::"file.wirte",\n  resource\n);\n'
+    writeFileSync(join(policies, "mine.cedar"), text)
+    const { code, err } = await refusal([...at(home.path), "--policy-folder", policies])
+    assert.strictEqual(code, 1)
+    assert.match(err, /mine\.cedar:4: .*"file\.wirte"/)
+  })
+
+  it("does not start where the owner's token is open to others: the command that mends it", async () => {
+    const token = join(home.path, "data", "owner.token")
     chmodSync(token, 0o644)
-    const { code, err } = await refusal(at(path))
+    const { code, err } = await refusal(at(home.path))
+    chmodSync(token, 0o600)
     assert.strictEqual(code, 1)
     assert.include(err, `Run: chmod 600 '${token}'`)
   })
 
-  it("where a policy is wrong, with file and line", async () => {
-    const path = home()
-    const policies = join(path, "policies")
-    mkdirSync(policies)
-    writeFileSync(
-      join(policies, "mine.cedar"),
-      'permit (\n  principal,\n  action == Action::"file.wirte",\n  resource\n);\n'
-    )
-    const { code, err } = await refusal([...at(path), "--policy-folder", policies])
-    assert.strictEqual(code, 1)
-    assert.match(err, /mine\.cedar:\d+: /)
-    assert.include(err, "file.wirte")
-  })
-
-  it("where the database does not answer, without its password", async () => {
+  it("does not start where the database does not answer, and does not tell its password", async () => {
     const url = "postgres://keelson:hunter2@127.0.0.1:9/keelson"
-    const { code, err } = await refusal(at(home()), { KEELSON_DATABASE_URL: url })
+    const { code, err } = await refusal(at(home.path), { KEELSON_DATABASE_URL: url })
     assert.strictEqual(code, 1)
     assert.notInclude(err, "hunter2")
     assert.include(err, "Look whether the database runs")
   })
 
-  it("where a setting is wrong, with exit code 2, and nothing is made", async () => {
-    const path = home()
-    const { code, err } = await refusal([...at(path), "--turn-steps-max", "0"])
+  it("does not start where a setting is wrong: exit code 2, and nothing is made", async () => {
+    const elsewhere = join(home.path, "elsewhere")
+    const { code, err } = await refusal([...at(elsewhere), "--turn-steps-max", "0"])
     assert.strictEqual(code, 2)
     assert.include(err, '--turn-steps-max: expected a value between 1 and 1000, but is "0"')
-    assert.throws(() => readFileSync(join(path, "data")), /ENOENT/)
+    assert.isFalse(existsSync(elsewhere))
+  })
+
+  it("verifies it: exit code 0, and what was looked at", async () => {
+    const { code, out } = await keelson(["verify", "--json", ...data()]).ended
+    assert.strictEqual(code, 0)
+    const { clean, counts } = JSON.parse(out) as { clean: boolean; counts: Record<string, number> }
+    assert.isTrue(clean)
+    for (const name of ["events", "streams", "receipts", "rows", "counters", "keys"]) {
+      assert.isAbove(counts[name] ?? 0, 0, name)
+    }
+  })
+
+  it("names the event in which a letter was changed: exit code 1", async () => {
+    const event = await Effect.runPromise(tampered(join(home.path, "data", "journal")))
+    const { code, out } = await keelson(["verify", ...data()]).ended
+    assert.strictEqual(code, 1)
+    const words = out.replace(/\s+/g, " ")
+    for (const part of [`position ${event.position}`, `stream ${event.stream}`, `event ${event.event_id}`]) {
+      assert.include(words, part)
+    }
+    assert.notInclude(words, "Clean")
+  })
+
+  it("can't verify what is not there: exit code 3, and nothing is made", async () => {
+    const nowhere = join(home.path, "nowhere")
+    const { code, err, out } = await keelson(["verify", "--data-folder", nowhere]).ended
+    assert.strictEqual(code, 3)
+    assert.strictEqual(out, "")
+    assert.include(err, "there is no store")
+    assert.isFalse(existsSync(nowhere))
   })
 })
+
+interface Stored {
+  readonly position: bigint
+  readonly stream: string
+  readonly event_id: string
+}
+
+/** Changes one letter of the fifth event's text, past the triggers that forbid it; answers which event that was. */
+const tampered = (folder: string) =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient
+    yield* sql`ALTER TABLE keelson.event DISABLE TRIGGER ALL`
+    yield* sql`UPDATE keelson.event SET body = replace(body, '"actor"', '"acter"') WHERE position = 5`
+    yield* sql`ALTER TABLE keelson.event ENABLE TRIGGER ALL`
+    yield* sql`ALTER TABLE keelson.event ENABLE ALWAYS TRIGGER protected`
+    const [event] = yield* sql<Stored>`SELECT position, stream, event_id FROM keelson.event WHERE position = 5`
+    return event!
+  }).pipe(Effect.provide(PglitePgClient.layer({ folder })), Effect.scoped)
 
 const listening = (): Promise<Server> =>
   new Promise((resolve) => {
