@@ -24,6 +24,8 @@ export interface Options {
   readonly folder?: string | undefined
   readonly rowIndexes?: ReadonlyArray<RowIndex> | undefined
   readonly schema?: string | undefined
+  /** Free bytes below which appends are refused; `Bounds.journalReserveBytes` unless told. */
+  readonly reserveBytes?: number | undefined
   /** For the test that both ways of the append are one. */
   readonly allowFast?: boolean | undefined
 }
@@ -49,7 +51,7 @@ export const layer = (
           wake: Wake.make(),
           channel: "",
           timeoutMillis: null,
-          admit: admit(embedded),
+          admit: admit(embedded, options.reserveBytes ?? Bounds.journalReserveBytes),
           afterLoss: afterLoss(schema, client),
           allowFast: options.allowFast
         })
@@ -63,10 +65,8 @@ export const layer = (
 // ---------------------------------------------------------------------------
 
 /** A full disk is refused here, before the engine meets it: in the middle of its log it would have to stop. */
-const admit = (embedded: PglitePgClient.Embedded): Effect.Effect<void, EventStoreError> =>
-  Effect.suspend(() =>
-    embedded.bytesFree() >= Bounds.journalReserveBytes ? Effect.void : Effect.fail(SqlFailure.full("append"))
-  )
+const admit = (embedded: PglitePgClient.Embedded, reserveBytes: number): Effect.Effect<void, EventStoreError> =>
+  Effect.suspend(() => (embedded.bytesFree() >= reserveBytes ? Effect.void : Effect.fail(SqlFailure.full("append"))))
 
 const afterLoss =
   (schema: string, client: PglitePgClient.EmbeddedPgClient) =>

@@ -31,7 +31,7 @@ export const isData = (error: SqlError): boolean => {
 
 export const toError = (operation: string, error: SqlError): EventStoreError => {
   const state = sqlState(error)
-  if (state === "53100") return full(operation)
+  if (state === "53100" || engineLacksSpace(error)) return full(operation)
   if (state !== undefined && state.startsWith("XX")) {
     return new EventStoreError({ reason: "Corrupt", operation, detail: `SQLSTATE ${state}`, retryable: false })
   }
@@ -44,6 +44,19 @@ export const full = (operation: string): EventStoreError =>
 
 export const unavailable = (operation: string, detail: string, retryable = true): EventStoreError =>
   new EventStoreError({ reason: "Unavailable", operation, detail, retryable })
+
+/** An embedded engine that stopped, and finds no room to read its log again (`sql-client/PgliteEngine`). */
+const engineLacksSpace = (error: SqlError): boolean => {
+  const cause: unknown = error.reason.cause
+  return (
+    typeof cause === "object" &&
+    cause !== null &&
+    "_tag" in cause &&
+    cause._tag === "EngineFailed" &&
+    "reason" in cause &&
+    cause.reason === "NoSpace"
+  )
+}
 
 /** The answer did not come in time; whether the statement ran is not known. */
 export class TimedOut extends Error {

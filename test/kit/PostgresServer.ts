@@ -144,7 +144,7 @@ shared_preload_libraries = '${process.env["KEELSON_TEST_PG_PRELOAD"] ?? ""}'
 `
 
 /** Root must not run a server: its own user does, or nobody. */
-const unprivileged = (): How["user"] => {
+export const unprivileged = (): How["user"] => {
   if (process.getuid?.() !== 0) return null
   for (const line of fs.readFileSync("/etc/passwd", "utf8").split("\n")) {
     const [name, , uid, gid] = line.split(":")

@@ -22,6 +22,10 @@ export const server = async (): Promise<Server | null> => {
   return null
 }
 
+/** As whom the run's own server works, for files it must be able to use. */
+export const serverUser = (): { readonly uid: number; readonly gid: number } =>
+  PostgresServer.unprivileged() ?? { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+
 let made = 0
 
 /** A schema's name that no other test of the run uses. */
