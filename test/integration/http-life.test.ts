@@ -160,12 +160,17 @@ describe("a closing door", () => {
     ).pipe(Layer.provideMerge(World.make().layer))
     return Effect.gen(function* () {
       const { close, context } = yield* opened(never, { drainMillis: 200 })
-      const { port, post } = Context.get(context, Kit.Caller)
+      const { get, port, post } = Context.get(context, Kit.Caller)
       const stuck = yield* Effect.forkChild(post("/v1/sessions", { key: "x" }))
       yield* Deferred.await(begun)
-      const half = connect(port, "127.0.0.1", () => half.write("POST /v1/sessions HTTP/1.1\r\nHost: local"))
+      const half = connect(port, "127.0.0.1")
       half.on("error", () => undefined)
       const halfClosed = new Promise<void>((resolve) => half.on("close", () => resolve()))
+      yield* Effect.promise(
+        () => new Promise<void>((sent) => half.write("POST /v1/sessions HTTP/1.1\r\nHost: local", () => sent()))
+      )
+      // Two more answers later the door has read what lay in the socket before them.
+      for (const path of ["/health", "/ready"]) yield* get(path)
       const [, millis] = yield* timed(close)
       assert.isBelow(millis, 8_000)
       yield* Effect.promise(() => halfClosed)

@@ -196,7 +196,9 @@ it.live("what the door itself refuses is a problem each", () =>
         headers: { "content-type": "application/json", "content-length": "5" }
       })
     )
-    expect(yield* slow, "RequestTimeout")
+    const late = yield* slow
+    expect(late, "RequestTimeout")
+    assert.strictEqual(late.json.detail, "a body has 100 milliseconds to come")
   }).pipe(
     Effect.provide(
       Kit.serve(World.make(), {
