@@ -17,6 +17,7 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Schema from "effect/Schema"
 import * as Stdio from "effect/Stdio"
 import { CommandRefused, FoundWrong } from "./CommandRefused.ts"
 import * as DemoCommand from "./DemoCommand.ts"
@@ -81,6 +82,12 @@ export const command = <S extends SettingsSource.BasicSettings, E, V>(
         Flag.withDescription("Keep the demo's folder, with journal, workspace and log."),
         Flag.withDefault(false)
       ),
+      killAfterMillis: Flag.Int("kill-after-millis").pipe(
+        Flag.withDescription("How long after the approval's answer the service is killed, to try other moments."),
+        Flag.withMetavar("N"),
+        Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 10_000 }))),
+        Flag.withDefault(0)
+      ),
       json
     },
     (input) => DemoCommand.run(deployment.self, environment, input)
@@ -90,6 +97,7 @@ export const command = <S extends SettingsSource.BasicSettings, E, V>(
     Command.withExamples([
       { command: "keelson demo", description: "Plays by itself, in less than half a minute" },
       { command: "keelson demo --interactive", description: "Asks you before the agent may write" },
+      { command: "keelson demo --kill-after-millis 2", description: "Kills it a little later: another honest outcome" },
       { command: "keelson demo --json", description: "Only the proof, for machines" }
     ]),
     HelpText.withSections([

@@ -27,6 +27,8 @@ import type { Environment } from "./SettingsSource.ts"
 export interface Options {
   readonly interactive: boolean
   readonly keep: boolean
+  /** Between the answer to the last approval and the SIGKILL. */
+  readonly killAfterMillis: number
   readonly json: boolean
 }
 
@@ -83,7 +85,7 @@ const play = Effect.fnUntraced(function* (stage: DemoStage.Stage, service: DemoS
 
   yield* DemoPlay.approved(scene)
   yield* DemoPlay.denied(scene)
-  const before = yield* DemoPlay.untilTheKill(scene)
+  const before = yield* DemoPlay.untilTheKill(scene, options.killAfterMillis)
 
   const second = yield* DemoService.start(service)
   yield* stage.say(`Process ${second.pid} opens the same folder, up in ${second.startedInMillis} ms.`)

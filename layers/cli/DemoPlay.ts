@@ -91,8 +91,8 @@ export const denied = Effect.fnUntraced(function* (scene: Scene) {
   yield* file(scene, "orders.txt")
 })
 
-/** Third act, up to the kill: it follows the decision's answer without a word in between. */
-export const untilTheKill = Effect.fnUntraced(function* (scene: Scene) {
+/** Third act, up to the kill: it follows the decision's answer at once, unless somebody asks for another moment. */
+export const untilTheKill = Effect.fnUntraced(function* (scene: Scene, killAfterMillis: number) {
   const { client, notes, stage } = scene
   yield* stage.act("3  The service is killed in the middle")
   const { question, turnId } = yield* ask(scene, "turn-3", "append diary.txt: 18:00 summary written\\n")
@@ -109,6 +109,7 @@ export const untilTheKill = Effect.fnUntraced(function* (scene: Scene) {
     { concurrency: "unbounded" }
   )
   const decision = yield* send(scene, "decide-3", question, reason)
+  if (killAfterMillis > 0) yield* Effect.sleep(Duration.millis(killAfterMillis))
   yield* scene.service.kill
   const killedAtMillis = yield* Clock.currentTimeMillis
   for (const id of sessions) acknowledge(notes, "a session opened", `session:${id}`, "session.created")

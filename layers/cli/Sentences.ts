@@ -53,7 +53,7 @@ export const refusal = (error: unknown, door: Door): CommandRefused => {
   if (error instanceof ServerNotDurable) return told("StoreNotDurable", capital(error.detail), null)
   if (error instanceof SqlError) return database(error)
   if (error instanceof PlatformError.PlatformError) return told("SystemRefused", error.message, null)
-  return told(tagOf(error), messageOf(error), null)
+  return told(tagOf(error), capital(messageOf(error)), null)
 }
 
 // ---------------------------------------------------------------------------
@@ -85,18 +85,20 @@ const engineRemedy: { readonly [R in EngineFailed["reason"]]: string | null } = 
   Broken: null
 }
 
-/** What a server says of itself may name hosts and users, never a password: the driver keeps that to itself. */
+/** The server's or the system's own words: they name hosts, users and databases, never a password. */
 const database = ({ message, reason }: SqlError): CommandRefused => {
+  const cause = Predicate.hasProperty(reason, "cause") ? reason.cause : undefined
+  const why = cause instanceof Error && cause.message !== "" ? cause.message : message
   switch (reason._tag) {
     case "AuthenticationError":
     case "AuthorizationError":
       return told(
         "DatabaseRefused",
-        `The database refuses the URL's user: ${message}`,
+        `The database refuses the URL's user: ${why}`,
         "Look at user, password and rights."
       )
     default:
-      return told("DatabaseUnavailable", `The database can't be used: ${message}`, storeRemedy.Unavailable)
+      return told("DatabaseUnavailable", `The database can't be used: ${why}`, storeRemedy.Unavailable)
   }
 }
 
