@@ -107,7 +107,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const refuse = (reason: ActorError["reason"], actor: string, detail: string, retryable: boolean) =>
     Effect.fail(new ActorError({ reason, actor, detail, retryable }))
 
-  const send: Actors["Service"]["send"] = (kind, id, command, stamp) =>
+  const send: Actors["Service"]["send"] = (kind, id, command, stamp, said) =>
     Effect.suspend(() => {
       const behaviour = behaviours.get(kind)
       if (behaviour === undefined) return Effect.die(new Error(`no actor kind ${kind}`))
@@ -120,7 +120,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
         resident = spawn(stream, behaviour)
       }
       const reply = Deferred.makeUnsafe<Reply, ActorError>()
-      if (!Queue.offerUnsafe(resident.queue, { command, stamp, reply })) {
+      if (!Queue.offerUnsafe(resident.queue, { command, said: said ?? command, stamp, reply })) {
         return refuse("Overloaded", stream, "its mailbox is full", true)
       }
       resident.inHand += 1

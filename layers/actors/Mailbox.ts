@@ -91,6 +91,8 @@ export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): M
   const settle = Effect.fnUntraced(function* (decisions: ReadonlyArray<Decision>, outcomes: ReadonlyArray<Outcome>) {
     const again: Array<Letter> = []
     let index = 0
+    // Whatever was decided on a refused append is void too: to decide it again, what is known still suffices.
+    let broke = false
     let lost: string | null = null
     for (const decision of decisions) {
       if (decision._tag !== "Decided" || decision.step._tag === "Done") {
@@ -106,7 +108,8 @@ export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): M
         yield* Deferred.fail(decision.letter.reply, indeterminate(stream, outcome.cause))
       } else {
         decision.step.created?.destroy()
-        const retry = yield* refused(decision.letter, decision.step, outcome.refusal)
+        const retry = yield* refused(decision.letter, decision.step, outcome.refusal, broke)
+        broke = true
         if (retry) again.push(decision.letter)
       }
     }
@@ -116,11 +119,11 @@ export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): M
   })
 
   /** True where the letter must be decided again on newer facts. */
-  const refused = Effect.fnUntraced(function* (letter: Letter, step: Commit, refusal: Refusal) {
+  const refused = Effect.fnUntraced(function* (letter: Letter, step: Commit, refusal: Refusal, broke: boolean) {
     switch (refusal._tag) {
       case "VersionConflict":
       case "KeyConflict":
-        memory = null
+        if (!broke) memory = null
         return true
       case "GuardFailed":
         yield* Deferred.succeed(letter.reply, Memory.rejected(behaviour.refusal(refusal.guard, step.prepared)))
@@ -174,13 +177,15 @@ export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): M
 
   const process = Effect.fnUntraced(function* (letters: ReadonlyArray<Letter>) {
     let waiting = letters
-    for (let attempt = 0; waiting.length > 0; attempt++) {
+    for (let attempt = 0; waiting.length > 0;) {
       if (attempt > Bounds.conflictRetriesMax) {
         yield* failAll(waiting, busy(stream))
         return
       }
       const exit = yield* Effect.exit(round(waiting))
       if (Exit.isSuccess(exit)) {
+        // A round that answered somebody is progress; only rounds in which nobody was count.
+        attempt = exit.value.length < waiting.length ? 0 : attempt + 1
         waiting = exit.value
         continue
       }

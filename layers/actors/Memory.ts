@@ -36,6 +36,8 @@ export interface Memory {
 
 export interface Message {
   readonly command: unknown
+  /** What repetitions are compared by. */
+  readonly said: unknown
   readonly stamp: Stamp
 }
 
@@ -85,7 +87,7 @@ export const decide = Effect.fnUntraced(function* (
   memory: Memory,
   message: Message
 ): Effect.fn.Return<Step, KeyRingError | EventStoreError> {
-  const { command, stamp } = message
+  const { command, said, stamp } = message
   const subject = behaviour.subject(memory.state, command)
   const held = yield* hold(tools, behaviour, memory, subject, command)
   const { key, created } = held
@@ -93,7 +95,7 @@ export const decide = Effect.fnUntraced(function* (
   if (erased && !behaviour.survivesErasure(command)) return erasedStep(memory)
 
   const commit = key === null ? null : key.hmac
-  const body = encoded(command)
+  const body = encoded(said)
   if (body === null) return malformed(memory)
   const digest = commit === null ? null : commit(`command\n${body}`)
   const known = memory.receipts.get(receiptName(stamp.actor.id, stamp.key))
@@ -110,7 +112,8 @@ export const decide = Effect.fnUntraced(function* (
     return commitStep(memory, memory, stamp, { reply, key, digest, subject, prepared: null }, [], [])
   }
   const drafts = decided.success
-  if (memory.version + drafts.length > Bounds.streamEventsMax) return done(streamFull(memory))
+  if (memory.version + drafts.length > Bounds.streamEventsMax && !behaviour.ends(command))
+    return done(streamFull(memory))
   const { next, events, rows } = advance(tools, behaviour, memory, drafts, stamp, key)
   const input = Result.getOrThrow(prepared)
   const reply: Reply = { _tag: "Accepted", body: behaviour.answer(next.state, input), repeated: false }

@@ -17,6 +17,7 @@ export interface Entry {
 }
 
 export const make = (entries: ReadonlyArray<Entry>): typeof Identity.Service => {
+  refuseSharedIds(entries)
   const known = entries.map(({ token, principal }) => {
     const text = Redacted.value(token)
     if (!Token.isWellFormed(text)) throw new Error(`the token of ${principal.actor.id} is not a Keelson token`)
@@ -44,6 +45,16 @@ export const layer = (entries: ReadonlyArray<Entry>): Layer.Layer<Identity> => L
 // ---------------------------------------------------------------------------
 
 const refused = Effect.fail(new Unauthenticated({ retryable: false }))
+
+/** Commands and what they create are named by the id alone: two kinds of actor under one id would answer each other's keys. */
+const refuseSharedIds = (entries: ReadonlyArray<Entry>): void => {
+  const kinds = new Map<string, string>([["system", "SYSTEM"]])
+  for (const { actor } of entries.map(({ principal }) => principal)) {
+    const kind = kinds.get(actor.id) ?? actor.kind
+    if (kind !== actor.kind) throw new Error(`${actor.id} is the id of a ${kind}; a ${actor.kind} needs another`)
+    kinds.set(actor.id, kind)
+  }
+}
 
 const frozen = ({ actor, roles }: Principal): Principal =>
   Object.freeze({ actor: Object.freeze({ ...actor }), roles: Object.freeze([...roles].sort()) })

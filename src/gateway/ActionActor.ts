@@ -79,6 +79,7 @@ export const make = Effect.fnUntraced(function* (config: ActionConfig) {
           ? subjectOf(command.sessionId)
           : null,
     createsSubject: () => false,
+    ends: (command) => command._tag !== "ProposeAction" && command._tag !== "Approve",
     survivesErasure: (command) => command._tag === "ExpireAction" || command._tag === "RaiseUnknown",
     prepare: Effect.fnUntraced(function* (state, command, stamp, commit) {
       const times = {

@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { Json } from "../kernel/Canonical.ts"
 import { ActionId, CommandKey, PrincipalId, SessionId, TurnId } from "../kernel/Ids.ts"
 import { ActorError, Actors, type Reply } from "../ports/Actors.ts"
 import { Digest } from "../ports/Digest.ts"
@@ -49,11 +50,12 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
     key: string,
     to: { readonly kind: string; readonly id: string },
     command: SessionCommand | TurnCommand | ActionCommand,
+    said: Json,
     answer: Schema.Codec<A, unknown>
   ) {
     const correlationId = yield* CurrentCorrelationId
     const stamp = yield* stamps.stamp({ actor: by.actor, key: CommandKey.make(key), correlationId })
-    const reply = yield* actors.send(to.kind, to.id, command, stamp)
+    const reply = yield* actors.send(to.kind, to.id, command, stamp, { deed: command._tag, said })
     if (reply._tag === "Rejected") return yield* refused(reply)
     const body = yield* Effect.orDie(Schema.decodeUnknownEffect(answer)(reply.body))
     return { body, repeated: reply.repeated }
@@ -92,15 +94,24 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
   const onSession =
     (deed: Authority.Deed, command: (...rest: ReadonlyArray<string | null>) => SessionCommand) =>
     (by: Principal, key: string, id: SessionId, ...rest: ReadonlyArray<string | null>) =>
-      Effect.andThen(session(by, id, deed), send(by, key, { kind: "session", id }, command(...rest), SessionAnswer))
+      Effect.andThen(
+        session(by, id, deed),
+        send(by, key, { kind: "session", id }, command(...rest), rest, SessionAnswer)
+      )
 
   const action = Effect.fnUntraced(function* (by: Principal, id: ActionId, deed: Authority.Deed) {
     const row = yield* Effect.catch(questions.action(id), unreadable)
     yield* permit(by, deed, "action.read", { kind: "action", id }, row)
   })
 
-  const onAction = (deed: Authority.Deed, by: Principal, key: string, id: ActionId, command: ActionCommand) =>
-    Effect.andThen(action(by, id, deed), send(by, key, { kind: "action", id }, command, ActionAnswer))
+  const onAction = (
+    deed: Authority.Deed,
+    by: Principal,
+    key: string,
+    id: ActionId,
+    command: ActionCommand,
+    said: Json
+  ) => Effect.andThen(action(by, id, deed), send(by, key, { kind: "action", id }, command, said, ActionAnswer))
 
   const createSession: Gateway["Service"]["createSession"] = Effect.fnUntraced(function* (by, key, input) {
     const ownerId = by.actor.id
@@ -118,7 +129,7 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
       idleMillis: input.idleMillis ?? config.sessionIdleMillis,
       quota: config.sessionsPerPrincipalMax
     }
-    return yield* send(by, key, { kind: "session", id: sessionId }, command, SessionAnswer)
+    return yield* send(by, key, { kind: "session", id: sessionId }, command, { ...input } as Json, SessionAnswer)
   })
 
   const startTurn: Gateway["Service"]["startTurn"] = Effect.fnUntraced(function* (by, key, sessionId, input) {
@@ -136,7 +147,7 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
       tokensMax: config.turnTokensMax,
       timeoutMillis: config.turnTimeoutMillis
     }
-    const answered = yield* send(by, key, { kind: "turn", id: turnId }, command, TurnAnswer)
+    const answered = yield* send(by, key, { kind: "turn", id: turnId }, command, { sessionId, input }, TurnAnswer)
     if (!answered.repeated) yield* touched(sessionId, turnId)
     return answered
   })
@@ -150,7 +161,7 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
   const cancelTurn: Gateway["Service"]["cancelTurn"] = Effect.fnUntraced(function* (by, key, id, reason) {
     const row = yield* Effect.catch(questions.turn(id), unreadable)
     yield* permit(by, "turn.cancel", "turn.read", { kind: "turn", id }, row)
-    return yield* send(by, key, { kind: "turn", id }, { _tag: "CancelTurn", reason }, TurnAnswer)
+    return yield* send(by, key, { kind: "turn", id }, { _tag: "CancelTurn", reason }, reason, TurnAnswer)
   })
 
   const propose: Gateway["Service"]["propose"] = Effect.fnUntraced(function* (by, key, input) {
@@ -166,7 +177,7 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
       roles: by.roles,
       ...input
     }
-    return yield* send(by, key, { kind: "action", id: actionId }, command, ActionAnswer)
+    return yield* send(by, key, { kind: "action", id: actionId }, command, { ...input } as Json, ActionAnswer)
   })
 
   return Gateway.of({
@@ -178,14 +189,18 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
     cancelTurn,
     propose,
     approve: (by, key, id, editedArguments) =>
-      onAction("confirmation.decide", by, key, id, {
-        _tag: "Approve",
-        roles: by.roles,
-        ...(editedArguments === undefined ? {} : { editedArguments })
-      }),
+      onAction(
+        "confirmation.decide",
+        by,
+        key,
+        id,
+        { _tag: "Approve", roles: by.roles, ...(editedArguments === undefined ? {} : { editedArguments }) },
+        editedArguments === undefined ? [] : [editedArguments as Json]
+      ),
     deny: (by, key, id, reason) =>
-      onAction("confirmation.decide", by, key, id, { _tag: "Deny", roles: by.roles, reason }),
-    withdraw: (by, key, id, reason) => onAction("confirmation.withdraw", by, key, id, { _tag: "Withdraw", reason })
+      onAction("confirmation.decide", by, key, id, { _tag: "Deny", roles: by.roles, reason }, reason),
+    withdraw: (by, key, id, reason) =>
+      onAction("confirmation.withdraw", by, key, id, { _tag: "Withdraw", reason }, reason)
   })
 })
 
@@ -196,7 +211,7 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
 /** Refusals after which the same wish may be granted: something ends, or a person resumes. */
 const retryable: ReadonlySet<Rejection["_tag"]> = new Set(["LimitReached", "Halted"])
 
-const unreadable = (error: EventStoreError) =>
+const unreadable = ({ message, reason, retryable }: EventStoreError) =>
   Effect.fail(
-    new ActorError({ reason: "Unavailable", actor: "rows", detail: error.message, retryable: error.retryable })
+    new ActorError({ reason: reason === "Corrupt" ? "Isolated" : reason, actor: "rows", detail: message, retryable })
   )

@@ -27,6 +27,8 @@ export interface Behaviour<State, Command, Prepared, Event extends Draft, Reject
   readonly createsSubject: (command: Command) => boolean
   /** Whether the command still makes sense after its subject was erased (an expiry does, a word does not). */
   readonly survivesErasure: (command: Command) => boolean
+  /** Whether the command brings its stream to an end: taken even where the stream holds all it may. */
+  readonly ends: (command: Command) => boolean
   /** Looks up what the rules need as data (a policy's decision, a digest). Must not change the world. */
   readonly prepare: (
     state: State,

@@ -61,7 +61,17 @@ export interface ActorsStatus {
 export class Actors extends Context.Service<
   Actors,
   {
-    readonly send: (kind: string, id: string, command: unknown, stamp: Stamp) => Effect.Effect<Reply, ActorError>
+    /**
+     * `said` is what the caller itself said, where the command holds more (defaults, roles): a repetition is known by
+     * it, so that a changed configuration does not turn the same wish into another. Default: the command.
+     */
+    readonly send: (
+      kind: string,
+      id: string,
+      command: unknown,
+      stamp: Stamp,
+      said?: Json
+    ) => Effect.Effect<Reply, ActorError>
     readonly status: Effect.Effect<ActorsStatus>
   }
 >()("keelson/ports/Actors") {}

@@ -43,7 +43,9 @@ describe("the service", () => {
         const approved = await before.post(approve, "a", {})
         await before.get(`/v1/actions/${twins[0].body.actionId}?waitMillis=10000`)
         await before.kill()
-        await Service.using({ folder }, async (after) => {
+        // Other limits do not make the same wish another one.
+        const flags = { "session-ttl-millis": 60_000, "session-idle-millis": 50_000, "sessions-per-principal-max": 7 }
+        await Service.using({ folder, flags }, async (after) => {
           const events = (await after.get("/v1/events?limit=200")).body.items.length
           const again = await after.post("/v1/sessions", "s", { title: "one" })
           assert.deepStrictEqual(again.body, session.body)

@@ -37,6 +37,7 @@ export const behaviour: Behaviour<State, Command, Command, Added, { readonly why
   },
   subject: (_state, command) => SubjectId.make(`counter:${command.to}`),
   createsSubject: (command) => command._tag === "Add",
+  ends: () => false,
   survivesErasure: () => false,
   prepare: (_state, command) => Effect.succeed(Result.succeed(command)),
   rows: (_before, _event, after) => [Append.put("counter", "one", { count: after.count }), Append.add("sum", 1)],

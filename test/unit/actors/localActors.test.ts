@@ -12,6 +12,8 @@ import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
 import * as FaultyEventStore from "#layers/faults/FaultyEventStore.ts"
 import * as VolatileKeyRing from "#layers/key-ring/VolatileKeyRing.ts"
 import * as StoreVault from "#layers/vault/StoreVault.ts"
+import * as Append from "#src/kernel/Append.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
 import { StreamId } from "#src/kernel/Ids.ts"
 import { Actors } from "#src/ports/Actors.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
@@ -176,5 +178,46 @@ describe("actors of one process", () => {
       assert.strictEqual((yield* Fiber.join(accepted)).length, 200)
       assert.strictEqual(yield* reason(send("a0", "late").pipe(Effect.provideContext(context))), "Draining")
     })
+  )
+})
+
+describe("an actor whose guard refuses many at once", () => {
+  it.effect("refuses each of them, and takes the others", () =>
+    Effect.gen(function* () {
+      const sends = Array.from({ length: 60 }, (_, index) => send("a", `k${index}`))
+      const few = { ...behaviour, guards: () => [Append.atMost("sum", 20)] }
+      const replies = yield* Effect.all(sends, { concurrency: "unbounded" }).pipe(
+        Effect.provide(Layer.fresh(LocalActors.layer({ behaviours: [few] })))
+      )
+      assert.lengthOf(
+        replies.filter(({ _tag }) => _tag === "Accepted"),
+        20
+      )
+      assert.lengthOf(
+        replies.filter(({ _tag }) => _tag === "Rejected"),
+        40
+      )
+    }).pipe(Effect.provide(ports))
+  )
+})
+
+describe("an actor whose stream is full", () => {
+  it.effect("refuses what would go on, and takes what brings it to its end", () =>
+    Effect.gen(function* () {
+      const ending = {
+        ...behaviour,
+        guards: () => [],
+        ends: (command: Command) => command._tag === "Add" && command.words === "end"
+      }
+      const actors = yield* LocalActors.make({ behaviours: [ending] })
+      const add = (key: string, words: string) =>
+        actors.send("counter", "a", { _tag: "Add", to: "a", by: 1, words }, stamp(1, undefined, key))
+      for (let index = 0; index < Bounds.streamEventsMax; index += 50) {
+        const batch = Array.from({ length: 50 }, (_, one) => add(`k${index + one}`, "w"))
+        yield* Effect.all(batch, { concurrency: "unbounded" })
+      }
+      assert.strictEqual(yield* reason(add("late", "w")), "StreamFull")
+      assert.deepInclude(yield* add("last", "end"), { body: { count: Bounds.streamEventsMax + 1 } })
+    }).pipe(Effect.scoped, Effect.provide(ports))
   )
 })

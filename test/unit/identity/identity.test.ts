@@ -85,6 +85,16 @@ describe("static identity", () => {
     assert.throws(make, "the token of robot is not a Keelson token")
   })
 
+  it("gives one id to one kind of actor, and Keelson's own to nobody", () => {
+    const entry = (kind: "HUMAN" | "AGENT", id: string) => ({
+      token: Token.mint(),
+      principal: { actor: { kind, id: PrincipalId.make(id) }, roles: [] }
+    })
+    assert.throws(() => StaticIdentity.make([entry("HUMAN", "ana"), entry("AGENT", "ana")]), "ana is the id of a HUMAN")
+    assert.throws(() => StaticIdentity.make([entry("HUMAN", "system")]), "system is the id of a SYSTEM")
+    assert.doesNotThrow(() => StaticIdentity.make([entry("HUMAN", "ana"), entry("HUMAN", "ana")]))
+  })
+
   it("keeps no token", () => {
     const shown = inspect(identity, { showHidden: true, depth: 12 })
     for (const token of [robot, android]) assert.notInclude(shown, Redacted.value(token).slice(4))
