@@ -1,0 +1,280 @@
+/**
+ * How many appends a second the journal takes, beside the floor of the same run.
+ *
+ * Floor: the plain `pg` client, a named prepared statement, one durable single-row INSERT per operation, 20
+ * connections; on PGlite the same INSERT through the same wire bridge as the store, 20 at a time.
+ * An append: one command's events (sealed field, canonical text, SHA-256), its receipt (HMAC, sealed answer) and one
+ * row, answered after its commit. Callers wait for their answer before they send the next.
+ *
+ * Checked before anything is timed, and again after: every append was committed, the journal has no gap, and it holds
+ * as many events as were acknowledged. Not measured: actors, HTTP, policies; more than one process; a network.
+ */
+import { cpus, totalmem } from "node:os"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { SqlClient } from "effect/sql/SqlClient"
+import pg from "pg"
+import * as NodeDigest from "#layers/digest/NodeDigest.ts"
+import * as PgliteEventStore from "#layers/event-store/PgliteEventStore.ts"
+import * as PostgresEventStore from "#layers/event-store/PostgresEventStore.ts"
+import { EventStore } from "#src/ports/EventStore.ts"
+import * as PostgresServer from "#test/kit/PostgresServer.ts"
+import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
+import { quantile, spread, table } from "./kit/statistics.ts"
+import * as Work from "./kit/work.ts"
+
+export interface Options {
+  /** How long each cell is measured, per round. */
+  readonly millis: number
+  readonly rounds: number
+  readonly callers: ReadonlyArray<number>
+  readonly eventsPerAppend: ReadonlyArray<number>
+  readonly databases: ReadonlyArray<"PostgreSQL" | "PGlite">
+}
+
+export const full: Options = {
+  millis: 3_000,
+  rounds: 5,
+  callers: [1, 20, 200],
+  eventsPerAppend: [1, 3],
+  databases: ["PostgreSQL", "PGlite"]
+}
+
+/** Small inputs, so that the bench can't rot: its figures mean nothing. */
+export const smoke: Options = {
+  millis: 150,
+  rounds: 1,
+  callers: [1, 20],
+  eventsPerAppend: [1, 3],
+  databases: ["PGlite"]
+}
+
+/** One cell measured once. */
+interface Sample {
+  readonly perSecond: number
+  readonly p50Millis: number
+  readonly p99Millis: number
+}
+
+export interface Row {
+  readonly database: string
+  readonly what: string
+  readonly callers: number
+  readonly eventsPerAppend: number
+  readonly perSecond: { readonly median: number; readonly low: number; readonly high: number }
+  readonly p50Millis: number
+  readonly p99Millis: number
+  /** To the floor of the same database and run; 1 for the floor itself. */
+  readonly ratio: number
+}
+
+export interface Report {
+  readonly machine: string
+  readonly node: string
+  readonly at: string
+  readonly options: Options
+  readonly rows: ReadonlyArray<Row>
+}
+
+export const run = Effect.fnUntraced(function* (options: Options) {
+  const rows: Array<Row> = []
+  for (const database of options.databases) {
+    const subject = yield* database === "PGlite" ? pglite : postgres
+    rows.push(...(yield* measure(database, subject, options)))
+    yield* subject.check
+  }
+  const report: Report = {
+    machine: `${cpus().length} x ${cpus()[0]?.model ?? "unknown"}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+    node: process.version,
+    at: new Date().toISOString().slice(0, 10),
+    options,
+    rows
+  }
+  return report
+}, Effect.scoped)
+
+export const print = (report: Report): string =>
+  [
+    `${report.machine}; Node ${report.node}; ${report.at}; ${report.options.rounds} rounds of ${report.options.millis} ms`,
+    "",
+    table(
+      ["", "callers", "events", "per second", "low", "high", "p50 ms", "p99 ms", "of floor"],
+      report.rows.map((row) => [
+        `${row.database} ${row.what}`,
+        String(row.callers),
+        String(row.eventsPerAppend),
+        row.perSecond.median.toFixed(0),
+        row.perSecond.low.toFixed(0),
+        row.perSecond.high.toFixed(0),
+        row.p50Millis.toFixed(2),
+        row.p99Millis.toFixed(2),
+        row.ratio.toFixed(2)
+      ])
+    )
+  ].join("\n")
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+interface Subject {
+  /** One durable single-row INSERT; callers run it side by side. */
+  readonly insert: (caller: number, count: number) => Promise<void>
+  /** One append of a caller, to its commit. */
+  readonly append: (caller: Work.Caller) => Promise<void>
+  /** Fails unless the journal holds what was acknowledged, without a gap. */
+  readonly check: Effect.Effect<void>
+}
+
+const floorCallers = 20
+
+/** About the size of one event. */
+const floorBody = "x".repeat(700)
+
+const over = (insert: Subject["insert"]) =>
+  Effect.gen(function* () {
+    const store = yield* EventStore
+    const runPromise = Effect.runPromiseWith(yield* Effect.context<never>())
+    let acknowledged = 0
+    const append = (caller: Work.Caller) => {
+      const next = caller.next()
+      return runPromise(store.append([next])).then(([outcome]) => {
+        if (outcome?._tag !== "Committed") throw new Error(`an append was ${JSON.stringify(outcome)}`)
+        acknowledged += next.events.length
+      })
+    }
+    const check = Effect.gen(function* () {
+      let position = 0
+      for (;;) {
+        const events = yield* store.readAll(position, 1_000)
+        for (const event of events) {
+          position += 1
+          if (event.position !== position) throw new Error(`position ${position} is missing`)
+        }
+        if (events.length === 0) break
+      }
+      if (position !== acknowledged) throw new Error(`${acknowledged} events acknowledged, ${position} in the journal`)
+    }).pipe(Effect.orDie)
+    return { insert, append, check } satisfies Subject
+  })
+
+const pglite = Effect.gen(function* () {
+  const folder = yield* TemporaryFolder.make
+  const context = yield* Layer.build(
+    PgliteEventStore.layer({ folder: `${folder}/journal` }).pipe(Layer.provide(NodeDigest.layer))
+  )
+  return yield* Effect.gen(function* () {
+    const sql = yield* SqlClient
+    yield* sql`CREATE TABLE floor (id text PRIMARY KEY, body text NOT NULL)`
+    const runPromise = Effect.runPromiseWith(yield* Effect.context<never>())
+    return yield* over((caller, count) =>
+      runPromise(Effect.asVoid(sql`INSERT INTO floor (id, body) VALUES (${`${caller}-${count}`}, ${floorBody})`))
+    )
+  }).pipe(Effect.provideContext(context))
+})
+
+const postgres = Effect.gen(function* () {
+  const folder = yield* Effect.acquireRelease(Effect.sync(PostgresServer.makeRunFolder), (made) =>
+    Effect.sync(() => PostgresServer.stop(made))
+  )
+  const found = yield* Effect.promise(() => PostgresServer.find(folder))
+  if ("missing" in found) throw new Error(`SKIP postgres: ${PostgresServer.remedy} (${found.missing})`)
+  const schema = `bench_${process.pid}`
+  const pool = yield* Effect.acquireRelease(
+    Effect.sync(() => new pg.Pool({ connectionString: found.url, max: floorCallers })),
+    (open) => Effect.promise(() => open.end())
+  )
+  yield* Effect.promise(() => pool.query(`CREATE SCHEMA ${schema}_floor`))
+  yield* Effect.promise(() =>
+    pool.query(`CREATE TABLE ${schema}_floor.floor (id text PRIMARY KEY, body text NOT NULL)`)
+  )
+  const context = yield* Layer.build(
+    PostgresEventStore.layer({ url: Redacted.make(found.url), schema }).pipe(Layer.provide(NodeDigest.layer))
+  )
+  const text = `INSERT INTO ${schema}_floor.floor (id, body) VALUES ($1, $2)`
+  return yield* over((caller, count) =>
+    pool.query({ name: "floor", text, values: [`${caller}-${count}`, floorBody] }).then(() => undefined)
+  ).pipe(Effect.provideContext(context))
+})
+
+interface Cell {
+  readonly what: string
+  readonly callers: number
+  readonly eventsPerAppend: number
+  readonly run: () => Promise<Sample>
+}
+
+let cellsRun = 0
+
+/** Callers in closed loops for so long; latencies of all of them together. */
+const loop = async (callers: number, millis: number, once: (caller: number, count: number) => Promise<void>) => {
+  const latencies: Array<number> = []
+  const startedAt = performance.now()
+  const one = async (caller: number) => {
+    for (let count = 0; performance.now() - startedAt < millis; count++) {
+      const before = performance.now()
+      await once(caller, count)
+      latencies.push(performance.now() - before)
+    }
+  }
+  await Promise.all(Array.from({ length: callers }, (_, caller) => one(caller)))
+  const seconds = (performance.now() - startedAt) / 1_000
+  latencies.sort((a, b) => a - b)
+  return {
+    perSecond: latencies.length / seconds,
+    p50Millis: quantile(latencies, 0.5),
+    p99Millis: quantile(latencies, 0.99)
+  }
+}
+
+const measure = (database: string, subject: Subject, options: Options) =>
+  Effect.promise(async () => {
+    const floor: Cell = {
+      what: "floor",
+      callers: floorCallers,
+      eventsPerAppend: 1,
+      run: () => {
+        const cell = ++cellsRun
+        return loop(floorCallers, options.millis, (caller, count) => subject.insert(cell * 1_000 + caller, count))
+      }
+    }
+    const cells = options.callers.flatMap((callers) =>
+      options.eventsPerAppend.map((eventsPerAppend): Cell => ({
+        what: "append",
+        callers,
+        eventsPerAppend,
+        run: async () => {
+          const cell = ++cellsRun
+          const names = Array.from({ length: callers }, (_, index) => `c${cell}-${index}`)
+          const working = await Promise.all(names.map((name) => Effect.runPromise(Work.caller(name, eventsPerAppend))))
+          return loop(callers, options.millis, (caller) => subject.append(working[caller]!))
+        }
+      }))
+    )
+    const all = [floor, ...cells]
+    // Warm-up, unrecorded; then every round in another order, so that no cell always follows the same one.
+    for (const cell of all) await cell.run()
+    const samples = new Map<Cell, Array<Sample>>(all.map((cell) => [cell, []]))
+    for (let round = 0; round < options.rounds; round++) {
+      for (let index = 0; index < all.length; index++) {
+        const cell = all[(index + round) % all.length]!
+        samples.get(cell)!.push(await cell.run())
+      }
+    }
+    const base = spread(samples.get(floor)!.map((sample) => sample.perSecond)).median
+    return all.map((cell): Row => {
+      const taken = samples.get(cell)!
+      const perSecond = spread(taken.map((sample) => sample.perSecond))
+      return {
+        database,
+        what: cell.what,
+        callers: cell.callers,
+        eventsPerAppend: cell.eventsPerAppend,
+        perSecond,
+        p50Millis: spread(taken.map((sample) => sample.p50Millis)).median,
+        p99Millis: spread(taken.map((sample) => sample.p99Millis)).median,
+        ratio: perSecond.median / base
+      }
+    })
+  })
