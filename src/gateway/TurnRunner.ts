@@ -169,10 +169,19 @@ export const make = Effect.gen(function* () {
         })
       )
       if (found === null) continue
-      const output: Json = found.output === null ? null : yield* vault.open(found.output)
+      const output: Json = found.output === null ? yield* refusalOf(actionId) : yield* vault.open(found.output)
       const editedArguments = found.edited ? decode(yield* text(found.arguments)) : null
       return { actionId, outcome: found.status, output, editedArguments }
     }
+  })
+
+  /** Why nothing came of an action, in the words of the person or the policy that said so; null where nobody did. */
+  const refusalOf = Effect.fnUntraced(function* (actionId: ActionId) {
+    const { events } = yield* store.readStream(StreamId.make(`action:${actionId}`))
+    const last = events[events.length - 1]?.envelope
+    if (last === undefined || !refusals.has(last.type)) return null
+    const judged = events.find(({ envelope }) => envelope.type === "action.judged")?.envelope
+    return yield* vault.open((last.type === "action.denied" ? judged?.payload["why"] : last.payload["reason"]) ?? null)
   })
 
   const remember = Effect.fnUntraced(function* (turn: Turn.Live) {
@@ -228,6 +237,9 @@ export const make = Effect.gen(function* () {
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+/** Events that end an action because somebody would not have it. */
+const refusals: ReadonlySet<string> = new Set(["action.denied", "confirmation.denied", "confirmation.withdrawn"])
 
 const refusal = (rejection: Rejection): { readonly outcome: string; readonly output: Json } => ({
   outcome: "Invalid",
