@@ -50,7 +50,7 @@ export const run = Effect.fnUntraced(function* (
   const evidence = yield* Effect.tapError(played, () => Console.error(`\nThe demo's folder is kept: ${folder}`))
   const checks = DemoProof.prove(evidence)
   const stands = DemoProof.stands(checks, options.interactive)
-  yield* Console.log(options.json ? machine(checks, stands) : page(look, checks, stands))
+  yield* Console.log(options.json ? DemoStage.machine(checks, stands) : page(look, checks, stands))
   if (stands && !options.keep) yield* Effect.ignore(files.remove(folder, { recursive: true }))
   else if (!options.json) yield* Console.log(`The demo's folder is kept: ${folder}`)
   if (!stands) return yield* new FoundWrong()
@@ -166,5 +166,3 @@ const page = (look: Page.Look, checks: ReadonlyArray<DemoProof.Check>, stands: b
         )
       : Page.mark(look, "red", "The proof does not stand.")
   ].join("\n")
-
-const machine = (checks: ReadonlyArray<DemoProof.Check>, stands: boolean): string => JSON.stringify({ stands, checks })

@@ -83,3 +83,6 @@ export const proof = (look: Page.Look, checks: ReadonlyArray<Check>): string =>
       ].join("\n")
     })
     .join("\n")
+
+/** The proof as one line for machines. */
+export const machine = (checks: ReadonlyArray<Check>, stands: boolean): string => JSON.stringify({ stands, checks })

@@ -77,5 +77,6 @@ describe("the demo's stage", () => {
     assert.match(out, /^ FAIL check broken$/m)
     assert.match(out, /^ {2}-- {2}check not shown$/m)
     assert.strictEqual(out.match(/from a look/g)?.length, 3)
+    assert.deepStrictEqual(JSON.parse(DemoStage.machine(checks, false)), { stands: false, checks })
   })
 })
