@@ -163,7 +163,7 @@ describe("keelson on a store that a service has left", () => {
     const { code, err, out } = await keelson(["verify", "--data-folder", nowhere]).ended
     assert.strictEqual(code, 3)
     assert.strictEqual(out, "")
-    assert.include(err, "there is no store")
+    assert.include(err, "There is no store")
     assert.isFalse(existsSync(nowhere))
   })
 })
