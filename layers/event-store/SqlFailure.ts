@@ -76,8 +76,9 @@ export const within = <A, E, R>(
     : Effect.flatMap(Effect.forkDetach(effect), (fiber) =>
         Effect.callback<A, E | TimedOut>((resume) => {
           const timer = setTimeout(() => {
-            fiber.interruptUnsafe()
+            // First the answer: interruption may end the fiber at once, and its observer would answer before us.
             resume(Effect.fail(new TimedOut(`no answer within ${millis} ms`)))
+            fiber.interruptUnsafe()
           }, millis)
           fiber.addObserver((exit) => {
             clearTimeout(timer)
