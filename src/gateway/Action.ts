@@ -267,7 +267,9 @@ const claim = (
   if (state.deadlineMillis !== null && stamp.atMillis >= state.deadlineMillis) {
     return Result.fail({ _tag: "Conflict", kind: "action", id: state.actionId, status: "Lapsed" })
   }
-  const leaseUntilMillis = stamp.atMillis + prepared.claimLeaseMillis
+  // What was allowed covers its execution too: a lease never outlives the permit.
+  const leaseMillis = stamp.atMillis + prepared.claimLeaseMillis
+  const leaseUntilMillis = Math.min(leaseMillis, state.deadlineMillis ?? leaseMillis)
   const { claimId, incarnation } = command
   return Result.succeed([event("action.claimed", { permitId: state.permitId, claimId, incarnation, leaseUntilMillis })])
 }

@@ -57,6 +57,11 @@ describe("an action", () => {
       .thenRefused({ _tag: "Conflict", status: "Pending" })
   })
 
+  it("is claimed for no longer than it was allowed: the time to live covers the execution", () => {
+    const late = given(...proposed("Run")).when(prepared(claim), stamp(900, system))
+    late.then(event("action.claimed", { ...claimed.payload, leaseUntilMillis: 1_000 }))
+  })
+
   it("is not claimed by a person or an agent", () => {
     for (const by of [owner, agent]) {
       given(...proposed("Run"))
