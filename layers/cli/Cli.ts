@@ -33,11 +33,59 @@ export const command = <S extends SettingsSource.BasicSettings, E, V>(
   deployment: Deployment<S, E, V>,
   environment: SettingsSource.Environment
 ) => {
-  const resolved = (typed: SettingsSource.Typed) =>
-    Effect.fromResult(SettingsSource.resolve(deployment.settings, typed, environment))
+  const subcommands = [
+    startCommand(deployment, environment),
+    demoCommand(deployment, environment),
+    verifyCommand(deployment, environment)
+  ] as const
+  return Command.make("keelson").pipe(
+    Command.withDescription(rootText),
+    Command.withSubcommands(subcommands),
+    HelpText.withSections([
+      {
+        title: "Settings",
+        entries: [
+          ["", "A flag counts before its KEELSON_ variable, and that before the default. start --help lists all."]
+        ]
+      }
+    ])
+  )
+}
 
-  const start = Command.make("start", { settings: SettingsSource.flags(deployment.settings), json }, (input) =>
-    Effect.flatMap(resolved(input.settings), (settings) => StartCommand.run(deployment, settings, input))
+/** Runs the command line on this process's arguments; answers the exit code. */
+export const run = <S extends SettingsSource.BasicSettings, E, V>(
+  deployment: Deployment<S, E, V>,
+  environment: SettingsSource.Environment
+) =>
+  Effect.flatMap(Stdio.Stdio, ({ args }) =>
+    Effect.flatMap(args, (argv) => {
+      const program = Command.runWith(command(deployment, environment), { version: deployment.version })(argv)
+      return program.pipe(
+        Effect.exit,
+        Effect.flatMap((exit) => conclude(exit, argv)),
+        Effect.provide(Layer.mergeAll(HelpText.layer, logger, CliConfig.layer({ builtIns })))
+      )
+    })
+  )
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const resolve = <S extends SettingsSource.BasicSettings, E, V>(
+  deployment: Deployment<S, E, V>,
+  environment: SettingsSource.Environment,
+  typed: SettingsSource.Typed
+) => Effect.fromResult(SettingsSource.resolve(deployment.settings, typed, environment))
+
+const startCommand = <S extends SettingsSource.BasicSettings, E, V>(
+  deployment: Deployment<S, E, V>,
+  environment: SettingsSource.Environment
+) =>
+  Command.make("start", { settings: SettingsSource.flags(deployment.settings), json }, (input) =>
+    Effect.flatMap(resolve(deployment, environment, input.settings), (settings) =>
+      StartCommand.run(deployment, settings, input)
+    )
   ).pipe(
     Command.withDescription(startText),
     Command.withShortDescription("run the service until it is told to stop"),
@@ -52,10 +100,17 @@ export const command = <S extends SettingsSource.BasicSettings, E, V>(
     ])
   )
 
-  const verify = Command.make(
+const verifyCommand = <S extends SettingsSource.BasicSettings, E, V>(
+  deployment: Deployment<S, E, V>,
+  environment: SettingsSource.Environment
+) =>
+  Command.make(
     "verify",
     { settings: SettingsSource.flags(deployment.settings, (name) => storeSettings.has(name)), json },
-    (input) => Effect.flatMap(resolved(input.settings), (settings) => VerifyCommand.run(deployment, settings, input))
+    (input) =>
+      Effect.flatMap(resolve(deployment, environment, input.settings), (settings) =>
+        VerifyCommand.run(deployment, settings, input)
+      )
   ).pipe(
     Command.withDescription(verifyText),
     Command.withShortDescription("recompute every hash, chain and column of a store"),
@@ -70,7 +125,11 @@ export const command = <S extends SettingsSource.BasicSettings, E, V>(
     ])
   )
 
-  const demo = Command.make(
+const demoCommand = <S extends SettingsSource.BasicSettings, E, V>(
+  deployment: Deployment<S, E, V>,
+  environment: SettingsSource.Environment
+) =>
+  Command.make(
     "demo",
     {
       interactive: Flag.Boolean("interactive").pipe(
@@ -107,40 +166,6 @@ export const command = <S extends SettingsSource.BasicSettings, E, V>(
       ])
     ])
   )
-
-  return Command.make("keelson").pipe(
-    Command.withDescription(rootText),
-    Command.withSubcommands([start, demo, verify]),
-    HelpText.withSections([
-      {
-        title: "Settings",
-        entries: [
-          ["", "A flag counts before its KEELSON_ variable, and that before the default. start --help lists all."]
-        ]
-      }
-    ])
-  )
-}
-
-/** Runs the command line on this process's arguments; answers the exit code. */
-export const run = <S extends SettingsSource.BasicSettings, E, V>(
-  deployment: Deployment<S, E, V>,
-  environment: SettingsSource.Environment
-) =>
-  Effect.flatMap(Stdio.Stdio, ({ args }) =>
-    Effect.flatMap(args, (argv) => {
-      const program = Command.runWith(command(deployment, environment), { version: deployment.version })(argv)
-      return program.pipe(
-        Effect.exit,
-        Effect.flatMap((exit) => conclude(exit, argv)),
-        Effect.provide(Layer.mergeAll(HelpText.layer, logger, CliConfig.layer({ builtIns })))
-      )
-    })
-  )
-
-// ---------------------------------------------------------------------------
-// internal
-// ---------------------------------------------------------------------------
 
 const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel]
 

@@ -95,7 +95,7 @@ const isGone = (cause: Cause.Cause<unknown>): boolean =>
 
 const pathOf = (url: string): string => url.split("?", 1)[0] ?? ""
 
-const common = {
+const everywhere = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
@@ -104,11 +104,11 @@ const common = {
   "cross-origin-opener-policy": "same-origin"
 }
 
-const plain = { ...common, "content-security-policy": "default-src 'none'; frame-ancestors 'none'" }
+const plain = { ...everywhere, "content-security-policy": "default-src 'none'; frame-ancestors 'none'" }
 
 /** The page of the API's description: its own script and style stand in it, and it may talk to this service alone. */
 const page = {
-  ...common,
+  ...everywhere,
   "content-security-policy": [
     "default-src 'none'",
     "script-src 'unsafe-inline'",
