@@ -1,8 +1,8 @@
 /**
  * The append: one function, called once per batch, in one autocommit round trip.
  *
- *   lock the head --> everything holds? --yes--> write all of it, set by set
- *                                      \--no---> judge each append in turn, write those that hold
+ *   lock the head --> write all of it, set by set --everything held--> done
+ *                                                \--something did not--> take it back, judge each append in turn
  *
  * Owns the SQL and the names of its parameters. Does not own how a batch becomes parameters (`Batch`).
  *
@@ -22,6 +22,7 @@ export const parameters = [
   ["p_channel", "text"],
   ["p_events", "integer"],
   ["p_drops", "boolean"],
+  ["p_olds", "integer"],
   // Events.
   ["e_stream", "text"],
   ["e_version", "text"],
@@ -56,12 +57,19 @@ export const parameters = [
   ["k_subject", "text"],
   ["k_version", "text"],
   ["k_wrapped", "text"],
-  // What must hold at the start for everything to hold, and what is left at the end.
-  ["h_stream", "text"],
-  ["h_expected", "text"],
-  ["h_expected_hash", "text"],
-  ["h_version", "text"],
-  ["h_hash", "text"],
+  // What must hold at the start for everything to hold, and what is left at the end. Streams that begin, streams that
+  // go on, and streams whose head a refusal without events only looks at.
+  ["n_stream", "text"],
+  ["n_version", "text"],
+  ["n_hash", "text"],
+  ["o_stream", "text"],
+  ["o_expected", "text"],
+  ["o_expected_hash", "text"],
+  ["o_version", "text"],
+  ["o_hash", "text"],
+  ["t_stream", "text"],
+  ["t_expected", "text"],
+  ["t_expected_hash", "text"],
   ["f_kind", "text"],
   ["f_key", "text"],
   ["f_present", "text"],
@@ -98,24 +106,28 @@ export const appendCall = (schema: string): string =>
 
 export const appendFunction = (s: string): string => `
 CREATE FUNCTION ${s}.append(${parameters.map(([name, type]) => `${name} ${type}`).join(", ")})
-RETURNS text LANGUAGE plpgsql VOLATILE
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $append$
+RETURNS text LANGUAGE plpgsql VOLATILE AS $append$
 DECLARE
   nl CONSTANT text := E'\\n';
   head bigint;
+  affected integer;
   outcomes text[];
 ${judgeVariables(s)}
 BEGIN
-  SELECT position INTO STRICT head FROM ${s}.journal_head WHERE one FOR UPDATE;
-  IF p_fast AND ${everythingHolds(s)} THEN
-    ${writeAll(s)}
-    RETURN 'F' || head;
+  UPDATE ${s}.journal_head SET position = position + p_events WHERE one RETURNING position - p_events INTO STRICT head;
+  IF p_fast THEN
+    BEGIN
+      ${holdBefore(s)}
+      ${writeAll(s)}
+      IF p_events > 0 AND p_channel <> '' THEN PERFORM pg_notify(p_channel, (head + p_events)::text); END IF;
+      RETURN 'F' || head;
+    EXCEPTION WHEN unique_violation OR SQLSTATE '${notHeld}' THEN
+      NULL;
+    END;
   END IF;
   ${judgeEach(s)}
-  IF written > head THEN
-    UPDATE ${s}.journal_head SET position = written WHERE one;
-    IF p_channel <> '' THEN PERFORM pg_notify(p_channel, written::text); END IF;
-  END IF;
+  UPDATE ${s}.journal_head SET position = written WHERE one;
+  IF written > head AND p_channel <> '' THEN PERFORM pg_notify(p_channel, written::text); END IF;
   RETURN '[' || array_to_string(outcomes, ',') || ']';
 END $append$`
 
@@ -129,27 +141,45 @@ const split = (name: ParameterName, cast = ""): string =>
 /** A parameter's list may be one empty line, which splits into nothing. */
 const orEmpty = (column: string): string => `coalesce(${column}, '')`
 
-// --- everything at once ----------------------------------------------------------------------------------------
+// --- everything at once ----------------------------------------------------------------------------------------------
 
-const everythingHolds = (s: string): string => `NOT EXISTS (
-      SELECT FROM unnest(${split("h_stream")}, ${split("h_expected", "integer")}, ${split("h_expected_hash")})
-        AS h (stream, expected, expected_hash)
-      LEFT JOIN LATERAL (SELECT version, hash FROM ${s}.stream_head d WHERE d.stream = h.stream OFFSET 0) d ON true
-      WHERE coalesce(d.version, 0) <> h.expected OR coalesce(d.hash, '${genesis}') <> h.expected_hash
-    ) AND (r_key = '' OR NOT EXISTS (
-      SELECT FROM unnest(${split("r_principal")}, ${split("r_key")}) AS r (principal, key)
-      WHERE EXISTS (SELECT FROM ${s}.receipt d WHERE d.principal = r.principal AND d.key = r.key OFFSET 0)
-    )) AND (k_subject = '' OR NOT EXISTS (
-      SELECT FROM unnest(${split("k_subject")}) AS k (subject)
-      WHERE EXISTS (SELECT FROM ${s}.subject_key d WHERE d.subject = k.subject OFFSET 0)
-        OR EXISTS (SELECT FROM ${s}.shredded d WHERE d.subject = k.subject OFFSET 0)
-    )) AND (f_kind = '' OR NOT EXISTS (
-      SELECT FROM unnest(${split("f_kind")}, ${split("f_key")}, ${split("f_present", "boolean")}) AS f (kind, key, present)
-      WHERE EXISTS (SELECT FROM ${s}."row" d WHERE d.kind = f.kind AND d.key = ${orEmpty("f.key")} OFFSET 0) <> f.present
-    )) AND (m_name = '' OR NOT EXISTS (
-      SELECT FROM unnest(${split("m_name")}, ${split("m_low", "bigint")}, ${split("m_high", "bigint")}) AS m (name, low, high)
-      WHERE coalesce((SELECT n FROM ${s}.counter d WHERE d.name = m.name), 0) NOT BETWEEN m.low AND m.high
-    ))`
+/** Raised where something does not hold, to take back what the first way has written. */
+const notHeld = "KL001"
+
+const unless = (condition: string): string => `IF ${condition} THEN RAISE SQLSTATE '${notHeld}'; END IF;`
+
+/** What is judged before anything is written: heads that are only looked at, keys, rows and counters. */
+const holdBefore = (s: string): string => `
+      IF t_stream <> '' THEN
+        ${unless(`EXISTS (
+          SELECT FROM unnest(${split("t_stream")}, ${split("t_expected", "integer")}, ${split("t_expected_hash")})
+            AS t (stream, expected, expected_hash)
+          LEFT JOIN LATERAL (SELECT version, hash FROM ${s}.stream_head d WHERE d.stream = t.stream OFFSET 0) d ON true
+          WHERE coalesce(d.version, 0) <> t.expected OR coalesce(d.hash, '${genesis}') <> t.expected_hash
+        )`)}
+      END IF;
+      IF k_subject <> '' THEN
+        ${unless(`EXISTS (
+          SELECT FROM unnest(${split("k_subject")}) AS k (subject)
+          WHERE EXISTS (SELECT FROM ${s}.shredded d WHERE d.subject = k.subject OFFSET 0)
+        )`)}
+      END IF;
+      IF f_kind <> '' THEN
+        ${unless(`EXISTS (
+          SELECT FROM unnest(${split("f_kind")}, ${split("f_key")}, ${split("f_present", "boolean")})
+            AS f (kind, key, present)
+          WHERE EXISTS (
+            SELECT FROM ${s}."row" d WHERE d.kind = f.kind AND d.key = ${orEmpty("f.key")} OFFSET 0
+          ) <> f.present
+        )`)}
+      END IF;
+      IF m_name <> '' THEN
+        ${unless(`EXISTS (
+          SELECT FROM unnest(${split("m_name")}, ${split("m_low", "bigint")}, ${split("m_high", "bigint")})
+            AS m (name, low, high)
+          WHERE coalesce((SELECT n FROM ${s}.counter d WHERE d.name = m.name), 0) NOT BETWEEN m.low AND m.high
+        )`)}
+      END IF;`
 
 const eventColumns =
   "position, stream, version, event_id, type, occurred_at, actor_kind, actor_id, command_id, correlation_id, " +
@@ -157,67 +187,74 @@ const eventColumns =
 
 const receiptColumns = "principal, key, command_id, stream, version, subject, digest, answer, recorded_at_millis, hash"
 
+/** Heads first: rivals meet there. Receipts and keys that exist already break their uniqueness. */
 const writeAll = (s: string): string => `
-    IF p_events > 0 THEN
-      INSERT INTO ${s}.event (${eventColumns})
-      SELECT head + e.n, e.stream, e.version, e.id, e.type, e.at, e.actor_kind, e.actor_id, e.command, e.correlation,
-        e.prev, e.hash, e.body
-      FROM unnest(${split("e_stream")}, ${split("e_version", "integer")}, ${split("e_id")}, ${split("e_type")},
-        ${split("e_at")}, ${split("e_actor_kind")}, ${split("e_actor_id")}, ${split("e_command")},
-        ${split("e_correlation")}, ${split("e_prev")}, ${split("e_hash")}, ${split("e_body")}) WITH ORDINALITY
-        AS e (stream, version, id, type, at, actor_kind, actor_id, command, correlation, prev, hash, body, n);
-      INSERT INTO ${s}.stream_head AS d (stream, version, hash)
-      SELECT h.stream, h.version, h.hash
-      FROM unnest(${split("h_stream")}, ${split("h_expected", "integer")}, ${split("h_version", "integer")},
-        ${split("h_hash")}) AS h (stream, expected, version, hash)
-      WHERE h.version > h.expected
-      ON CONFLICT (stream) DO UPDATE SET version = excluded.version, hash = excluded.hash;
-      UPDATE ${s}.journal_head SET position = head + p_events WHERE one;
-      IF p_channel <> '' THEN PERFORM pg_notify(p_channel, (head + p_events)::text); END IF;
-    END IF;
-    IF r_key <> '' THEN
-      INSERT INTO ${s}.receipt (${receiptColumns})
-      SELECT r.principal, r.key, r.command, r.stream, r.version, r.subject, ${orEmpty("r.digest")},
-        ${orEmpty("r.answer")}, r.at, r.hash
-      FROM unnest(${split("r_principal")}, ${split("r_key")}, ${split("r_command")}, ${split("r_stream")},
-        ${split("r_version", "integer")}, ${split("r_subject")}, ${split("r_digest")}, ${split("r_answer")},
-        ${split("r_at", "bigint")}, ${split("r_hash")})
-        AS r (principal, key, command, stream, version, subject, digest, answer, at, hash);
-    END IF;
-    IF w_kind <> '' THEN
-      INSERT INTO ${s}."row" AS d (kind, key, body, position)
-      SELECT w.kind, ${orEmpty("w.key")}, w.body::jsonb, head + w.ends
-      FROM unnest(${split("w_kind")}, ${split("w_key")}, ${split("w_body")}, ${split("w_offset", "integer")})
-        AS w (kind, key, body, ends)
-      WHERE w.ends > 0 AND w.body <> ''
-      ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body, position = excluded.position;
-      IF p_drops THEN
-        DELETE FROM ${s}."row" d
-        USING unnest(${split("w_kind")}, ${split("w_key")}, ${split("w_body")}, ${split("w_offset", "integer")})
-          AS w (kind, key, body, ends)
-        WHERE w.ends > 0 AND ${orEmpty("w.body")} = '' AND d.kind = w.kind AND d.key = ${orEmpty("w.key")};
+      IF p_olds > 0 THEN
+        UPDATE ${s}.stream_head d SET version = o.version, hash = o.hash
+        FROM unnest(${split("o_stream")}, ${split("o_expected", "integer")}, ${split("o_expected_hash")},
+          ${split("o_version", "integer")}, ${split("o_hash")}) AS o (stream, expected, expected_hash, version, hash)
+        WHERE d.stream = o.stream AND d.version = o.expected AND d.hash = o.expected_hash;
+        GET DIAGNOSTICS affected = ROW_COUNT;
+        ${unless("affected <> p_olds")}
       END IF;
-    END IF;
-    IF m_name <> '' THEN
-      INSERT INTO ${s}.counter AS d (name, n)
-      SELECT m.name, coalesce((SELECT n FROM ${s}.counter d WHERE d.name = m.name), 0) + m.delta
-      FROM unnest(${split("m_name")}, ${split("m_delta", "bigint")}, ${split("m_touched", "boolean")})
-        AS m (name, delta, touched)
-      WHERE m.touched
-      ON CONFLICT (name) DO UPDATE SET n = excluded.n;
-    END IF;
-    IF k_subject <> '' THEN
-      INSERT INTO ${s}.subject_key (subject, wrapping_version, wrapped)
-      SELECT k.subject, k.version, k.wrapped
-      FROM unnest(${split("k_subject")}, ${split("k_version", "integer")}, ${split("k_wrapped")})
-        AS k (subject, version, wrapped);
-    END IF;`
+      IF n_stream <> '' THEN
+        INSERT INTO ${s}.stream_head (stream, version, hash)
+        SELECT n.stream, n.version, n.hash
+        FROM unnest(${split("n_stream")}, ${split("n_version", "integer")}, ${split("n_hash")})
+          AS n (stream, version, hash);
+      END IF;
+      IF r_key <> '' THEN
+        INSERT INTO ${s}.receipt (${receiptColumns})
+        SELECT r.principal, r.key, r.command, r.stream, r.version, r.subject, ${orEmpty("r.digest")},
+          ${orEmpty("r.answer")}, r.at, r.hash
+        FROM unnest(${split("r_principal")}, ${split("r_key")}, ${split("r_command")}, ${split("r_stream")},
+          ${split("r_version", "integer")}, ${split("r_subject")}, ${split("r_digest")}, ${split("r_answer")},
+          ${split("r_at", "bigint")}, ${split("r_hash")})
+          AS r (principal, key, command, stream, version, subject, digest, answer, at, hash);
+      END IF;
+      IF k_subject <> '' THEN
+        INSERT INTO ${s}.subject_key (subject, wrapping_version, wrapped)
+        SELECT k.subject, k.version, k.wrapped
+        FROM unnest(${split("k_subject")}, ${split("k_version", "integer")}, ${split("k_wrapped")})
+          AS k (subject, version, wrapped);
+      END IF;
+      IF p_events > 0 THEN
+        INSERT INTO ${s}.event (${eventColumns})
+        SELECT head + e.n, e.stream, e.version, e.id, e.type, e.at, e.actor_kind, e.actor_id, e.command, e.correlation,
+          e.prev, e.hash, e.body
+        FROM unnest(${split("e_stream")}, ${split("e_version", "integer")}, ${split("e_id")}, ${split("e_type")},
+          ${split("e_at")}, ${split("e_actor_kind")}, ${split("e_actor_id")}, ${split("e_command")},
+          ${split("e_correlation")}, ${split("e_prev")}, ${split("e_hash")}, ${split("e_body")}) WITH ORDINALITY
+          AS e (stream, version, id, type, at, actor_kind, actor_id, command, correlation, prev, hash, body, n);
+      END IF;
+      IF w_kind <> '' THEN
+        INSERT INTO ${s}."row" AS d (kind, key, body, position)
+        SELECT w.kind, ${orEmpty("w.key")}, w.body::jsonb, head + w.ends
+        FROM unnest(${split("w_kind")}, ${split("w_key")}, ${split("w_body")}, ${split("w_offset", "integer")})
+          AS w (kind, key, body, ends)
+        WHERE w.ends > 0 AND w.body <> ''
+        ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body, position = excluded.position;
+        IF p_drops THEN
+          DELETE FROM ${s}."row" d
+          USING unnest(${split("w_kind")}, ${split("w_key")}, ${split("w_body")}, ${split("w_offset", "integer")})
+            AS w (kind, key, body, ends)
+          WHERE w.ends > 0 AND ${orEmpty("w.body")} = '' AND d.kind = w.kind AND d.key = ${orEmpty("w.key")};
+        END IF;
+      END IF;
+      IF m_name <> '' THEN
+        INSERT INTO ${s}.counter AS d (name, n)
+        SELECT m.name, coalesce((SELECT n FROM ${s}.counter d WHERE d.name = m.name), 0) + m.delta
+        FROM unnest(${split("m_name")}, ${split("m_delta", "bigint")}, ${split("m_touched", "boolean")})
+          AS m (name, delta, touched)
+        WHERE m.touched
+        ON CONFLICT (name) DO UPDATE SET n = excluded.n;
+      END IF;`
 
 // --- one by one --------------------------------------------------------------------------------------------------
 
 /** Lists that are looked at element by element. PL/pgSQL keeps them unpacked, so an element costs no search. */
 const lists: ReadonlyArray<readonly [ParameterName, string]> = parameters.flatMap(([name]) => {
-  if (/^[hfmp]_/.test(name) || name === "w_offset") return []
+  if (/^[notfmp]_/.test(name) || name === "w_offset") return []
   const small = /^a_(?!stream|expected_hash)|^[ekr]_version/.test(name)
   const large = /^(r_at|c_delta|g_maximum)$/.test(name)
   return [[name, small ? "integer" : large ? "bigint" : ""] as const]

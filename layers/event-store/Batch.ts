@@ -9,6 +9,7 @@
  */
 import * as Schema from "effect/Schema"
 import type { Outcome, Receipt } from "#src/kernel/Append.ts"
+import { genesis } from "#src/kernel/Envelope.ts"
 import { CommandId, CommandKey, PrincipalId, StreamId, SubjectId } from "#src/kernel/Ids.ts"
 import type { EventStoreError } from "#src/ports/EventStore.ts"
 import { type ParameterName, parameters } from "./AppendSql.ts"
@@ -32,7 +33,8 @@ export const encode = (batch: ReadonlyArray<Prepared>, channel: string, allowFas
     p_fast: allowFast && start.possible,
     p_channel: channel,
     p_events: batch.reduce((sum, { append }) => sum + append.events.length, 0),
-    p_drops: batch.some(({ rows }) => rows.some(({ body }) => body === null))
+    p_drops: batch.some(({ rows }) => rows.some(({ body }) => body === null)),
+    p_olds: start.olds
   })
 }
 
@@ -110,6 +112,8 @@ interface CounterNeed {
 /** What the whole batch needs of the journal as it stands before it. */
 class Start {
   possible = true
+  /** Streams that go on. */
+  olds = 0
   /** Index of the append that writes a row last. */
   readonly lastWrites = new Map<string, number>()
   private readonly heads = new Map<string, HeadNeed>()
@@ -134,13 +138,7 @@ class Start {
   }
 
   write(columns: Columns): void {
-    for (const [stream, need] of this.heads) {
-      columns.push("h_stream", stream)
-      columns.push("h_expected", need.expected)
-      columns.push("h_expected_hash", need.expectedHash)
-      columns.push("h_version", need.version)
-      columns.push("h_hash", need.hash)
-    }
+    for (const [stream, need] of this.heads) this.writeHead(columns, stream, need)
     for (const { kind, key, present } of this.rows.values()) {
       columns.push("f_kind", kind)
       columns.push("f_key", key)
@@ -155,6 +153,25 @@ class Start {
     }
   }
 
+  private writeHead(columns: Columns, stream: string, { expected, expectedHash, version, hash }: HeadNeed): void {
+    if (version === expected) {
+      columns.push("t_stream", stream)
+      columns.push("t_expected", expected)
+      columns.push("t_expected_hash", expectedHash)
+    } else if (expected === 0) {
+      columns.push("n_stream", stream)
+      columns.push("n_version", version)
+      columns.push("n_hash", hash)
+    } else {
+      this.olds += 1
+      columns.push("o_stream", stream)
+      columns.push("o_expected", expected)
+      columns.push("o_expected_hash", expectedHash)
+      columns.push("o_version", version)
+      columns.push("o_hash", hash)
+    }
+  }
+
   private once(seen: Set<string>, name: string): void {
     if (seen.has(name)) this.possible = false
     seen.add(name)
@@ -166,6 +183,8 @@ class Start {
     const before = this.heads.get(append.stream)
     if (before === undefined) {
       const { expectedVersion: expected, expectedHash } = append
+      // A stream that begins has nothing before it; another hash never holds, and the slow way says so.
+      if (expected === 0 && expectedHash !== genesis) this.possible = false
       this.heads.set(append.stream, { expected, expectedHash, version, hash })
     } else if (before.version === append.expectedVersion && before.hash === append.expectedHash) {
       before.version = version

@@ -11,6 +11,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import type { Outcome } from "#src/kernel/Append.ts"
@@ -33,14 +34,19 @@ export const make = Effect.fnUntraced(function* (write: Write): Effect.fn.Return
   let waitingAppends = 0
   let closed = false
 
-  const take = (): ReadonlyArray<HandOver> => {
+  /** Half of those who wait or were just answered, so that while one half is written the other prepares what is next. */
+  const share = (answered: number): number =>
+    Math.min(Bounds.batchAppendsMax, Math.max(smallBatch, Math.ceil((waitingAppends + answered) / 2)))
+
+  const take = (answered: number): ReadonlyArray<HandOver> => {
+    const most = share(answered)
     let appends = 0
     let size = 0
     let count = 0
     for (const handOver of waiting) {
       appends += handOver.appends.length
       size += handOver.size
-      if (count > 0 && (appends > Bounds.batchAppendsMax || size > Bounds.batchBytesMax)) break
+      if (count > 0 && (appends > most || size > Bounds.batchBytesMax)) break
       count += 1
     }
     const taken = waiting.splice(0, count)
@@ -48,26 +54,37 @@ export const make = Effect.fnUntraced(function* (write: Write): Effect.fn.Return
     return taken
   }
 
-  const batch = Effect.gen(function* () {
-    // Callers answered by the last batch come back with their next command within a turn of the event loop.
-    for (let before = -1; before < waiting.length && waitingAppends < Bounds.batchAppendsMax;) {
-      before = waiting.length
-      yield* Effect.yieldNow
+  const batches = Effect.gen(function* () {
+    // Those who were woken together hand over together.
+    yield* Effect.yieldNow
+    let answered: Answered | null = null
+    while (waiting.length > 0 && !closed) {
+      const taken = take(answered?.appends ?? 0)
+      const appends = taken.flatMap((handOver) => handOver.appends)
+      const writing: Fiber.Fiber<ReadonlyArray<Judged>, EventStoreError> = yield* Effect.forkChild(write(appends), {
+        startImmediately: true
+      })
+      // The database works already; meanwhile the last batch's callers are told and prepare their next commands.
+      if (answered !== null) deliver(answered)
+      answered = { taken, appends: appends.length, exit: yield* Fiber.await(writing) }
+      if (waiting.length === 0) {
+        deliver(answered)
+        answered = null
+        yield* Effect.yieldNow
+      }
     }
-    const taken = take()
-    if (waiting.length === 0) arrived.closeUnsafe()
-    const exit = yield* Effect.exit(write(taken.flatMap(({ appends }) => appends)))
-    deliver(taken, exit)
+    if (answered !== null) deliver(answered)
+    if (waiting.length === 0 || closed) arrived.closeUnsafe()
   })
 
+  // Finalizers run last to first: no new batch, then the end of the one in flight, then the rest fails.
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
-      closed = true
       for (const { reply } of waiting.splice(0)) Deferred.doneUnsafe(reply, Effect.fail(stopped))
     })
   )
-  // Interruptible only between batches. Finalizers run last to first: the batch in flight ends before the rest fails.
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(arrived.await, Effect.uninterruptible(batch))))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(arrived.await, Effect.uninterruptible(batches))))
+  yield* Effect.addFinalizer(() => Effect.sync(() => void (closed = true)))
 
   return {
     append: (appends) =>
@@ -97,7 +114,16 @@ interface HandOver {
   readonly reply: Deferred.Deferred<ReadonlyArray<Outcome>, EventStoreError>
 }
 
-const deliver = (taken: ReadonlyArray<HandOver>, exit: Exit.Exit<ReadonlyArray<Judged>, EventStoreError>): void => {
+interface Answered {
+  readonly taken: ReadonlyArray<HandOver>
+  readonly appends: number
+  readonly exit: Exit.Exit<ReadonlyArray<Judged>, EventStoreError>
+}
+
+/** So few are never divided: a round trip costs more than they do. */
+const smallBatch = 8
+
+const deliver = ({ taken, exit }: Answered): void => {
   if (Exit.isFailure(exit)) {
     for (const { reply } of taken) Deferred.doneUnsafe(reply, Effect.failCause(exit.cause))
     return

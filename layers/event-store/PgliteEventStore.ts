@@ -48,6 +48,7 @@ export const layer = (
         SqlEventStore.make({
           schema,
           rowIndexes,
+          writer: client,
           wake: Wake.make(),
           channel: "",
           timeoutMillis: null,

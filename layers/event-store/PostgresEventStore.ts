@@ -41,6 +41,8 @@ export const layer = (
   Layer.effectContext(
     Effect.gen(function* () {
       const client = yield* PostgresPgClient.make(options)
+      // Appends have a connection of their own: no reader stands before them.
+      const writer = yield* PostgresPgClient.make({ ...options, connectionsMax: 1, byIndexOnly: true })
       const schema = options.schema ?? "keelson"
       const rowIndexes = options.rowIndexes ?? []
       const channel = `${schema}_journal`
@@ -51,6 +53,7 @@ export const layer = (
         SqlEventStore.make({
           schema,
           rowIndexes,
+          writer,
           wake,
           channel,
           timeoutMillis: Bounds.queryTimeoutMillis,

@@ -35,6 +35,8 @@ import type { Wake } from "./Wake.ts"
 export interface Options {
   readonly schema: string
   readonly rowIndexes: ReadonlyArray<RowIndex>
+  /** Runs the appends; plans by index only. Reads go to the `SqlClient` around. */
+  readonly writer: SqlClient
   readonly wake: Wake
   /** Whom a commit tells of the new head, or empty. */
   readonly channel: string
@@ -83,7 +85,7 @@ export const make = Effect.fnUntraced(function* (
     })
 
   wake.note(yield* head)
-  const writer = yield* BatchWriter.make(writeBatch(options, sql))
+  const writer = yield* BatchWriter.make(writeBatch(options))
 
   const store = EventStore.of({
     append: (appends) => Effect.suspend(() => writer.append(appends.map((append) => prepare(append, sha256)))),
@@ -155,13 +157,13 @@ const asCorrupt = (operation: string, cause: unknown): EventStoreError =>
 
 // --- writing ---------------------------------------------------------------------------------------------------------
 
-const writeBatch = (options: Options, sql: SqlClient): BatchWriter.Write => {
+const writeBatch = (options: Options): BatchWriter.Write => {
   const call = appendCall(options.schema)
   const send = (batch: ReadonlyArray<Prepared>) =>
     Effect.map(
       SqlFailure.within(
         options.timeoutMillis,
-        sql.unsafe<{ outcome: string }>(call, Batch.encode(batch, options.channel, options.allowFast))
+        options.writer.unsafe<{ outcome: string }>(call, Batch.encode(batch, options.channel, options.allowFast))
       ),
       (rows) => {
         const judged = Batch.decode(batch, rows[0]!.outcome)

@@ -73,7 +73,7 @@ export const within = <A, E, R>(
 ): Effect.Effect<A, E | TimedOut, R> =>
   millis === null
     ? effect
-    : Effect.flatMap(Effect.forkDetach(effect), (fiber) =>
+    : Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), (fiber) =>
         Effect.callback<A, E | TimedOut>((resume) => {
           const timer = setTimeout(() => {
             // First the answer: interruption may end the fiber at once, and its observer would answer before us.

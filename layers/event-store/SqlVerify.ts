@@ -127,6 +127,10 @@ const walk = Effect.fnUntraced(function* (sql: SqlClient, { sha256 }: Digest["Se
   // One snapshot from the first read on, and no limit on how long a statement of a whole table may take.
   yield* sql`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ`
   yield* sql`SELECT set_config('statement_timeout', '0', true)`
+  // Whole tables are compared: an embedded session, which otherwise goes by indexes only, may read them through.
+  for (const plan of ["enable_seqscan", "enable_hashjoin", "enable_mergejoin"]) {
+    yield* sql`SELECT set_config(${plan}, 'on', true)`
+  }
 
   const rebuilding = options.rebuild === undefined ? null : yield* VerifyRows.begin(on, options.rebuild)
   const { events, streams } = yield* VerifyEvents.walk(on, rebuilding)

@@ -77,6 +77,11 @@ const settings = {
   default_transaction_isolation: "read committed",
   plan_cache_mode: "force_generic_plan",
   jit: "off",
+  // Plans are kept for the life of the session, and nobody counts rows here: every look-up goes by its index, also one
+  // that was planned while its table was empty.
+  enable_seqscan: "off",
+  enable_hashjoin: "off",
+  enable_mergejoin: "off",
   // A laptop's disk is better filled with other things than with old log.
   max_wal_size: "96MB",
   min_wal_size: "32MB"

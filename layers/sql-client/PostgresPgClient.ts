@@ -23,6 +23,11 @@ export interface Options {
   /** Connections for questions and appends together; followers and verification take from the same. 10 unless told. */
   readonly connectionsMax?: number | undefined
   readonly applicationName?: string | undefined
+  /**
+   * For a connection that runs a few known statements for ever: every look-up goes by its index, also where the plan
+   * was made (and is kept) while the table was empty.
+   */
+  readonly byIndexOnly?: boolean | undefined
 }
 
 /** The server would acknowledge what a power cut can still take away. */
@@ -54,7 +59,8 @@ export const make = Effect.fnUntraced(function* (
       default_transaction_isolation: "read committed",
       statement_timeout: String(statementTimeoutMillis),
       plan_cache_mode: "force_generic_plan",
-      jit: "off"
+      jit: "off",
+      ...(options.byIndexOnly === true ? byIndexOnly : {})
     }
   })
   yield* checkDurable(client)
@@ -70,6 +76,8 @@ export const statementTimeoutMillis = Bounds.queryTimeoutMillis - 500
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+const byIndexOnly = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off" }
 
 type PgReactivity = Effect.Services<ReturnType<typeof PgClient.make>>
 

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type { SqlClient } from "effect/sql/SqlClient"
+import { SqlClient } from "effect/sql/SqlClient"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as Migrations from "#layers/event-store/Migrations.ts"
 import * as SqlEventStore from "#layers/event-store/SqlEventStore.ts"
@@ -32,12 +32,14 @@ class Ways extends Context.Service<Ways, ReadonlyArray<readonly [string, Context
 const ways = Layer.effect(
   Ways,
   Effect.gen(function* () {
+    const writer = yield* SqlClient
     const way = (schema: string, allowFast: boolean) =>
       Effect.andThen(
         Migrations.run(schema, []),
         SqlEventStore.make({
           schema,
           rowIndexes: [],
+          writer,
           wake: Wake.make(),
           channel: "",
           timeoutMillis: null,
