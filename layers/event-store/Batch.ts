@@ -24,12 +24,12 @@ export type Judged =
 
 /** The call's arguments. `channel` is told of the new head at commit; empty for nobody. */
 export const encode = (batch: ReadonlyArray<Prepared>, channel: string, allowFast = true): ReadonlyArray<unknown> => {
-  const columns = new Columns()
+  const columns: Columns = { ...noLines }
   const start = new Start()
   for (const prepared of batch) start.take(prepared)
   if (start.possible) start.write(columns)
   writeLists(columns, batch, start.lastWrites)
-  return columns.arguments({
+  return toArguments(columns, {
     p_fast: allowFast && start.possible,
     p_channel: channel,
     p_events: batch.reduce((sum, { append }) => sum + append.events.length, 0),
@@ -83,17 +83,16 @@ export const toReceipt = (row: typeof ReceiptRow.Type): Receipt => ({
 // internal
 // ---------------------------------------------------------------------------
 
-/** One text per list, a line per element. */
-class Columns {
-  readonly texts = new Map<ParameterName, string>()
-  push(name: ParameterName, value: string | number): void {
-    const text = this.texts.get(name)
-    this.texts.set(name, text === undefined ? String(value) : `${text}\n${value}`)
-  }
-  arguments(scalars: { readonly [name: string]: unknown }): ReadonlyArray<unknown> {
-    return parameters.map(([name]) => (name in scalars ? scalars[name] : (this.texts.get(name) ?? "")))
-  }
-}
+type ListName = Exclude<ParameterName, `p_${string}`>
+
+/** Every list empty. One shape for all batches: this is the journal's hottest object. */
+const noLines = Object.fromEntries(parameters.map(([name]) => [name, ""])) as Record<ListName, string>
+
+/** One text per list, a line per element; each line begins with its break, so that an empty first one is not lost. */
+type Columns = Record<ListName, string>
+
+const toArguments = (columns: Columns, scalars: { readonly [name: string]: unknown }): ReadonlyArray<unknown> =>
+  parameters.map(([name]) => (name in scalars ? scalars[name] : columns[name as ListName].slice(1)))
 
 interface HeadNeed {
   readonly expected: number
@@ -140,35 +139,35 @@ class Start {
   write(columns: Columns): void {
     for (const [stream, need] of this.heads) this.writeHead(columns, stream, need)
     for (const { kind, key, present } of this.rows.values()) {
-      columns.push("f_kind", kind)
-      columns.push("f_key", key)
-      columns.push("f_present", String(present))
+      columns.f_kind += `\n${kind}`
+      columns.f_key += `\n${key}`
+      columns.f_present += `\n${String(present)}`
     }
     for (const [name, { delta, touched, low, high }] of this.counters) {
-      columns.push("m_name", name)
-      columns.push("m_delta", delta)
-      columns.push("m_touched", String(touched))
-      columns.push("m_low", low)
-      columns.push("m_high", high)
+      columns.m_name += `\n${name}`
+      columns.m_delta += `\n${delta}`
+      columns.m_touched += `\n${String(touched)}`
+      columns.m_low += `\n${low}`
+      columns.m_high += `\n${high}`
     }
   }
 
   private writeHead(columns: Columns, stream: string, { expected, expectedHash, version, hash }: HeadNeed): void {
     if (version === expected) {
-      columns.push("t_stream", stream)
-      columns.push("t_expected", expected)
-      columns.push("t_expected_hash", expectedHash)
+      columns.t_stream += `\n${stream}`
+      columns.t_expected += `\n${expected}`
+      columns.t_expected_hash += `\n${expectedHash}`
     } else if (expected === 0) {
-      columns.push("n_stream", stream)
-      columns.push("n_version", version)
-      columns.push("n_hash", hash)
+      columns.n_stream += `\n${stream}`
+      columns.n_version += `\n${version}`
+      columns.n_hash += `\n${hash}`
     } else {
       this.olds += 1
-      columns.push("o_stream", stream)
-      columns.push("o_expected", expected)
-      columns.push("o_expected_hash", expectedHash)
-      columns.push("o_version", version)
-      columns.push("o_hash", hash)
+      columns.o_stream += `\n${stream}`
+      columns.o_expected += `\n${expected}`
+      columns.o_expected_hash += `\n${expectedHash}`
+      columns.o_version += `\n${version}`
+      columns.o_hash += `\n${hash}`
     }
   }
 
@@ -256,17 +255,17 @@ const writeLists = (
     ends.counters += counters.size
     ends.guards += append.guards.length
     ends.shreds += append.shred.length
-    columns.push("a_stream", append.stream)
-    columns.push("a_expected", append.expectedVersion)
-    columns.push("a_expected_hash", append.expectedHash)
-    for (const [list, end] of Object.entries(ends)) columns.push(`a_${list as keyof typeof ends}`, end)
+    columns.a_stream += `\n${append.stream}`
+    columns.a_expected += `\n${append.expectedVersion}`
+    columns.a_expected_hash += `\n${append.expectedHash}`
+    for (const [list, end] of Object.entries(ends)) columns[`a_${list as keyof typeof ends}`] += `\n${end}`
     writeEvents(columns, prepared)
     writeReceipt(columns, prepared)
     for (const { kind, key, body } of rows) {
-      columns.push("w_kind", kind)
-      columns.push("w_key", key)
-      columns.push("w_body", body ?? "")
-      columns.push("w_offset", lastWrites.get(rowName(kind, key)) === index ? ends.events : 0)
+      columns.w_kind += `\n${kind}`
+      columns.w_key += `\n${key}`
+      columns.w_body += `\n${body ?? ""}`
+      columns.w_offset += `\n${lastWrites.get(rowName(kind, key)) === index ? ends.events : 0}`
     }
     writeRest(columns, prepared)
   }
@@ -274,53 +273,53 @@ const writeLists = (
 
 const writeEvents = (columns: Columns, { append }: Prepared): void => {
   for (const { envelope, text, hash } of append.events) {
-    columns.push("e_stream", envelope.stream)
-    columns.push("e_version", envelope.version)
-    columns.push("e_id", envelope.eventId)
-    columns.push("e_type", envelope.type)
-    columns.push("e_at", envelope.occurredAt)
-    columns.push("e_actor_kind", envelope.actor.kind)
-    columns.push("e_actor_id", envelope.actor.id)
-    columns.push("e_command", envelope.commandId)
-    columns.push("e_correlation", envelope.correlationId)
-    columns.push("e_prev", envelope.prevHash)
-    columns.push("e_hash", hash)
-    columns.push("e_body", text)
+    columns.e_stream += `\n${envelope.stream}`
+    columns.e_version += `\n${envelope.version}`
+    columns.e_id += `\n${envelope.eventId}`
+    columns.e_type += `\n${envelope.type}`
+    columns.e_at += `\n${envelope.occurredAt}`
+    columns.e_actor_kind += `\n${envelope.actor.kind}`
+    columns.e_actor_id += `\n${envelope.actor.id}`
+    columns.e_command += `\n${envelope.commandId}`
+    columns.e_correlation += `\n${envelope.correlationId}`
+    columns.e_prev += `\n${envelope.prevHash}`
+    columns.e_hash += `\n${hash}`
+    columns.e_body += `\n${text}`
   }
 }
 
 const writeReceipt = (columns: Columns, { append: { receipt }, receiptHash }: Prepared): void => {
   if (receipt === null) return
-  columns.push("r_principal", receipt.principal)
-  columns.push("r_key", receipt.key)
-  columns.push("r_command", receipt.commandId)
-  columns.push("r_stream", receipt.stream)
-  columns.push("r_version", receipt.version)
-  columns.push("r_subject", receipt.subject)
-  columns.push("r_digest", receipt.digest)
-  columns.push("r_answer", receipt.answer)
-  columns.push("r_at", receipt.recordedAtMillis)
-  columns.push("r_hash", receiptHash ?? "")
+  columns.r_principal += `\n${receipt.principal}`
+  columns.r_key += `\n${receipt.key}`
+  columns.r_command += `\n${receipt.commandId}`
+  columns.r_stream += `\n${receipt.stream}`
+  columns.r_version += `\n${receipt.version}`
+  columns.r_subject += `\n${receipt.subject}`
+  columns.r_digest += `\n${receipt.digest}`
+  columns.r_answer += `\n${receipt.answer}`
+  columns.r_at += `\n${receipt.recordedAtMillis}`
+  columns.r_hash += `\n${receiptHash ?? ""}`
 }
 
 const writeRest = (columns: Columns, { append, counters }: Prepared): void => {
   for (const { subject, wrappingVersion, wrapped } of append.keys) {
-    columns.push("k_subject", subject)
-    columns.push("k_version", wrappingVersion)
-    columns.push("k_wrapped", wrapped)
+    columns.k_subject += `\n${subject}`
+    columns.k_version += `\n${wrappingVersion}`
+    columns.k_wrapped += `\n${wrapped}`
   }
   for (const [name, delta] of counters) {
-    columns.push("c_name", name)
-    columns.push("c_delta", delta)
+    columns.c_name += `\n${name}`
+    columns.c_delta += `\n${delta}`
   }
   for (const guard of append.guards) {
     const atMost = guard._tag === "AtMost"
-    columns.push("g_tag", atMost ? "M" : guard._tag === "Present" ? "P" : "A")
-    columns.push("g_name", atMost ? guard.counter : guard.kind)
-    columns.push("g_key", atMost ? "" : guard.key)
-    columns.push("g_maximum", atMost ? guard.maximum : 0)
+    columns.g_tag += `\n${atMost ? "M" : guard._tag === "Present" ? "P" : "A"}`
+    columns.g_name += `\n${atMost ? guard.counter : guard.kind}`
+    columns.g_key += `\n${atMost ? "" : guard.key}`
+    columns.g_maximum += `\n${atMost ? guard.maximum : 0}`
   }
-  for (const subject of append.shred) columns.push("s_subject", subject)
+  for (const subject of append.shred) columns.s_subject += `\n${subject}`
 }
 
 // --- answers ---------------------------------------------------------------------------------------------------------
