@@ -25,7 +25,10 @@ export interface BatchWriter {
   readonly append: (appends: ReadonlyArray<Prepared>) => Effect.Effect<ReadonlyArray<Outcome>, EventStoreError>
 }
 
-/** `write` answers one outcome per append, or fails where nothing at all was written. */
+/**
+ * Answers one outcome per append, or fails where nothing at all was written. What can be made ready is made when it is
+ * called; the effect sends it.
+ */
 export type Write = (batch: ReadonlyArray<Prepared>) => Effect.Effect<ReadonlyArray<Judged>, EventStoreError>
 
 export const make = Effect.fnUntraced(function* (write: Write): Effect.fn.Return<BatchWriter, never, Scope.Scope> {
@@ -34,12 +37,14 @@ export const make = Effect.fnUntraced(function* (write: Write): Effect.fn.Return
   let waitingAppends = 0
   let closed = false
 
-  /** Half of those who wait or were just answered, so that while one half is written the other prepares what is next. */
-  const share = (answered: number): number =>
-    Math.min(Bounds.batchAppendsMax, Math.max(smallBatch, Math.ceil((waitingAppends + answered) / 2)))
+  /**
+   * Half of those who wait or are being answered, so that while one half is written the other prepares what is next.
+   */
+  const share = (answering: number): number =>
+    Math.min(Bounds.batchAppendsMax, Math.max(smallBatch, Math.ceil((waitingAppends + answering) / 2)))
 
-  const take = (answered: number): ReadonlyArray<HandOver> => {
-    const most = share(answered)
+  const take = (answering: number): ReadonlyArray<HandOver> => {
+    const most = share(answering)
     let appends = 0
     let size = 0
     let count = 0
@@ -54,26 +59,34 @@ export const make = Effect.fnUntraced(function* (write: Write): Effect.fn.Return
     return taken
   }
 
+  const ready = (answering: number): Ready => {
+    const taken = take(answering)
+    const appends = taken.flatMap((handOver) => handOver.appends)
+    return { taken, appends: appends.length, send: write(appends) }
+  }
+
   const batches = Effect.gen(function* () {
     // Those who were woken together hand over together.
     yield* Effect.yieldNow
     let answered: Answered | null = null
-    while (waiting.length > 0 && !closed) {
-      const taken = take(answered?.appends ?? 0)
-      const appends = taken.flatMap((handOver) => handOver.appends)
-      const writing: Fiber.Fiber<ReadonlyArray<Judged>, EventStoreError> = yield* Effect.forkChild(write(appends), {
-        startImmediately: true
-      })
-      // The database works already; meanwhile the last batch's callers are told and prepare their next commands.
+    let next: Ready | null = null
+    while ((next !== null || waiting.length > 0) && !closed) {
+      const current: Ready = next ?? ready(answered?.appends ?? 0)
+      const sent: Sent = yield* Effect.forkChild(current.send, { startImmediately: true })
+      // The database works already; meanwhile the last batch's callers are told, come back within a turn of the event
+      // loop, and where they fill a batch it is made ready.
       if (answered !== null) deliver(answered)
-      answered = { taken, appends: appends.length, exit: yield* Fiber.await(writing) }
-      if (waiting.length === 0) {
+      yield* Effect.yieldNow
+      next = waitingAppends >= share(current.appends) ? ready(current.appends) : null
+      answered = { ...current, exit: yield* Fiber.await(sent) }
+      if (next === null && waiting.length === 0) {
         deliver(answered)
         answered = null
         yield* Effect.yieldNow
       }
     }
     if (answered !== null) deliver(answered)
+    if (next !== null) deliver({ ...next, exit: Exit.fail(stopped) })
     if (waiting.length === 0 || closed) arrived.closeUnsafe()
   })
 
@@ -114,9 +127,17 @@ interface HandOver {
   readonly reply: Deferred.Deferred<ReadonlyArray<Outcome>, EventStoreError>
 }
 
-interface Answered {
+/** A batch, complete and not yet sent. */
+interface Ready {
   readonly taken: ReadonlyArray<HandOver>
   readonly appends: number
+  readonly send: ReturnType<Write>
+}
+
+type Sent = Fiber.Fiber<ReadonlyArray<Judged>, EventStoreError>
+
+/** A batch whose callers are still to be told. */
+interface Answered extends Pick<Ready, "taken" | "appends"> {
   readonly exit: Exit.Exit<ReadonlyArray<Judged>, EventStoreError>
 }
 

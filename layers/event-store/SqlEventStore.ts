@@ -159,20 +159,19 @@ const asCorrupt = (operation: string, cause: unknown): EventStoreError =>
 
 const writeBatch = (options: Options): BatchWriter.Write => {
   const call = appendCall(options.schema)
-  const send = (batch: ReadonlyArray<Prepared>) =>
-    Effect.map(
-      SqlFailure.within(
-        options.timeoutMillis,
-        options.writer.unsafe<{ outcome: string }>(call, Batch.encode(batch, options.channel, options.allowFast))
-      ),
-      (rows) => {
-        const judged = Batch.decode(batch, rows[0]!.outcome)
-        for (const one of judged) {
-          if (one._tag === "Committed") options.wake.note(one.events.at(-1)?.position ?? 0)
-        }
-        return judged
-      }
+  const send = (batch: ReadonlyArray<Prepared>) => {
+    const statement = options.writer.unsafe<{ outcome: string }>(
+      call,
+      Batch.encode(batch, options.channel, options.allowFast)
     )
+    return Effect.map(SqlFailure.within(options.timeoutMillis, statement), (rows) => {
+      const judged = Batch.decode(batch, rows[0]!.outcome)
+      for (const one of judged) {
+        if (one._tag === "Committed") options.wake.note(one.events.at(-1)?.position ?? 0)
+      }
+      return judged
+    })
+  }
 
   const lost = (batch: ReadonlyArray<Prepared>, headBefore: number, cause: string) => {
     const indeterminate = batch.map((): Batch.Judged => ({ _tag: "Indeterminate", cause }))
@@ -192,12 +191,13 @@ const writeBatch = (options: Options): BatchWriter.Write => {
       })
     )
 
-  const write: BatchWriter.Write = (batch) =>
-    Effect.andThen(
+  const write: BatchWriter.Write = (batch) => {
+    const sending = send(batch)
+    return Effect.andThen(
       options.admit,
       Effect.suspend(() => {
         const headBefore = options.wake.known()
-        return Effect.catch(send(batch), (error) => {
+        return Effect.catch(sending, (error) => {
           if (!(error instanceof SqlError)) return lost(batch, headBefore, error.message)
           if (SqlFailure.mayHaveRun(error)) return lost(batch, headBefore, error.message)
           if (!SqlFailure.isData(error)) return Effect.fail(SqlFailure.toError("append", error))
@@ -207,6 +207,7 @@ const writeBatch = (options: Options): BatchWriter.Write => {
         })
       })
     )
+  }
   return write
 }
 
