@@ -48,7 +48,7 @@ export const layer = (
         SqlEventStore.make({
           schema,
           rowIndexes,
-          writer: client,
+          send: (text, values) => Effect.map(client.unsafe(text, values).values, (rows) => rows[0]?.[0]),
           wake: Wake.make(),
           channel: "",
           timeoutMillis: null,

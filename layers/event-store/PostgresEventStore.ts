@@ -17,9 +17,11 @@ import * as Bounds from "#src/kernel/Bounds.ts"
 import type { Digest } from "#src/ports/Digest.ts"
 import type { EventStore, EventStoreError, RowIndex, Rows } from "#src/ports/EventStore.ts"
 import * as PostgresPgClient from "../sql-client/PostgresPgClient.ts"
+import { joinListeners } from "./AppendSql.ts"
 import * as Migrations from "./Migrations.ts"
 import * as SqlEventStore from "./SqlEventStore.ts"
 import * as Wake from "./Wake.ts"
+import * as WriterSession from "./WriterSession.ts"
 
 export interface Options {
   readonly url: Redacted.Redacted<string>
@@ -41,19 +43,25 @@ export const layer = (
   Layer.effectContext(
     Effect.gen(function* () {
       const client = yield* PostgresPgClient.make(options)
-      // Appends have a connection of their own: no reader stands before them.
-      const writer = yield* PostgresPgClient.make({ ...options, connectionsMax: 1, byIndexOnly: true })
+      // Appends have connections of their own, so that no reader stands before them: one, and what it takes to replace it.
+      const writer = yield* PostgresPgClient.make({ ...options, connectionsMax: 3, byIndexOnly: true })
       const schema = options.schema ?? "keelson"
       const rowIndexes = options.rowIndexes ?? []
       const channel = `${schema}_journal`
       const wake = Wake.make()
       yield* Effect.provideService(Migrations.run(schema, rowIndexes), SqlClient, client)
       yield* listen(client, channel, wake)
+      const send = yield* WriterSession.make({
+        client: writer,
+        timeoutMillis: Bounds.queryTimeoutMillis,
+        // From before the head is first read, the other processes tell of their commits (`AppendSql.heard`).
+        introduce: (connection) => connection.executeValues(joinListeners, [channel])
+      })
       const store = yield* Effect.provideService(
         SqlEventStore.make({
           schema,
           rowIndexes,
-          writer,
+          send,
           wake,
           channel,
           timeoutMillis: Bounds.queryTimeoutMillis,

@@ -31,12 +31,13 @@ import * as SqlFailure from "./SqlFailure.ts"
 import * as SqlRows from "./SqlRows.ts"
 import * as StoredRow from "./StoredRow.ts"
 import type { Wake } from "./Wake.ts"
+import type { Send } from "./WriterSession.ts"
 
 export interface Options {
   readonly schema: string
   readonly rowIndexes: ReadonlyArray<RowIndex>
-  /** Runs the appends; plans by index only. Reads go to the `SqlClient` around. */
-  readonly writer: SqlClient
+  /** Sends the appends. Reads go to the `SqlClient` around. */
+  readonly send: Send
   readonly wake: Wake
   /** Whom a commit tells of the new head, or empty. */
   readonly channel: string
@@ -160,12 +161,9 @@ const asCorrupt = (operation: string, cause: unknown): EventStoreError =>
 const writeBatch = (options: Options): BatchWriter.Write => {
   const call = appendCall(options.schema)
   const send = (batch: ReadonlyArray<Prepared>) => {
-    const statement = options.writer.unsafe<{ outcome: string }>(
-      call,
-      Batch.encode(batch, options.channel, options.allowFast)
-    )
-    return Effect.map(SqlFailure.within(options.timeoutMillis, statement), (rows) => {
-      const judged = Batch.decode(batch, rows[0]!.outcome)
+    const values = Batch.encode(batch, options.channel, options.allowFast)
+    return Effect.map(options.send(call, values), (answer) => {
+      const judged = Batch.decode(batch, String(answer))
       for (const one of judged) {
         if (one._tag === "Committed") options.wake.note(one.events.at(-1)?.position ?? 0)
       }

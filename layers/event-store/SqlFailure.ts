@@ -60,6 +60,7 @@ const engineLacksSpace = (error: SqlError): boolean => {
 
 /** The answer did not come in time; whether the statement ran is not known. */
 export class TimedOut extends Error {
+  readonly _tag = "TimedOut"
   override readonly name = "TimedOut"
 }
 

@@ -39,7 +39,7 @@ const ways = Layer.effect(
         SqlEventStore.make({
           schema,
           rowIndexes: [],
-          writer,
+          send: (text, values) => Effect.map(writer.unsafe(text, values).values, (rows) => rows[0]?.[0]),
           wake: Wake.make(),
           channel: "",
           timeoutMillis: null,
