@@ -21,7 +21,7 @@ import * as PostgresEventStore from "#layers/event-store/PostgresEventStore.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
 import * as PostgresServer from "#test/kit/PostgresServer.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
-import { quantile, spread, table } from "./kit/statistics.ts"
+import { quantile, type Spread, spread, table } from "./kit/statistics.ts"
 import * as Work from "./kit/work.ts"
 
 export interface Options {
@@ -34,8 +34,8 @@ export interface Options {
 }
 
 export const full: Options = {
-  millis: 3_000,
-  rounds: 5,
+  millis: 1_000,
+  rounds: 11,
   callers: [1, 20, 200],
   eventsPerAppend: [1, 3],
   databases: ["PostgreSQL", "PGlite"]
@@ -62,11 +62,11 @@ export interface Row {
   readonly what: string
   readonly callers: number
   readonly eventsPerAppend: number
-  readonly perSecond: { readonly median: number; readonly low: number; readonly high: number }
+  readonly perSecond: Spread
   readonly p50Millis: number
   readonly p99Millis: number
-  /** To the floor of the same database and run; 1 for the floor itself. */
-  readonly ratio: number
+  /** To the floor measured in the same round, which a busy neighbour slows as well; 1 for the floor itself. */
+  readonly ratio: Spread
 }
 
 export interface Report {
@@ -99,7 +99,7 @@ export const print = (report: Report): string =>
     `${report.machine}; Node ${report.node}; ${report.at}; ${report.options.rounds} rounds of ${report.options.millis} ms`,
     "",
     table(
-      ["", "callers", "events", "per second", "low", "high", "p50 ms", "p99 ms", "of floor"],
+      ["", "callers", "events", "per second", "low", "high", "p50 ms", "p99 ms", "of floor", "low", "high"],
       report.rows.map((row) => [
         `${row.database} ${row.what}`,
         String(row.callers),
@@ -109,7 +109,9 @@ export const print = (report: Report): string =>
         row.perSecond.high.toFixed(0),
         row.p50Millis.toFixed(2),
         row.p99Millis.toFixed(2),
-        row.ratio.toFixed(2)
+        row.ratio.median.toFixed(2),
+        row.ratio.low.toFixed(2),
+        row.ratio.high.toFixed(2)
       ])
     )
   ].join("\n")
@@ -262,7 +264,7 @@ const measure = (database: string, subject: Subject, options: Options) =>
         samples.get(cell)!.push(await cell.run())
       }
     }
-    const base = spread(samples.get(floor)!.map((sample) => sample.perSecond)).median
+    const base = samples.get(floor)!.map((sample) => sample.perSecond)
     return all.map((cell): Row => {
       const taken = samples.get(cell)!
       const perSecond = spread(taken.map((sample) => sample.perSecond))
@@ -274,7 +276,7 @@ const measure = (database: string, subject: Subject, options: Options) =>
         perSecond,
         p50Millis: spread(taken.map((sample) => sample.p50Millis)).median,
         p99Millis: spread(taken.map((sample) => sample.p99Millis)).median,
-        ratio: perSecond.median / base
+        ratio: spread(taken.map((sample, round) => sample.perSecond / base[round]!))
       }
     })
   })

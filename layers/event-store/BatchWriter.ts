@@ -31,7 +31,18 @@ export interface BatchWriter {
  */
 export type Write = (batch: ReadonlyArray<Prepared>) => Effect.Effect<ReadonlyArray<Judged>, EventStoreError>
 
-export const make = Effect.fnUntraced(function* (write: Write): Effect.fn.Return<BatchWriter, never, Scope.Scope> {
+export interface Options {
+  /**
+   * True where writing goes on beside this thread: batches are then half of what there is, so that both work at once.
+   * False where it occupies this very thread: then nothing is gained by dividing.
+   */
+  readonly overlaps: boolean
+}
+
+export const make = Effect.fnUntraced(function* (
+  write: Write,
+  { overlaps }: Options
+): Effect.fn.Return<BatchWriter, never, Scope.Scope> {
   const waiting: Array<HandOver> = []
   const arrived = Latch.makeUnsafe(false)
   let waitingAppends = 0
@@ -41,7 +52,9 @@ export const make = Effect.fnUntraced(function* (write: Write): Effect.fn.Return
    * Half of those who wait or are being answered, so that while one half is written the other prepares what is next.
    */
   const share = (answering: number): number =>
-    Math.min(Bounds.batchAppendsMax, Math.max(smallBatch, Math.ceil((waitingAppends + answering) / 2)))
+    !overlaps
+      ? Bounds.batchAppendsMax
+      : Math.min(Bounds.batchAppendsMax, Math.max(smallBatch, Math.ceil((waitingAppends + answering) / 2)))
 
   const take = (answering: number): ReadonlyArray<HandOver> => {
     const most = share(answering)
@@ -71,6 +84,11 @@ export const make = Effect.fnUntraced(function* (write: Write): Effect.fn.Return
     let answered: Answered | null = null
     let next: Ready | null = null
     while ((next !== null || waiting.length > 0) && !closed) {
+      if (!overlaps && answered !== null) {
+        deliver(answered)
+        answered = null
+        yield* Effect.yieldNow
+      }
       const current: Ready = next ?? ready(answered?.appends ?? 0)
       const sent: Sent = yield* Effect.forkChild(current.send, { startImmediately: true })
       // The database works already; meanwhile the last batch's callers are told, come back within a turn of the event

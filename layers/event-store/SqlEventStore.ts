@@ -86,7 +86,7 @@ export const make = Effect.fnUntraced(function* (
     })
 
   wake.note(yield* head)
-  const writer = yield* BatchWriter.make(writeBatch(options))
+  const writer = yield* BatchWriter.make(writeBatch(options), { overlaps: options.timeoutMillis !== null })
 
   const store = EventStore.of({
     append: (appends) => Effect.suspend(() => writer.append(appends.map((append) => prepare(append, sha256)))),

@@ -20,32 +20,35 @@ const done = (): Judged => ({ _tag: "Committed", events: [] })
 const names = (batch: ReadonlyArray<Prepared>) => batch.map(({ append }) => append.stream.slice(4))
 
 /** A writer whose batches are kept, each held back until the test lets it go. */
-const held = Effect.gen(function* () {
-  const batches: Array<ReadonlyArray<string>> = []
-  const gates: Array<Deferred.Deferred<ReadonlyArray<Judged>, never>> = []
-  const arrived = [yield* Deferred.make<void>()]
-  const writer = yield* BatchWriter.make((batch) =>
-    Effect.suspend(() => {
-      batches.push(names(batch))
-      const gate = Deferred.makeUnsafe<ReadonlyArray<Judged>>()
-      gates.push(gate)
-      arrived.push(Deferred.makeUnsafe<void>())
-      Deferred.doneUnsafe(arrived.at(-2)!, Effect.void)
-      return Deferred.await(gate)
-    })
-  )
-  return {
-    writer,
-    batches,
-    /** Waits for batch number `index`, and lets it go with these answers. */
-    release: (index: number, answers?: ReadonlyArray<Judged>) =>
-      Effect.andThen(
-        Effect.suspend(() => Deferred.await(arrived[index]!)),
-        Effect.suspend(() => Deferred.succeed(gates[index]!, answers ?? batches[index]!.map(done)))
-      ),
-    sent: (index: number) => Effect.suspend(() => Deferred.await(arrived[index]!))
-  }
-})
+const held = (overlaps: boolean) =>
+  Effect.gen(function* () {
+    const batches: Array<ReadonlyArray<string>> = []
+    const gates: Array<Deferred.Deferred<ReadonlyArray<Judged>, never>> = []
+    const arrived = [yield* Deferred.make<void>()]
+    const writer = yield* BatchWriter.make(
+      (batch) =>
+        Effect.suspend(() => {
+          batches.push(names(batch))
+          const gate = Deferred.makeUnsafe<ReadonlyArray<Judged>>()
+          gates.push(gate)
+          arrived.push(Deferred.makeUnsafe<void>())
+          Deferred.doneUnsafe(arrived.at(-2)!, Effect.void)
+          return Deferred.await(gate)
+        }),
+      { overlaps }
+    )
+    return {
+      writer,
+      batches,
+      /** Waits for batch number `index`, and lets it go with these answers. */
+      release: (index: number, answers?: ReadonlyArray<Judged>) =>
+        Effect.andThen(
+          Effect.suspend(() => Deferred.await(arrived[index]!)),
+          Effect.suspend(() => Deferred.succeed(gates[index]!, answers ?? batches[index]!.map(done)))
+        ),
+      sent: (index: number) => Effect.suspend(() => Deferred.await(arrived[index]!))
+    }
+  })
 
 const hand = (writer: BatchWriter.BatchWriter, ...appends: ReadonlyArray<Prepared>) =>
   Effect.forkChild(writer.append(appends), { startImmediately: true })
@@ -53,7 +56,7 @@ const hand = (writer: BatchWriter.BatchWriter, ...appends: ReadonlyArray<Prepare
 describe("a batch", () => {
   it.effect("is everything that waited while the last one was in flight, in the order it came", () =>
     Effect.gen(function* () {
-      const { writer, batches, release, sent } = yield* held
+      const { writer, batches, release, sent } = yield* held(false)
       const first = yield* hand(writer, one("a"))
       yield* sent(0)
       const rest = [
@@ -71,7 +74,7 @@ describe("a batch", () => {
 
   it.effect("never splits a hand-over, and keeps to its bounds", () =>
     Effect.gen(function* () {
-      const { writer, batches, release, sent } = yield* held
+      const { writer, batches, release, sent } = yield* held(false)
       const half = Bounds.batchBytesMax / 2
       const fibers = [yield* hand(writer, one("first"))]
       yield* sent(0)
@@ -101,13 +104,15 @@ describe("a batch", () => {
     Effect.gen(function* () {
       let inFlight = 0
       let most = 0
-      const writer = yield* BatchWriter.make((batch) =>
-        Effect.gen(function* () {
-          most = Math.max(most, ++inFlight)
-          yield* Effect.yieldNow
-          inFlight -= 1
-          return batch.map(done)
-        })
+      const writer = yield* BatchWriter.make(
+        (batch) =>
+          Effect.gen(function* () {
+            most = Math.max(most, ++inFlight)
+            yield* Effect.yieldNow
+            inFlight -= 1
+            return batch.map(done)
+          }),
+        { overlaps: true }
       )
       yield* Effect.forEach(Array(200).keys(), (index) => writer.append([one(`x${index}`)]), { concurrency: 50 })
       assert.strictEqual(most, 1)
@@ -115,10 +120,70 @@ describe("a batch", () => {
   )
 })
 
+describe("a batch that is written beside this thread", () => {
+  const many = (count: number) => Array.from({ length: count }, (_, index) => one(`n${index}`))
+
+  it.effect("is half of those who wait or were just answered; few are never divided", () =>
+    Effect.gen(function* () {
+      const { writer, batches, release, sent } = yield* held(true)
+      const fibers = [yield* hand(writer, one("first"))]
+      yield* sent(0)
+      for (const append of many(40)) fibers.push(yield* hand(writer, append))
+      for (let index = 0; index < 3; index++) yield* release(index)
+      yield* Effect.forEach(fibers, Fiber.join)
+      const few = [yield* hand(writer, one("again"))]
+      yield* sent(3)
+      for (const append of many(8)) few.push(yield* hand(writer, append))
+      yield* release(3)
+      yield* release(4)
+      yield* Effect.forEach(few, Fiber.join)
+      assert.deepStrictEqual(
+        batches.map(({ length }) => length),
+        [1, 21, 19, 1, 8]
+      )
+    })
+  )
+
+  it.effect("is sent before the callers of the last one are told", () =>
+    Effect.gen(function* () {
+      const { writer, batches, release, sent } = yield* held(true)
+      const first = yield* hand(writer, one("first"))
+      yield* sent(0)
+      const second = yield* hand(writer, one("second"))
+      let sentWhenTold = 0
+      first.addObserver(() => (sentWhenTold = batches.length))
+      yield* release(0)
+      yield* Fiber.join(first)
+      assert.strictEqual(sentWhenTold, 2)
+      yield* release(1)
+      yield* Fiber.join(second)
+    })
+  )
+
+  it.effect("and was made ready, but not sent when the writer closed, fails", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { writer, batches, release, sent } = yield* Scope.provide(held(true), scope)
+      const inFlight = yield* hand(writer, one("first"))
+      yield* sent(0)
+      const waiting = yield* Effect.forEach(many(12), (append) => hand(writer, append))
+      // Two turns: the writer has made the next batch ready by then.
+      yield* Effect.yieldNow
+      yield* Effect.yieldNow
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* release(0)
+      yield* Fiber.join(closing)
+      assert.strictEqual((yield* Fiber.join(inFlight)).length, 1)
+      for (const fiber of waiting) assert.strictEqual((yield* Effect.flip(Fiber.join(fiber))).reason, "Unavailable")
+      assert.strictEqual(batches.length, 1)
+    })
+  )
+})
+
 describe("the queue before it", () => {
   it.effect("is bounded: what is beyond fails as overloaded at once, and the rest is written", () =>
     Effect.gen(function* () {
-      const { writer, release, sent } = yield* held
+      const { writer, release, sent } = yield* held(false)
       const first = yield* hand(writer, one("first"))
       yield* sent(0)
       const perHand = Bounds.batchAppendsMax
@@ -135,7 +200,7 @@ describe("the queue before it", () => {
 
   it.effect("treats a hand-over larger than a batch as a defect", () =>
     Effect.gen(function* () {
-      const { writer } = yield* held
+      const { writer } = yield* held(false)
       const many = Array<Prepared>(Bounds.batchAppendsMax + 1).fill(one("x"))
       const exit = yield* Effect.exit(writer.append(many))
       assert.isTrue(Exit.isFailure(exit) && Exit.hasDies(exit))
@@ -146,7 +211,7 @@ describe("the queue before it", () => {
 describe("an answer", () => {
   it.effect("reaches each hand-over: outcomes, a defect of its own, a failure of its own", () =>
     Effect.gen(function* () {
-      const { writer, release, sent } = yield* held
+      const { writer, release, sent } = yield* held(false)
       const first = yield* hand(writer, one("first"))
       yield* sent(0)
       const good = yield* hand(writer, one("a"))
@@ -176,8 +241,10 @@ describe("an answer", () => {
   it.effect("that fails as a whole fails every hand-over of its batch, and none after it", () =>
     Effect.gen(function* () {
       let calls = 0
-      const writer = yield* BatchWriter.make((batch) =>
-        Effect.suspend(() => (++calls === 1 ? Effect.fail(full("append")) : Effect.succeed(batch.map(done))))
+      const writer = yield* BatchWriter.make(
+        (batch) =>
+          Effect.suspend(() => (++calls === 1 ? Effect.fail(full("append")) : Effect.succeed(batch.map(done)))),
+        { overlaps: true }
       )
       const fibers = [yield* hand(writer, one("a")), yield* hand(writer, one("b"))]
       for (const fiber of fibers) assert.strictEqual((yield* Effect.flip(Fiber.join(fiber))).reason, "Full")
@@ -187,7 +254,7 @@ describe("an answer", () => {
 
   it.effect("is given to nobody where the caller left, and its neighbours get theirs", () =>
     Effect.gen(function* () {
-      const { writer, batches, release, sent } = yield* held
+      const { writer, batches, release, sent } = yield* held(false)
       const first = yield* hand(writer, one("first"))
       yield* sent(0)
       const leaves = yield* hand(writer, one("leaves"))
@@ -206,7 +273,7 @@ describe("a writer that closes", () => {
   it.effect("waits for the batch in flight, and fails what was not sent", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const { writer, release, sent } = yield* Scope.provide(held, scope)
+      const { writer, release, sent } = yield* Scope.provide(held(true), scope)
       const inFlight = yield* hand(writer, one("sent"))
       yield* sent(0)
       const waiting = yield* hand(writer, one("waiting"))
