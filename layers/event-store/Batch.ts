@@ -28,7 +28,7 @@ export const encode = (batch: ReadonlyArray<Prepared>, channel: string, allowFas
   const start = new Start()
   for (const prepared of batch) start.take(prepared)
   if (start.possible) start.write(columns)
-  writeLists(columns, batch, start.lastWrites)
+  writeLists(columns, batch, start)
   return toArguments(columns, {
     p_fast: allowFast && start.possible,
     p_channel: channel,
@@ -113,13 +113,12 @@ class Start {
   possible = true
   /** Streams that go on. */
   olds = 0
-  /** Index of the append that writes a row last. */
-  readonly lastWrites = new Map<string, number>()
+  /** What is known of rows so far: whether one is there, and which append wrote it last. */
+  readonly known = new Map<string, { present: boolean; last: number }>()
   private readonly heads = new Map<string, HeadNeed>()
   private readonly receipts = new Set<string>()
   private readonly subjects = new Set<string>()
-  private readonly rows = new Map<string, { readonly kind: string; readonly key: string; readonly present: boolean }>()
-  private readonly present = new Map<string, boolean>()
+  private readonly rows: Array<{ readonly kind: string; readonly key: string; readonly present: boolean }> = []
   private readonly counters = new Map<string, CounterNeed>()
   private index = 0
 
@@ -138,7 +137,7 @@ class Start {
 
   write(columns: Columns): void {
     for (const [stream, need] of this.heads) this.writeHead(columns, stream, need)
-    for (const { kind, key, present } of this.rows.values()) {
+    for (const { kind, key, present } of this.rows) {
       columns.f_kind += `\n${kind}`
       columns.f_key += `\n${key}`
       columns.f_present += `\n${String(present)}`
@@ -198,21 +197,25 @@ class Start {
       if (guard._tag === "AtMost") continue
       const name = rowName(guard.kind, guard.key)
       const present = guard._tag === "Present"
-      const known = this.present.get(name)
+      const known = this.known.get(name)
       if (known === undefined) {
-        this.rows.set(name, { kind: guard.kind, key: guard.key, present })
-        this.present.set(name, present)
-      } else if (known !== present) {
+        this.rows.push({ kind: guard.kind, key: guard.key, present })
+        this.known.set(name, { present, last: -1 })
+      } else if (known.present !== present) {
         this.possible = false
       }
     }
   }
 
   private takeChanges({ rows, counters }: Prepared): void {
-    for (const { kind, key, body } of rows) {
-      const name = rowName(kind, key)
-      this.lastWrites.set(name, this.index)
-      this.present.set(name, body !== null)
+    for (const { name, body } of rows) {
+      const known = this.known.get(name)
+      if (known === undefined) {
+        this.known.set(name, { present: body !== null, last: this.index })
+      } else {
+        known.present = body !== null
+        known.last = this.index
+      }
     }
     for (const [name, delta] of counters) {
       const need = this.need(name)
@@ -240,11 +243,7 @@ class Start {
   }
 }
 
-const writeLists = (
-  columns: Columns,
-  batch: ReadonlyArray<Prepared>,
-  lastWrites: ReadonlyMap<string, number>
-): void => {
+const writeLists = (columns: Columns, batch: ReadonlyArray<Prepared>, start: Start): void => {
   const ends = { events: 0, receipts: 0, rows: 0, keys: 0, counters: 0, guards: 0, shreds: 0 }
   for (const [index, prepared] of batch.entries()) {
     const { append, rows, counters } = prepared
@@ -258,14 +257,20 @@ const writeLists = (
     columns.a_stream += `\n${append.stream}`
     columns.a_expected += `\n${append.expectedVersion}`
     columns.a_expected_hash += `\n${append.expectedHash}`
-    for (const [list, end] of Object.entries(ends)) columns[`a_${list as keyof typeof ends}`] += `\n${end}`
+    columns.a_events += `\n${ends.events}`
+    columns.a_receipts += `\n${ends.receipts}`
+    columns.a_rows += `\n${ends.rows}`
+    columns.a_keys += `\n${ends.keys}`
+    columns.a_counters += `\n${ends.counters}`
+    columns.a_guards += `\n${ends.guards}`
+    columns.a_shreds += `\n${ends.shreds}`
     writeEvents(columns, prepared)
     writeReceipt(columns, prepared)
-    for (const { kind, key, body } of rows) {
+    for (const { name, kind, key, body } of rows) {
       columns.w_kind += `\n${kind}`
       columns.w_key += `\n${key}`
       columns.w_body += `\n${body ?? ""}`
-      columns.w_offset += `\n${lastWrites.get(rowName(kind, key)) === index ? ends.events : 0}`
+      columns.w_offset += `\n${start.known.get(name)?.last === index ? ends.events : 0}`
     }
     writeRest(columns, prepared)
   }

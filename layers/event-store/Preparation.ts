@@ -20,6 +20,8 @@ export class JournalDefect extends Error {
 
 /** The last write of one append to one row; `body` is canonical text, null where the row goes. */
 export interface RowWrite {
+  /** `rowName` of kind and key. */
+  readonly name: string
   readonly kind: string
   readonly key: string
   readonly body: string | null
@@ -153,7 +155,8 @@ const fold = (append: Append) => {
     const body = change._tag === "Put" ? Canonical.encode(change.body) : null
     if (body !== null && escapedNul.test(body)) throw new JournalDefect(`${change.kind}: a row's body holds NUL`)
     size += body?.length ?? 0
-    rows.set(rowName(change.kind, change.key), { kind: change.kind, key: change.key, body })
+    const name = rowName(change.kind, change.key)
+    rows.set(name, { name, kind: change.kind, key: change.key, body })
   }
   return { rows: [...rows.values()], counters, size }
 }

@@ -47,8 +47,8 @@ describe("a prepared append", () => {
     })
     const prepared = prepare(append, sha256)
     assert.deepStrictEqual(prepared.rows, [
-      { kind: "a", key: "x", body: '{"n":3}' },
-      { kind: "a", key: "y", body: "{}" }
+      { name: "a\nx", kind: "a", key: "x", body: '{"n":3}' },
+      { name: "a\ny", kind: "a", key: "y", body: "{}" }
     ])
     assert.deepStrictEqual([...prepared.counters], [["c", -1]])
   })
