@@ -43,9 +43,9 @@ export const begin = Effect.fnUntraced(function* (
       run = { command, written: new Set() }
     }
     for (const written of run.written) written.until = event.position
-    let changes: ReadonlyArray<RowChange> = []
+    let changes: ReadonlyArray<Change> = []
     try {
-      changes = rebuild(event)
+      changes = rebuild(event).map(checked)
     } catch (cause) {
       whole = false
       const { stream, version, eventId } = event.envelope
@@ -53,12 +53,11 @@ export const begin = Effect.fnUntraced(function* (
       on.report({ table: "event", position: event.position, stream, version, eventId, what })
     }
     for (const change of changes) {
-      if (change._tag === "Add") {
+      if ("counter" in change) {
         counters.set(change.counter, (counters.get(change.counter) ?? 0) + change.delta)
         continue
       }
-      const body = change._tag === "Put" ? Canonical.encode(change.body) : null
-      const { kind, key } = change
+      const { kind, key, body } = change
       const written: Written = { kind, key, body, from: event.position, until: event.position }
       const name = rowName(kind, key)
       const earlier = rows.get(name)
@@ -98,6 +97,22 @@ interface Written {
   readonly body: string | null
   readonly from: number
   until: number
+}
+
+type Change =
+  | { readonly counter: string; readonly delta: number }
+  | { readonly kind: string; readonly key: string; readonly body: string | null }
+
+/** A changed event may rebuild to what no row can be: that is told of the event, and not left to the database. */
+const checked = (change: RowChange): Change => {
+  if (change._tag === "Add") {
+    const { counter, delta } = change
+    if (typeof counter !== "string" || !Number.isSafeInteger(delta)) throw new Error("a counter has no whole number")
+    return { counter, delta }
+  }
+  const { kind, key } = change
+  if (typeof kind !== "string" || typeof key !== "string") throw new Error("a row has no name")
+  return { kind, key, body: change._tag === "Put" ? Canonical.encode(change.body) : null }
 }
 
 /** Changes gathered before they are written. */

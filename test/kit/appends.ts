@@ -101,7 +101,7 @@ export const chain = (from: Head, all: ReadonlyArray<Words>): { appends: Readonl
 
 export const subject = (name: string): SubjectId => SubjectId.make(name)
 
-export const wrappedKey = (name: string, wrapped = "d3JhcHBlZA"): WrappedKey => ({
+export const wrappedKey = (name: string, wrapped: string = sha256(`wrapped ${name}`)): WrappedKey => ({
   subject: SubjectId.make(name),
   wrappingVersion: 1,
   wrapped

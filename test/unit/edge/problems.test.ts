@@ -35,7 +35,8 @@ describe("the table of problems", () => {
   })
 
   it("stands in docs/http.md, row by row", () => {
-    const page = readFileSync(new URL("../../../docs/http.md", import.meta.url), "utf8")
+    // The formatter lines the columns up.
+    const page = readFileSync(new URL("../../../docs/http.md", import.meta.url), "utf8").replace(/ +\|/g, " |")
     const rows = Problems.codes.map((code) => {
       const { remedy, retryable, status, title } = Problems.definitionOf(code)
       return `| ${status} | \`${code}\` | ${title} | ${retryable ? "yes" : "no"} | ${remedy} |`
