@@ -7,6 +7,7 @@
  * Invariants: one fiber per stream; a mailbox that is full refuses; an idle actor leaves memory; a stream that
  * spent its restart budget answers nothing more and stops nobody else; a drain answers all that was accepted.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -38,6 +39,8 @@ interface Resident {
   usedAtMillis: number
   /** Letters accepted and not yet answered. */
   inHand: number
+  /** Letters taken from the queue and being worked on. */
+  taken: ReadonlyArray<Mailbox.Letter>
 }
 
 export const make = Effect.fnUntraced(function* (options: Options) {
@@ -74,20 +77,26 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const work = (stream: StreamId, resident: Resident, mailbox: Mailbox.Mailbox) =>
     Effect.gen(function* () {
       const letters = yield* Queue.takeBetween(resident.queue, 1, Bounds.mailboxTakeMax)
+      resident.taken = letters
       const why = isolated.get(stream)
       yield* why === undefined ? mailbox.process(letters) : Mailbox.failAll(letters, Mailbox.isolated(stream, why))
       resident.usedAtMillis = clock.currentTimeMillisUnsafe()
+      resident.taken = []
       resident.inHand -= letters.length
       inHand -= letters.length
       if (inHand === 0) quiet.openUnsafe()
     }).pipe(
       Effect.forever,
-      Effect.catchCause(() => Effect.void)
+      Effect.catchCause((cause) =>
+        Cause.hasInterruptsOnly(cause) || residents.get(stream) !== resident
+          ? Effect.void
+          : Effect.logError(`the fiber of ${stream} ended`, cause)
+      )
     )
 
   const spawn = (stream: StreamId, behaviour: AnyBehaviour): Resident => {
     const queue = Effect.runSync(Queue.bounded<Mailbox.Letter>(mailboxMax))
-    const resident: Resident = { queue, usedAtMillis: clock.currentTimeMillisUnsafe(), inHand: 0 }
+    const resident: Resident = { queue, usedAtMillis: clock.currentTimeMillisUnsafe(), inHand: 0, taken: [] }
     residents.set(stream, resident)
     const fiber = runFork(work(stream, resident, Mailbox.make(world, behaviour, stream)))
     fibers.add(fiber)
@@ -136,7 +145,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     )
     if (answered._tag === "None") yield* Effect.logWarning(`${inHand} commands were still in hand when the drain ended`)
     yield* Fiber.interruptAll(fibers)
-    for (const [stream, { queue }] of residents) {
+    for (const [stream, { queue, taken }] of residents) {
+      yield* Mailbox.failAll(taken, Mailbox.indeterminate(stream, "the service stopped"))
       const left = yield* Effect.orElseSucceed(Queue.clear(queue), () => [])
       const error = new ActorError({
         reason: "Draining",

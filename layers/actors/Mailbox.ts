@@ -244,7 +244,7 @@ type Decision =
 const toExit = (reply: Result.Result<Reply, ActorError>): Exit.Exit<Reply, ActorError> =>
   Result.isSuccess(reply) ? Exit.succeed(reply.success) : Exit.fail(reply.failure)
 
-const indeterminate = (actor: string, cause: string): ActorError =>
+export const indeterminate = (actor: string, cause: string): ActorError =>
   new ActorError({
     reason: "Indeterminate",
     actor,

@@ -16,6 +16,7 @@ import * as Canonical from "#src/kernel/Canonical.ts"
 import * as Decider from "#src/kernel/Decider.ts"
 import * as Envelope from "#src/kernel/Envelope.ts"
 import { EventId, type Hash, type StreamId, type SubjectId } from "#src/kernel/Ids.ts"
+import * as Sealed from "#src/kernel/Sealed.ts"
 import type { Stamp } from "#src/kernel/Stamp.ts"
 import { ActorError, type Reply } from "#src/ports/Actors.ts"
 import type { Digest } from "#src/ports/Digest.ts"
@@ -64,13 +65,7 @@ export const load = (behaviour: AnyBehaviour, stream: StreamId, slice: StreamSli
   let version = 0
   let hash: Hash = Envelope.genesis
   for (const { envelope, hash: stored } of slice.events) {
-    const payload = Decider.upcast(
-      behaviour.events,
-      envelope.type,
-      envelope.schemaVersion,
-      envelope.payload as Canonical.Json
-    )
-    state = behaviour.decider.evolve(state, { ...Envelope.recorded(envelope), payload })
+    state = behaviour.decider.evolve(state, Decider.read(behaviour.events, envelope))
     version = envelope.version
     hash = stored
   }
@@ -107,6 +102,7 @@ export const decide = Effect.fnUntraced(function* (
     : behaviour.decider.decide(memory.state, prepared.success, stamp)
   if (Result.isFailure(decided)) {
     const reply = rejected(decided.failure)
+    if (behaviour.passing(decided.failure)) return done(Result.succeed(reply))
     // A refusal of something that does not exist has no subject to seal a receipt under.
     if (key === null || digest === null || memory.version === 0) return done(Result.succeed(reply))
     return commitStep(memory, memory, stamp, { reply, key, digest, subject, prepared: null }, [], [])
@@ -333,6 +329,5 @@ const commitStep = (
   }
 }
 
-const sealNothing = (): never => {
-  throw new Error("there is no key to seal these words with")
-}
+/** Words that come after their subject was forgotten are forgotten at once: what happened stands, what was said does not. */
+const sealNothing = () => Sealed.redacted

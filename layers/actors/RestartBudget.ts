@@ -2,10 +2,12 @@
  * How often something may fail before it stays down.
  *
  * Durable: the count lives in a store cell, so a service that crashes and restarts does not start counting anew.
- * Fails closed: a count that can't be read or written is a spent one.
+ * Fails closed: while the store does not answer nothing starts again, and what can't be decoded counts as spent.
  */
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
@@ -45,6 +47,11 @@ export const make = Effect.gen(function* () {
       return refused
     })
     return counted.pipe(
+      Effect.tapError((error) => Effect.logWarning(`the restart budget of ${name} can't be read`, error)),
+      Effect.retry({
+        while: (error) => error._tag === "EventStoreError" && error.retryable,
+        schedule: Schedule.spaced(Duration.millis(Bounds.restartBackoffMaxMillis / 5))
+      }),
       Effect.catch((error) =>
         Effect.as(Effect.logError(`the restart budget of ${name} can't be read: it stays down`, error), refused)
       )

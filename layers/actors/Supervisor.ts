@@ -9,7 +9,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { EventStore } from "#src/ports/EventStore.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
+import { type EventStore, EventStoreError } from "#src/ports/EventStore.ts"
 import * as RestartBudget from "./RestartBudget.ts"
 
 export type ProcessStatus = "running" | "restarting" | "down"
@@ -37,6 +38,12 @@ export const make = Effect.gen(function* () {
         const exit = yield* Effect.exit(process)
         if (exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)) return
         yield* Effect.logError(`${name} stopped`, exit)
+        if (exit._tag === "Failure" && isPassing(exit.cause)) {
+          // The store does not answer: nothing is wrong with the process, and waiting is all that helps.
+          statuses.set(name, "restarting")
+          yield* Effect.sleep(Duration.millis(Bounds.restartBackoffMaxMillis / 5))
+          continue
+        }
         const { allowed, backoffMillis } = yield* budget.spend(name)
         statuses.set(name, allowed ? "restarting" : "down")
         if (!allowed) return yield* Effect.logError(`${name} stays down: its restart budget is spent`)
@@ -49,5 +56,11 @@ export const make = Effect.gen(function* () {
     status: Effect.sync(() => new Map(statuses))
   })
 })
+
+/** True where each failure is the store's, and the same call may succeed later. */
+const isPassing = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.every(
+    (reason) => reason._tag === "Fail" && reason.error instanceof EventStoreError && reason.error.retryable
+  )
 
 export const layer: Layer.Layer<Supervisor, never, EventStore> = Layer.effect(Supervisor, make)

@@ -9,11 +9,11 @@ import * as Fiber from "effect/Fiber"
 import type { SqlError } from "effect/sql/SqlError"
 import { EventStoreError } from "#src/ports/EventStore.ts"
 
-/** SQLSTATE of a server's answer, or undefined where no server answered. */
+/** SQLSTATE of a server's answer, or undefined where no server answered: EPIPE has five letters too, and no such class. */
 export const sqlState = (error: SqlError): string | undefined => {
   const cause: unknown = error.reason.cause
   return typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string"
-    ? /^[0-9A-Z]{5}$/.exec(cause.code)?.[0]
+    ? /^(?:[0-9][0-9A-Z]|F0|HV|P0|XX)[0-9A-Z]{3}$/.exec(cause.code)?.[0]
     : undefined
 }
 

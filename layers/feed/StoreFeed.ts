@@ -32,7 +32,8 @@ export const make = Effect.gen(function* () {
     })
 
   yield* Effect.suspend(() => Stream.runForEach(store.follow(position), seen)).pipe(
-    Effect.tapError((error) => Effect.logWarning("the feed lost the journal and looks again", error)),
+    Effect.sandbox,
+    Effect.tapError((cause) => Effect.logWarning("the feed lost the journal and looks again", cause)),
     Effect.retry(Schedule.spaced("1 second")),
     Effect.forkScoped
   )

@@ -46,8 +46,12 @@ const processes = Layer.effectDiscard(
   Effect.gen(function* () {
     const { supervise } = yield* Supervisor.Supervisor
     const timekeeper = yield* Timekeeper.make
+    const cursor: Dispatcher.Cursor = { position: null }
     yield* supervise("timekeeper", timekeeper.process)
-    yield* supervise("dispatcher", Effect.scoped(Effect.flatMap(Dispatcher.make, (dispatcher) => dispatcher.process)))
+    yield* supervise(
+      "dispatcher",
+      Effect.scoped(Effect.flatMap(Dispatcher.make(cursor), (dispatcher) => dispatcher.process))
+    )
   })
 )
 

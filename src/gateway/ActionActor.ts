@@ -79,8 +79,10 @@ export const make = Effect.fnUntraced(function* (config: ActionConfig) {
           ? subjectOf(command.sessionId)
           : null,
     createsSubject: () => false,
+    passing: (rejection) => rejection._tag === "NotDue",
     ends: (command) => command._tag !== "ProposeAction" && command._tag !== "Approve",
-    survivesErasure: (command) => command._tag === "ExpireAction" || command._tag === "RaiseUnknown",
+    survivesErasure: (command) =>
+      command._tag === "ExpireAction" || command._tag === "RaiseUnknown" || command._tag === "Withdraw",
     prepare: Effect.fnUntraced(function* (state, command, stamp, commit) {
       const times = {
         confirmationTtlMillis: config.confirmationTtlMillis,

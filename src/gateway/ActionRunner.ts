@@ -19,6 +19,8 @@ import { type ActionId, ClaimId } from "../kernel/Ids.ts"
 import { type PermitFields, redeem } from "../kernel/Permit.ts"
 import { ActorError, Actors } from "../ports/Actors.ts"
 import { Digest } from "../ports/Digest.ts"
+import { EventStoreError } from "../ports/EventStore.ts"
+import { KeyRingError } from "../ports/KeyRing.ts"
 import { Stamps } from "../ports/Stamps.ts"
 import { ToolExecutor } from "../ports/ToolExecutor.ts"
 import { Vault } from "../ports/Vault.ts"
@@ -70,9 +72,15 @@ export const make = Effect.gen(function* () {
   const run = Effect.fn("Gateway.runAction")(function* (actionId: ActionId) {
     const claimId = ClaimId.make(digest.derive("clm", actionId, stamps.incarnation))
     const claim = { _tag: "Claim", claimId, incarnation: stamps.incarnation } as const
-    const reply = yield* send(actionId, `claim/${claimId}`, claim).pipe(Effect.retry(again))
-    if (reply._tag === "Rejected" || reply.repeated) return
-    const fields = yield* claimed(actionId, claimId)
+    let inDoubt = false
+    const reply = yield* send(actionId, `claim/${claimId}`, claim).pipe(
+      Effect.tapError((error) => Effect.sync(() => void (inDoubt ||= error.reason === "Indeterminate"))),
+      Effect.retry(again)
+    )
+    // A claim that was answered before is somebody's who runs it, unless the lost answer was this very run's.
+    if (reply._tag === "Rejected" || (reply.repeated && !inDoubt)) return
+    // Nothing has run yet, so a read that fails may be tried again for as long as the lease lasts.
+    const fields = yield* claimed(actionId, claimId).pipe(Effect.retry(again))
     if (fields === null) return
     const outcome = yield* executor.execute(redeem(fields)).pipe(
       Effect.map((result) => ({ outcome: "Executed" as const, code: null, output: result.output })),
@@ -110,7 +118,10 @@ export const make = Effect.gen(function* () {
 
 /** Retries what may succeed with the same key, for as long as the lease could still matter. */
 const again = {
-  while: (error: ActorError) => error.retryable && error.reason !== "Draining",
+  while: (error: unknown) =>
+    (error instanceof ActorError && error.retryable && error.reason !== "Draining") ||
+    (error instanceof EventStoreError && error.retryable) ||
+    (error instanceof KeyRingError && error.retryable),
   schedule: Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")]).pipe(
     Schedule.upTo({ duration: Duration.millis(Bounds.claimLeaseMillis) })
   )

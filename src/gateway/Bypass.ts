@@ -54,6 +54,7 @@ export const behaviour: Behaviour<State, RecordBypass, RecordBypass, Event<"perm
   decider: { initial, decide, evolve },
   subject: () => null,
   createsSubject: () => false,
+  passing: () => false,
   ends: () => true,
   survivesErasure: () => true,
   prepare: (_state, command) => Effect.succeed(Result.succeed(command)),

@@ -85,7 +85,7 @@ export const withdraw = (action: Live, reason: string | null, stamp: Stamp): Dec
   const allowed =
     stamp.actor.kind === "SYSTEM" || Authority.may(stamp.actor, [], "confirmation.withdraw", authoritySubject(action))
   if (!allowed) return Result.fail({ _tag: "Forbidden", detail: "only the proposer or the session's owner withdraws" })
-  if (action.status !== "Pending") return Result.fail(conflict(action, stamp))
+  if (statusAt(action, stamp.atMillis) !== "Pending") return Result.fail(conflict(action, stamp))
   return Result.succeed([
     event("confirmation.withdrawn", { by: stamp.actor, reason: reason === null ? null : Sealed.plain(reason) })
   ])

@@ -13,6 +13,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
+import * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Bounds from "../kernel/Bounds.ts"
@@ -33,7 +34,12 @@ import * as TurnRunner from "./TurnRunner.ts"
 /** Work waiting for a place; beyond it the rows are asked again once there is room. */
 const waitingMax = 10_000
 
-export const make = Effect.gen(function* () {
+/** How far the journal was followed, kept by whoever restarts the process: what happened meanwhile is not skipped. */
+export interface Cursor {
+  position: number | null
+}
+
+export const make = Effect.fnUntraced(function* (cursor: Cursor) {
   const actors = yield* Actors
   const store = yield* EventStore
   const stamps = yield* Stamps
@@ -49,6 +55,7 @@ export const make = Effect.gen(function* () {
     turn: yield* FiberMap.make<string, void>(),
     action: yield* FiberMap.make<string, void>()
   }
+  const endings = yield* FiberMap.make<string, void>()
   // Before the maps end what they hold: a tool in hand may finish and report. A turn may wait for people; it goes on later.
   yield* Effect.addFinalizer(() =>
     FiberMap.awaitEmpty(running.action).pipe(
@@ -72,6 +79,32 @@ export const make = Effect.gen(function* () {
     yield* FiberMap.run(running[kind], id, guarded, { onlyIfMissing: true })
   })
 
+  /** Runs beside the feed: one stream that is slow to take a word holds nobody else up. */
+  const end = <E>(name: string, work: Effect.Effect<void, E>) =>
+    FiberMap.run(
+      endings,
+      name,
+      work.pipe(
+        Effect.retry(patiently),
+        Effect.catchCause((cause) => Effect.logWarning(`what belongs to ${name} was not ended here`, cause))
+      )
+    )
+
+  /** Every row that a question answers, page by page. */
+  const every = <A, E>(
+    ask: (request: Questions.PageRequest) => Effect.Effect<Questions.Page<A>, E>,
+    each: (item: A) => Effect.Effect<void>
+  ) =>
+    Effect.gen(function* () {
+      let after: Questions.PageRequest["after"] = undefined
+      for (;;) {
+        const page: Questions.Page<A> = yield* ask({ limit: Bounds.pageMax, after })
+        yield* Effect.forEach(page.items, each, { discard: true })
+        if (page.next === null) return
+        after = page.next
+      }
+    })
+
   const startTurn = (id: TurnId) => start("turn", id, turns.run(id))
   const startAction = (id: ActionId) => start("action", id, actions.run(id))
 
@@ -89,27 +122,24 @@ export const make = Effect.gen(function* () {
 
   /** Asks that nobody waits for any more are withdrawn; what is missed here expires by its own deadline. */
   const withdraw = Effect.fnUntraced(function* (sessionId: SessionId, turnId: TurnId | null, why: string) {
-    const { items } = yield* questions.actions({ sessionId, status: "Pending" }, { limit: Bounds.pageMax })
-    const moot = items.filter((action) => turnId === null || action.turnId === turnId)
-    yield* Effect.forEach(
-      moot,
-      ({ actionId }) => tell("action", actionId, `moot/${actionId}`, { _tag: "Withdraw", reason: why }),
-      { discard: true }
+    yield* every(
+      (request) => questions.actions({ sessionId, status: "Pending" }, request),
+      (action) =>
+        turnId === null || action.turnId === turnId
+          ? tell("action", action.actionId, `moot/${action.actionId}`, { _tag: "Withdraw", reason: why })
+          : Effect.void
     )
   })
 
   const endSession = Effect.fnUntraced(function* (sessionId: SessionId) {
-    const { items } = yield* questions.turns({ sessionId, status: "Running" }, { limit: Bounds.pageMax })
-    yield* Effect.forEach(
-      items,
-      ({ turnId }) => tell("turn", turnId, `moot/${turnId}`, { _tag: "CancelTurn", reason: null }),
-      { discard: true }
+    yield* every(
+      (request) => questions.turns({ sessionId, status: "Running" }, request),
+      ({ turnId }) => tell("turn", turnId, `moot/${turnId}`, { _tag: "CancelTurn", reason: null })
     )
     yield* withdraw(sessionId, null, "the session is over")
   })
 
   const endTurn = Effect.fnUntraced(function* (turnId: TurnId) {
-    yield* FiberMap.remove(running.turn, turnId)
     const turn = yield* questions.turn(turnId)
     if (turn !== null && turn.status !== "Completed") yield* withdraw(turn.sessionId, turnId, "the turn is over")
   })
@@ -125,14 +155,14 @@ export const make = Effect.gen(function* () {
       case "turn.completed":
       case "turn.failed":
       case "turn.cancelled":
-        return endTurn(id as TurnId)
+        return Effect.andThen(FiberMap.remove(running.turn, id), end(id, endTurn(id as TurnId)))
       case "session.closed":
       case "session.expired":
-        return endSession(id as SessionId)
+        return end(id, endSession(id as SessionId))
       case "session.erased":
         return Effect.andThen(
           vault.scrub(subjectOf((payload as Payloads["session.erased"]).sessionId)),
-          endSession(id as SessionId)
+          end(id, endSession(id as SessionId))
         )
       default:
         return Effect.void
@@ -142,21 +172,29 @@ export const make = Effect.gen(function* () {
   /** Everything that was under way when some process stopped. */
   const recover = Effect.gen(function* () {
     missed = false
-    const open = yield* questions.turns({ status: "Running" }, { limit: Bounds.pageMax })
-    yield* Effect.forEach(open.items, ({ turnId }) => startTurn(turnId), { discard: true })
-    const permitted = yield* questions.actions({ status: "Approved" }, { limit: Bounds.pageMax })
-    yield* Effect.forEach(permitted.items, ({ actionId }) => startAction(actionId), { discard: true })
+    yield* every(
+      (request) => questions.turns({ status: "Running" }, request),
+      ({ turnId }) => startTurn(turnId)
+    )
+    yield* every(
+      (request) => questions.actions({ status: "Approved" }, request),
+      ({ actionId }) => startAction(actionId)
+    )
   })
 
   const process = Effect.gen(function* () {
-    const head = yield* store.head
+    const from = cursor.position ?? (yield* store.head)
+    cursor.position = from
     yield* recover
-    return yield* store.follow(head).pipe(
+    return yield* store.follow(from).pipe(
       Stream.runForEach((stored) =>
-        Effect.andThen(
-          follow(stored),
-          Effect.suspend(() => (missed ? recover : Effect.void))
-        )
+        Effect.gen(function* () {
+          yield* follow(stored)
+          cursor.position = stored.position
+          // The rows are asked again once there is room for half of what may wait.
+          const waiting = (yield* FiberMap.size(running.turn)) + (yield* FiberMap.size(running.action))
+          if (missed && waiting < waitingMax / 2) yield* recover
+        })
       ),
       Effect.andThen(Effect.die(new Error("the journal's feed ended")))
     )
@@ -164,3 +202,9 @@ export const make = Effect.gen(function* () {
 
   return { process, recover }
 })
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const patiently = { times: 20, schedule: Schedule.spaced("500 millis") }

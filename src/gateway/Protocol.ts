@@ -18,7 +18,6 @@ import {
   SessionId,
   TurnId
 } from "../kernel/Ids.ts"
-import { Actor, type Stamp } from "../kernel/Stamp.ts"
 import type { ActorError } from "../ports/Actors.ts"
 import type { Principal } from "../ports/Identity.ts"
 import { PolicyDecision } from "../ports/PolicyEngine.ts"
@@ -203,23 +202,9 @@ export const ActionAnswer = Schema.Struct({
 })
 export type ActionAnswer = typeof ActionAnswer.Type
 
-/** What a claim hands its executor, besides the answer: never stored in a receipt, rebuilt from state. */
-export const Claimed = Schema.Struct({
-  permitId: PermitId,
-  claimId: ClaimId,
-  proposer: Actor,
-  approvedBy: Schema.Array(Actor),
-  toolHash: Hash,
-  digest: Hash,
-  expiresAtMillis: Schema.Int,
-  leaseUntilMillis: Schema.Int,
-  incarnation: IncarnationId
-})
-export type Claimed = typeof Claimed.Type
-
 // --- refusals ------------------------------------------------------------------------------
 
-/** Why a command was refused. Values, not errors: a refusal is recorded like an answer. */
+/** Why a command was refused. Values, not errors: a refusal by a rule is recorded like an answer, one by a guard is not. */
 export const Rejection = Schema.TaggedUnion({
   /** There is no such thing, or the caller may not know of it. */
   NotFound: { kind: Schema.String, id: Schema.String },
@@ -297,5 +282,3 @@ export class Gateway extends Context.Service<
     readonly withdraw: (by: Principal, key: string, id: ActionId, reason: string | null) => Command<ActionAnswer>
   }
 >()("keelson/gateway/Gateway") {}
-
-export type { Stamp }

@@ -123,15 +123,23 @@ export const make = Effect.gen(function* () {
     turns: page("turn", toTurn),
     actions: page("action", toAction),
     /** Rows of one kind whose deadline has passed, earliest first. */
-    due: (kind: string, nowMillis: number, limit: number) =>
-      rows.list({ kind, atMost: { field: "dueAtMillis", value: nowMillis }, orderBy: "dueAtMillis", limit }),
-    /** The earliest deadline of one kind, or null. */
-    nextDue: (kind: string) =>
+    due: (kind: string, nowMillis: number, limit: number, last?: Row) =>
+      rows.list({
+        kind,
+        atMost: { field: "dueAtMillis", value: nowMillis },
+        orderBy: "dueAtMillis",
+        limit,
+        ...(last === undefined ? {} : { after: { value: Number(last.body["dueAtMillis"]), key: last.key } })
+      }),
+    /** The earliest deadline of one kind that is still to come, or null. */
+    nextDue: (kind: string, nowMillis: number) =>
       Effect.map(
         rows.list({
           kind,
           atMost: { field: "dueAtMillis", value: Number.MAX_SAFE_INTEGER },
           orderBy: "dueAtMillis",
+          // Behind every key of this moment: ids are ASCII.
+          after: { value: nowMillis, key: "~" },
           limit: 1
         }),
         (found) => (found[0] === undefined ? null : Number(found[0].body["dueAtMillis"]))

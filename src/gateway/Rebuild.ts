@@ -7,9 +7,8 @@
 import * as Effect from "effect/Effect"
 import type { RowChange } from "../kernel/Append.ts"
 import type { AnyBehaviour } from "../kernel/Behaviour.ts"
-import type { Json } from "../kernel/Canonical.ts"
-import { upcast } from "../kernel/Decider.ts"
-import { recorded, type StoredEvent } from "../kernel/Envelope.ts"
+import { read } from "../kernel/Decider.ts"
+import type { StoredEvent } from "../kernel/Envelope.ts"
 import * as Action from "./Action.ts"
 import * as Bypass from "./Bypass.ts"
 import { events } from "./Events.ts"
@@ -39,11 +38,11 @@ const foldings: ReadonlyMap<string, Folding> = new Map(
 export const make = Effect.sync(() => {
   const states = new Map<string, unknown>()
   return (stored: StoredEvent): ReadonlyArray<RowChange> => {
-    const { stream, type, schemaVersion, payload } = stored.envelope
+    const { stream } = stored.envelope
     const folding = foldings.get(stream.slice(0, stream.indexOf(":")))
     if (folding === undefined) return []
     const before = states.has(stream) ? states.get(stream) : folding.decider.initial
-    const event = { ...recorded(stored.envelope), payload: upcast(events, type, schemaVersion, payload as Json) }
+    const event = read(events, stored.envelope)
     const after: unknown = folding.decider.evolve(before, event)
     states.set(stream, after)
     return folding.rows(before, event, after)

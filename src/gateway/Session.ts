@@ -107,6 +107,7 @@ export const behaviour: Behaviour<State, SessionCommand, SessionCommand, Session
         ? subjectOf(command.sessionId)
         : null,
   createsSubject: (command) => command._tag === "CreateSession",
+  passing: (rejection) => rejection._tag === "NotDue",
   ends: (command) => command._tag !== "CreateSession" && command._tag !== "TouchSession",
   survivesErasure: (command) => command._tag === "ExpireSession" || command._tag === "EraseSession",
   prepare: (_state, command) => Effect.succeed(Result.succeed(command)),

@@ -18,31 +18,51 @@ import { system } from "./System.ts"
 const lookMax = 100
 /** Longest pause between two looks: bounds how late a deadline set by another process is seen. */
 const pauseMillisMax = 1_000
-/** Shortest pause: a deadline that can't be served (an isolated stream) does not make this loop spin. */
+/** Shortest pause between two looks. */
 const pauseMillisMin = 20
+/** A deadline that can't be served (an isolated stream) is tried again after this, doubled each time up to the longest. */
+const againMillis = 500
+const againMillisMax = 60_000
+/** Pages of overdue rows in one look: those that wait to be tried again do not hide the others. */
+const pagesMax = 10
 
 export const make = Effect.gen(function* () {
   const actors = yield* Actors
   const stamps = yield* Stamps
   const questions = yield* Questions.make
 
-  const tell = Effect.fnUntraced(function* (row: Row) {
+  const waiting = new Map<string, { readonly atMillis: number; readonly pauseMillis: number }>()
+
+  const tell = Effect.fnUntraced(function* (row: Row, nowMillis: number) {
+    const name = `${row.kind} ${row.key}`
     const deadlineMillis = Number(row.body["dueAtMillis"])
     const command = commandFor(row, deadlineMillis)
     const stamp = yield* stamps.stamp({ actor: system, key: `due/${row.kind}/${row.key}/${deadlineMillis}` })
-    yield* actors
-      .send(row.kind, row.key, command, stamp)
-      .pipe(Effect.catch((error) => Effect.logWarning(`${row.kind} ${row.key} is due, but`, error)))
+    const sent = yield* Effect.result(actors.send(row.kind, row.key, command, stamp))
+    if (sent._tag === "Success") {
+      waiting.delete(name)
+      return
+    }
+    const pauseMillis = Math.min(againMillisMax, 2 * (waiting.get(name)?.pauseMillis ?? againMillis / 2))
+    waiting.set(name, { atMillis: nowMillis + pauseMillis, pauseMillis })
+    yield* Effect.logWarning(`${name} is due, but`, sent.failure)
   })
 
   /** Tells everything that is due now; answers how long until the next look. */
   const look = Effect.gen(function* () {
     const nowMillis = yield* stamps.nowMillis
     let pause = pauseMillisMax
+    for (const [name, { atMillis }] of waiting) if (atMillis < nowMillis - againMillisMax) waiting.delete(name)
     for (const kind of Rows.dueKinds) {
-      const due = yield* questions.due(kind, nowMillis, lookMax)
-      yield* Effect.forEach(due, tell, { concurrency: 16, discard: true })
-      const next = yield* questions.nextDue(kind)
+      let last: Row | undefined
+      for (let page = 0; page < pagesMax; page++) {
+        const due: ReadonlyArray<Row> = yield* questions.due(kind, nowMillis, lookMax, last)
+        const fresh = due.filter((row) => (waiting.get(`${row.kind} ${row.key}`)?.atMillis ?? 0) <= nowMillis)
+        yield* Effect.forEach(fresh, (row) => tell(row, nowMillis), { concurrency: 16, discard: true })
+        last = due[lookMax - 1]
+        if (last === undefined) break
+      }
+      const next = yield* questions.nextDue(kind, nowMillis)
       if (next !== null) pause = Math.min(pause, Math.max(pauseMillisMin, next - nowMillis))
     }
     return pause

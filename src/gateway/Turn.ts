@@ -165,6 +165,7 @@ export const behaviour: Behaviour<State, TurnCommand, TurnCommand, TurnEvent, Re
   subject: (state, command) =>
     state !== null ? subjectOf(state.sessionId) : command._tag === "StartTurn" ? subjectOf(command.sessionId) : null,
   createsSubject: () => false,
+  passing: (rejection) => rejection._tag === "NotDue",
   ends: (command) => command._tag === "CompleteTurn" || command._tag === "FailTurn" || command._tag === "CancelTurn",
   survivesErasure: (command) => command._tag === "CancelTurn" || command._tag === "FailTurn",
   prepare: (_state, command) => Effect.succeed(Result.succeed(command)),

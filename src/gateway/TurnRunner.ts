@@ -13,8 +13,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Bounds from "../kernel/Bounds.ts"
 import { decode, type Json } from "../kernel/Canonical.ts"
-import { fold } from "../kernel/Decider.ts"
-import { recorded } from "../kernel/Envelope.ts"
+import { read } from "../kernel/Decider.ts"
 import { ActionId, StreamId, type TurnId } from "../kernel/Ids.ts"
 import type { Actor } from "../kernel/Stamp.ts"
 import { ActorError, Actors } from "../ports/Actors.ts"
@@ -26,6 +25,7 @@ import { Responder, type ResponderError, type TranscriptPart } from "../ports/Re
 import { Stamps } from "../ports/Stamps.ts"
 import { ToolCatalog } from "../ports/ToolExecutor.ts"
 import { Vault } from "../ports/Vault.ts"
+import { events as registry } from "./Events.ts"
 import { ActionAnswer, endedStatuses, Rejection, type TurnCommand } from "./Protocol.ts"
 import * as Questions from "./Questions.ts"
 import { system } from "./System.ts"
@@ -48,15 +48,21 @@ export const make = Effect.gen(function* () {
 
   const load = Effect.fnUntraced(function* (turnId: TurnId) {
     const { events } = yield* store.readStream(StreamId.make(`turn:${turnId}`))
-    return fold(
-      Turn.decider,
-      events.map(({ envelope }) => recorded(envelope) as Parameters<typeof Turn.decider.evolve>[1])
+    return events.reduce<Turn.State>(
+      (state, { envelope }) => Turn.evolve(state, read(registry, envelope)),
+      Turn.initial
     )
   })
 
   const report = Effect.fnUntraced(function* (turnId: TurnId, key: string, command: TurnCommand) {
     const stamp = yield* stamps.stamp({ actor: system, key: `turn/${turnId}/${key}`, correlationId: turnId })
-    return yield* actors.send("turn", turnId, command, stamp)
+    yield* actors.send("turn", turnId, command, stamp).pipe(
+      // Another process moved the turn by this step with an answer of its own: what stands in the journal counts.
+      Effect.catchIf(
+        (error) => error.reason === "KeyReused",
+        () => Effect.void
+      )
+    )
   })
 
   const text = (value: unknown) => Effect.map(vault.open(value), (opened) => (typeof opened === "string" ? opened : ""))
@@ -164,7 +170,8 @@ export const make = Effect.gen(function* () {
           const change = yield* feed.changed(`action:${actionId}`)
           const row = yield* questions.action(actionId)
           if (row !== null && endedStatuses.has(row.status)) return row
-          yield* change
+          // The feed is a hint: a lost one costs time, not the turn.
+          yield* Effect.raceFirst(change, Effect.sleep(Duration.millis(lookAgainMillis)))
           return null
         })
       )
@@ -208,13 +215,20 @@ export const make = Effect.gen(function* () {
   }
 
   const loop = Effect.fnUntraced(function* (turnId: TurnId) {
+    let before: Turn.Live | null = null
     for (;;) {
-      const turn = yield* load(turnId)
+      const turn: Turn.State = yield* load(turnId)
       const due = turn === null ? null : Turn.next(turn)
       if (turn === null || due === null) return
+      // Nothing moved: somebody else is at it, or a step is refused. Not so fast again.
+      if (before !== null && same(before, turn)) yield* Effect.sleep(Duration.millis(standstillMillis))
+      before = turn
       yield* advance(turn, due)
     }
   })
+
+  const broken = (turnId: TurnId, detail: string) =>
+    report(turnId, "broken", { _tag: "FailTurn", code: "Broken", detail })
 
   /** Runs a turn to its end, or to its deadline. Interruption leaves it where the journal says it is. */
   const run = Effect.fn("Gateway.runTurn")(function* (turnId: TurnId) {
@@ -224,7 +238,13 @@ export const make = Effect.gen(function* () {
     const finished = yield* loop(turnId).pipe(
       Effect.retry(whileTold),
       // What can't be helped by trying again ends the turn: a turn that nobody works on would wait for its deadline.
-      Effect.catch((error) => report(turnId, "broken", { _tag: "FailTurn", code: "Broken", detail: error.message })),
+      Effect.catch((error) => broken(turnId, error.message)),
+      Effect.catchDefect((defect) =>
+        Effect.andThen(
+          Effect.logError(`turn ${turnId} broke`, defect),
+          broken(turnId, "a bug of the service ended the turn")
+        )
+      ),
       Effect.timeoutOption(Duration.millis(left))
     )
     if (finished._tag === "Some") return
@@ -237,6 +257,21 @@ export const make = Effect.gen(function* () {
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+/** Longest time between two looks at an action that is waited for. */
+const lookAgainMillis = 5_000
+/** Pause before a step is tried again that did not move its turn. */
+const standstillMillis = 200
+
+const same = (before: Turn.Live, after: Turn.Live): boolean =>
+  before.status === after.status &&
+  (before.recalled === null) === (after.recalled === null) &&
+  before.remembered === after.remembered &&
+  before.steps.length === after.steps.length &&
+  outcomes(before) === outcomes(after)
+
+const outcomes = ({ steps }: Turn.Live): number =>
+  steps.reduce((count, { calls }) => count + calls.filter(({ outcome }) => outcome !== null).length, 0)
 
 /** Events that end an action because somebody would not have it. */
 const refusals: ReadonlySet<string> = new Set(["action.denied", "confirmation.denied", "confirmation.withdrawn"])

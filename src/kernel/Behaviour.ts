@@ -29,6 +29,8 @@ export interface Behaviour<State, Command, Prepared, Event extends Draft, Reject
   readonly survivesErasure: (command: Command) => boolean
   /** Whether the command brings its stream to an end: taken even where the stream holds all it may. */
   readonly ends: (command: Command) => boolean
+  /** Whether a refusal only says "not yet": it leaves no receipt, so that the same command may succeed later. */
+  readonly passing: (rejection: Rejection) => boolean
   /** Looks up what the rules need as data (a policy's decision, a digest). Must not change the world. */
   readonly prepare: (
     state: State,

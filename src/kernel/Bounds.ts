@@ -15,7 +15,13 @@ export const journalQueueMax = 4_096
 /** How deep arrays and objects may nest in anything that is encoded. Encoding is recursive: this is what guards the stack. */
 export const jsonDepthMax = 128
 /** Canonical text of one event, in UTF-16 units. */
-export const eventTextMax = 1024 * 1024
+export const eventTextMax = 2 * 1024 * 1024
+/** Sealed, a unit of somebody's words takes at most this: six bytes where JSON escapes it, times 4/3 in base64. */
+export const sealedUnitsMax = 8
+/** Sealed, a unit of canonical JSON text takes at most this: three bytes of UTF-8, times 4/3. */
+export const sealedJsonUnitsMax = 4
+/** An event without its words: ids, hashes, times, refs. */
+export const eventFrameMax = 64 * 1024
 /** Events one command may cause. */
 export const commandEventsMax = 64
 /** Events one stream may hold. Streams are short by design; the actor says so before memory does. */
@@ -181,7 +187,8 @@ export const relations: ReadonlyArray<Relation> = [
   [proposalsPerStepMax <= confirmationsPendingPerSessionMax, "one step's proposals can all wait at once"],
   [toolOutputBytesMax <= resultTextMax && fileBytesMax <= resultTextMax, "what a tool gives fits into a result"],
   [
-    inputTextMax <= eventTextMax && argumentsTextMax <= eventTextMax && resultTextMax <= eventTextMax,
+    sealedUnitsMax * inputTextMax + eventFrameMax <= eventTextMax &&
+      sealedJsonUnitsMax * Math.max(argumentsTextMax, resultTextMax) + eventFrameMax <= eventTextMax,
     "words fit into an event"
   ],
   [responderMillis <= turnMillisMax, "one answer ends within its turn"],

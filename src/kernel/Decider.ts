@@ -7,7 +7,7 @@
 import type * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type { Json } from "./Canonical.ts"
-import type { Draft, Recorded } from "./Envelope.ts"
+import { type Draft, type Envelope, type Recorded, recorded } from "./Envelope.ts"
 import type { Stamp } from "./Stamp.ts"
 
 export interface Decider<State, Command, Event extends Draft, Rejection> {
@@ -60,6 +60,12 @@ export const upcast = (events: EventRegistry, type: string, schemaVersion: numbe
   }
   return current
 }
+
+/** A stored event as today's rules see it. Throws like `upcast`. */
+export const read = (events: EventRegistry, envelope: Envelope): Recorded => ({
+  ...recorded(envelope),
+  payload: upcast(events, envelope.type, envelope.schemaVersion, envelope.payload as Json)
+})
 
 /** Folds history into state. */
 export const fold = <State, Command, Event extends Draft, Rejection>(

@@ -93,7 +93,7 @@ export interface Assembly {
   readonly prevHash: Hash
   readonly eventId: EventId
   /** Seals one field; `at` (an `aad`) binds it to this stream, version and field. */
-  readonly seal: (at: string, words: Canonical.Json) => Sealed.Box
+  readonly seal: (at: string, words: Canonical.Json) => Sealed.Box | Sealed.Redacted
   readonly sha256: (text: string) => Hash
 }
 

@@ -37,6 +37,7 @@ export const behaviour: Behaviour<State, Command, Command, Added, { readonly why
   },
   subject: (_state, command) => SubjectId.make(`counter:${command.to}`),
   createsSubject: (command) => command._tag === "Add",
+  passing: () => false,
   ends: () => false,
   survivesErasure: () => false,
   prepare: (_state, command) => Effect.succeed(Result.succeed(command)),

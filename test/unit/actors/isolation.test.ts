@@ -30,11 +30,15 @@ const send = (id: string, key: string, command: Partial<Command> = {}) =>
 const reason = <A, R>(effect: Effect.Effect<A, { readonly reason?: string }, R>) =>
   Effect.map(Effect.flip(effect), (error) => error.reason)
 
+const outage = { down: true }
 const cellsFail = Layer.effect(
   EventStore,
   Effect.map(EventStore, (store) => {
     const down = new EventStoreError({ reason: "Unavailable", operation: "cell", detail: "down", retryable: true })
-    return EventStore.of({ ...store, cell: () => Effect.fail(down) })
+    return EventStore.of({
+      ...store,
+      cell: (name) => Effect.suspend(() => (outage.down ? Effect.fail(down) : store.cell(name)))
+    })
   })
 ).pipe(Layer.provide(VolatileEventStore.layer))
 
@@ -109,15 +113,49 @@ describe("a restart budget", () => {
     }).pipe(Effect.provide(ports))
   )
 
-  it.effect("fails closed when the store does not answer", () =>
+  it.effect("allows nothing while the store does not answer, and counts once it does", () =>
     Effect.gen(function* () {
       const budget = yield* RestartBudget.make
-      assert.isFalse((yield* budget.spend("x")).allowed)
+      const waiting = yield* Effect.forkChild(budget.spend("x"))
+      yield* TestClock.adjust("10 seconds")
+      assert.isUndefined(waiting.pollUnsafe())
+      outage.down = false
+      yield* TestClock.adjust("2 seconds")
+      assert.isTrue((yield* Fiber.join(waiting)).allowed)
     }).pipe(Effect.provide(cellsFail))
+  )
+
+  it.effect("is spent where what the store holds is no count", () =>
+    Effect.gen(function* () {
+      const store = yield* EventStore
+      yield* store.setCell("restarts:x", null, "no count")
+      assert.isFalse((yield* (yield* RestartBudget.make).spend("x")).allowed)
+    }).pipe(Effect.provide(ports))
   )
 })
 
 describe("a supervised process", () => {
+  it.effect("waits for a store that does not answer, however long, without spending its budget", () =>
+    Effect.gen(function* () {
+      const supervisor = yield* Supervisor.Supervisor
+      const error = new EventStoreError({ reason: "Unavailable", operation: "read", detail: "down", retryable: true })
+      let up = false
+      let starts = 0
+      yield* supervisor.supervise(
+        "patient",
+        Effect.suspend(() => {
+          starts += 1
+          return up ? Effect.never : Effect.fail(error)
+        })
+      )
+      yield* TestClock.adjust("2 minutes")
+      assert.isAbove(starts, Bounds.restartBudget + 1)
+      up = true
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* supervisor.status).get("patient"), "running")
+    }).pipe(Effect.scoped, Effect.provide(Supervisor.layer.pipe(Layer.provide(ports))))
+  )
+
   it.effect("is restarted after a failure, and stays down once its budget is spent", () =>
     Effect.gen(function* () {
       const supervisor = yield* Supervisor.Supervisor
