@@ -1,0 +1,123 @@
+/** What must go on when something else does not: another process, a lost answer, a forgotten session, a long list. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
+import * as FaultyEventStore from "#layers/faults/FaultyEventStore.ts"
+import { Gateway } from "#src/gateway/Protocol.ts"
+import * as Questions from "#src/gateway/Questions.ts"
+import { Actors } from "#src/ports/Actors.ts"
+import { EventStore, Rows } from "#src/ports/EventStore.ts"
+import { Responder } from "#src/ports/Responder.ts"
+import * as World from "#test/kit/world.ts"
+
+const { owner } = World
+
+/** A model that never says the same twice, and counts how often it is asked. */
+const chatty = () => {
+  const asked = { count: 0 }
+  const layer = Layer.succeed(Responder, {
+    identity: { provider: "test", model: "chatty", deterministic: false },
+    respond: () =>
+      Effect.andThen(
+        Effect.yieldNow,
+        Effect.sync(() => ({ text: `answer ${asked.count++}`, proposals: [], inputTokens: 1, outputTokens: 1 }))
+      )
+  })
+  return { asked, layer }
+}
+
+describe("two processes on one journal", () => {
+  it.live("complete the turns that both work on, whatever each model says", () =>
+    Effect.gen(function* () {
+      const store = yield* Layer.build(VolatileEventStore.layer)
+      const { layer } = chatty()
+      const one = yield* Layer.build(Layer.fresh(World.make({ responder: layer }).over(store)))
+      yield* Layer.build(Layer.fresh(World.make({ responder: layer }).over(store)))
+      yield* Effect.gen(function* () {
+        const gateway = yield* Gateway
+        for (let index = 0; index < 10; index++) {
+          const sessionId = yield* World.session(`s${index}`)
+          const turn = yield* gateway.startTurn(owner, `t${index}`, sessionId, "hello")
+          assert.strictEqual((yield* World.turnUntilEnded(turn.body.turnId)).status, "Completed")
+        }
+      }).pipe(Effect.provideContext(one))
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a restart", () => {
+  it.live("goes on with every turn, though there are more than one page of them", () =>
+    Effect.gen(function* () {
+      const store = yield* Layer.build(VolatileEventStore.layer)
+      const settings = { sessionsPerPrincipalMax: 1_000 }
+      const stuck = Layer.succeed(Responder, {
+        identity: { provider: "test", model: "stuck", deterministic: true },
+        respond: () => Effect.never
+      })
+      const scope = yield* Scope.make()
+      const before = World.make({ responder: stuck, settings }).over(store)
+      const first = yield* Layer.buildWithScope(Layer.fresh(before), scope)
+      const turns = yield* Effect.gen(function* () {
+        const gateway = yield* Gateway
+        return yield* Effect.forEach(
+          Array.from({ length: 230 }, (_, index) => index),
+          (index) =>
+            Effect.flatMap(World.session(`s${index}`), (id) => gateway.startTurn(owner, `t${index}`, id, "hello"))
+        )
+      }).pipe(Effect.provideContext(first))
+      yield* Scope.close(scope, Exit.void)
+      const after = World.make({ responder: chatty().layer, settings }).over(store)
+      const second = yield* Layer.build(Layer.fresh(after))
+      yield* Effect.forEach(turns, ({ body }) => World.turnUntilEnded(body.turnId), { concurrency: "unbounded" }).pipe(
+        Effect.map((rows) => assert.deepStrictEqual(new Set(rows.map(({ status }) => status)), new Set(["Completed"]))),
+        Effect.provideContext(second)
+      )
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a claim whose answer is lost", () => {
+  it.live("runs its tool all the same, once", () =>
+    Effect.gen(function* () {
+      const faulty = yield* Layer.build(FaultyEventStore.layer.pipe(Layer.provideMerge(VolatileEventStore.layer)))
+      const world = World.make()
+      yield* Effect.gen(function* () {
+        const gateway = yield* Gateway
+        const faults = yield* FaultyEventStore.Faults
+        const sessionId = yield* World.session()
+        const { body } = yield* gateway.propose(owner, "p", { sessionId, tool: "note", arguments: { text: "x" } })
+        // The next append is the approval, the one after it the claim.
+        faults.plan({ _tag: "Before", effect: Effect.void }, { _tag: "LoseAnswer" })
+        yield* gateway.approve(owner, "a", body.actionId)
+        assert.strictEqual((yield* World.actionUntil(body.actionId)).status, "Executed")
+      }).pipe(Effect.provide(Layer.fresh(world.over(faulty))), Effect.provideContext(faulty))
+      assert.deepStrictEqual(world.done, ["note x"])
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("an erasure while a turn waits for a person", () => {
+  it.live("ends the turn and its question, keeps no word of either, and isolates nothing", () => {
+    const world = World.make()
+    return Effect.gen(function* () {
+      const gateway = yield* Gateway
+      const rows = yield* Rows
+      const questions = yield* Questions.make
+      const sessionId = yield* World.session()
+      const turn = yield* gateway.startTurn(owner, "t", sessionId, 'call note {"text":"secret words"}')
+      while ((yield* rows.counter("confirmations.pending")) === 0) yield* Effect.yieldNow
+      const [asked] = (yield* questions.actions({ sessionId })).items
+      yield* gateway.eraseSession(owner, "e", sessionId)
+      assert.include(["Cancelled", "Failed"], (yield* World.turnUntilEnded(turn.body.turnId)).status)
+      assert.strictEqual((yield* World.actionUntil(asked!.actionId)).status, "Withdrawn")
+      const status = yield* Effect.flatMap(Actors, (actors) => actors.status)
+      assert.strictEqual(status.isolatedCount, 0)
+      const events = yield* Effect.flatMap(EventStore, (store) => store.readAll(0, 1_000))
+      assert.notInclude(JSON.stringify(events), "secret words")
+      assert.deepStrictEqual(world.done, [])
+    }).pipe(Effect.provide(world.layer))
+  })
+})
