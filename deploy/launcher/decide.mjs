@@ -38,6 +38,7 @@ export const targets = {
   lint: work(["node_modules/oxlint/bin/oxlint"], "the linter alone"),
   format: work(["node_modules/oxfmt/bin/oxfmt"], "format every file"),
   bench: work(["bench/main.ts"], "the benches"),
+  app: work(["docs/samples/app.ts"], "the README's sample of an app"),
   build: work(["deploy/build.mjs"], "compile the package into dist")
 }
 

@@ -40,4 +40,6 @@ export const program = Effect.gen(function* () {
   const { body: approved } = yield* gateway.approve(ana, "approval-1", asked.actionId)
   return [asked.status, approved.status]
 }).pipe(Effect.provide(Volatile.layer({ tools: [deploy], policies })))
+
+if (import.meta.main) console.log(await Effect.runPromise(program))
 // #endregion app
