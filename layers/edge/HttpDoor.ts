@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiSwagger from "effect/http-api/HttpApiSwagger"
 import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { ServeError } from "effect/http/HttpServerError"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -165,7 +166,9 @@ const nodeServer = (limits: Limits) => {
 const routes = (limits: Limits) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: openApiPath }),
-    HttpApiSwagger.layer(Api, { path: docsPath })
+    HttpApiSwagger.layer(Api, { path: docsPath }),
+    // Whoever opens the bare address in a browser wants to know what this is.
+    HttpRouter.add("GET", "/", HttpServerResponse.redirect(docsPath))
   ).pipe(
     Layer.provide([
       SessionsDoor.layer,

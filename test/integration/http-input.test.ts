@@ -221,8 +221,11 @@ layer(Kit.serve(world), { excludeTestServices: true })("what the door takes in",
       const nowhere = yield* post(`${sessions}/${missing("ses")}/turns`, { key: "nowhere", body: { input: "x" } })
       assert.deepInclude(nowhere.json, { code: "NotFound", kind: "session" })
 
+      const bare = yield* get("/")
+      assert.strictEqual(bare.status, 302)
+      assert.strictEqual(bare.headers["location"], "/docs")
+
       const unknown = [
-        "/",
         "/v1",
         "/v2/sessions",
         "/v1/session",

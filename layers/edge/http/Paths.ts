@@ -26,6 +26,8 @@ export const make = () => {
   add("GET", openApiPath)
   /** Empty where there is no such path. */
   return (url: string): ReadonlyArray<string> => {
+    // The bare address; the router would take an empty path and the asterisk for it.
+    if (url === "/" || url.startsWith("/?")) return ["GET", "HEAD"]
     const taken = [...methods].filter((method) => known.find(method, url) !== undefined)
     return taken.includes("GET") ? [...taken, "HEAD"].sort() : taken.sort()
   }
