@@ -1,15 +1,19 @@
 /** What must go on when something else does not: another process, a lost answer, a forgotten session, a long list. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
 import * as FaultyEventStore from "#layers/faults/FaultyEventStore.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
+import { subjectOf } from "#src/gateway/Session.ts"
 import * as Questions from "#src/gateway/Questions.ts"
 import { Actors } from "#src/ports/Actors.ts"
 import { EventStore, Rows } from "#src/ports/EventStore.ts"
+import { Vault } from "#src/ports/Vault.ts"
 import { Responder } from "#src/ports/Responder.ts"
 import * as World from "#test/kit/world.ts"
 
@@ -44,6 +48,52 @@ describe("two processes on one journal", () => {
           assert.strictEqual((yield* World.turnUntilEnded(turn.body.turnId)).status, "Completed")
         }
       }).pipe(Effect.provideContext(one))
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("an erasure in one process", () => {
+  it.live("takes the key from the hands of another", () =>
+    Effect.gen(function* () {
+      const store = yield* Layer.build(VolatileEventStore.layer)
+      const one = yield* Layer.build(Layer.fresh(World.make().over(store)))
+      const two = yield* Layer.build(Layer.fresh(World.make().over(store)))
+      const sessionId = yield* World.session().pipe(Effect.provideContext(one))
+      const held = yield* Effect.flatMap(Vault, ({ key }) => key(subjectOf(sessionId))).pipe(Effect.provideContext(two))
+      assert.isFalse(held?.destroyed())
+      yield* Effect.flatMap(Gateway, (gateway) => gateway.eraseSession(owner, "e", sessionId)).pipe(
+        Effect.provideContext(one)
+      )
+      while (held?.destroyed() === false) yield* Effect.yieldNow
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a stop", () => {
+  it.live("lets a tool that is at work finish and be reported", () =>
+    Effect.gen(function* () {
+      const store = yield* Layer.build(VolatileEventStore.layer)
+      const scope = yield* Scope.make()
+      const atWork = yield* Deferred.make<void>()
+      const mayEnd = yield* Deferred.make<void>()
+      const world = World.make({}, () => Effect.andThen(Deferred.succeed(atWork, undefined), Deferred.await(mayEnd)))
+      const service = yield* Layer.buildWithScope(Layer.fresh(world.over(store)), scope)
+      const actionId = yield* Effect.gen(function* () {
+        const gateway = yield* Gateway
+        const sessionId = yield* World.session()
+        const { body } = yield* gateway.propose(owner, "p", { sessionId, tool: "look", arguments: { text: "x" } })
+        yield* Deferred.await(atWork)
+        return body.actionId
+      }).pipe(Effect.provideContext(service))
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* Effect.yieldNow.pipe(Effect.repeat({ times: 100 }))
+      yield* Deferred.succeed(mayEnd, undefined)
+      yield* Fiber.join(closing)
+      const row = yield* Effect.flatMap(Questions.make, (questions) => questions.action(actionId)).pipe(
+        Effect.provideContext(store)
+      )
+      assert.strictEqual(row?.status, "Executed")
+      assert.deepStrictEqual(world.done, ["look x"])
     }).pipe(Effect.scoped)
   )
 })

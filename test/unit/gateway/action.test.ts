@@ -138,20 +138,21 @@ describe("the rows of an action", () => {
 
   it("conserve: created = approved + denied + expired + withdrawn + pending", () => {
     const ask = proposed("Ask")
-    const decisions: ReadonlyArray<ReadonlyArray<ActionEvent>> = [
-      [],
-      given(...ask).when(prepared({ _tag: "Approve", roles: [] }), stamp(10)).events,
-      given(...ask).when(prepared({ _tag: "Deny", roles: [], reason: null }), stamp(10)).events,
-      given(...ask).when(prepared({ _tag: "Withdraw", reason: null }), stamp(10)).events,
-      [event("confirmation.expired", { deadlineMillis: 1_000 })]
-    ]
-    for (const decided of decisions) {
+    const decisions: { readonly [name: string]: ReadonlyArray<ActionEvent> } = {
+      pending: [],
+      approved: given(...ask).when(prepared({ _tag: "Approve", roles: [] }), stamp(10)).events,
+      denied: given(...ask).when(prepared({ _tag: "Deny", roles: [], reason: null }), stamp(10)).events,
+      withdrawn: given(...ask).when(prepared({ _tag: "Withdraw", reason: null }), stamp(10)).events,
+      expired: [event("confirmation.expired", { deadlineMillis: 1_000 })]
+    }
+    for (const [name, decided] of Object.entries(decisions)) {
       const counters = rowsOf([...ask, ...decided])
       const sum = ["approved", "denied", "expired", "withdrawn"].reduce(
         (total, name) => total + (counters.get(`confirmations.${name}`) ?? 0),
         counters.get(Rows.pending) ?? 0
       )
       assert.strictEqual(counters.get("confirmations.created"), 1)
+      assert.strictEqual(counters.get(`confirmations.${name}`), 1, name)
       assert.strictEqual(sum, 1)
     }
   })

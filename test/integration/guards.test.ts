@@ -1,0 +1,109 @@
+/** Conditions that span streams, judged with the commit: what was true when a rule looked may be true no longer. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
+import * as FaultyEventStore from "#layers/faults/FaultyEventStore.ts"
+import { Gateway } from "#src/gateway/Protocol.ts"
+import * as Questions from "#src/gateway/Questions.ts"
+import * as GatewayRows from "#src/gateway/Rows.ts"
+import { put } from "#src/kernel/Append.ts"
+import type { ActionId } from "#src/kernel/Ids.ts"
+import { EventStore } from "#src/ports/EventStore.ts"
+import * as Appends from "#test/kit/appends.ts"
+import * as World from "#test/kit/world.ts"
+
+const { owner } = World
+
+const refusalOf = <A, R>(effect: Effect.Effect<A, unknown, R>) =>
+  Effect.map(Effect.flip(effect), (error) => (error as { rejection?: { _tag: string } }).rejection?._tag)
+
+const propose = (key: string, tool = "note") =>
+  Effect.gen(function* () {
+    const gateway = yield* Gateway
+    const sessionId = yield* World.session()
+    const { body } = yield* gateway.propose(owner, key, { sessionId, tool, arguments: { text: key } })
+    return { sessionId, actionId: body.actionId }
+  })
+
+/** What a person's halt leaves in the rows. */
+const halt = Effect.gen(function* () {
+  const store = yield* EventStore
+  const rows = [put(GatewayRows.halt, GatewayRows.haltKey, {})]
+  const [outcome] = yield* store.append([Appends.on(Appends.start("halt:all"), { receipt: false, rows }).append])
+  assert.strictEqual(outcome?._tag, "Committed")
+})
+
+const statusOf = (id: ActionId) =>
+  Effect.flatMap(Questions.make, (questions) => Effect.map(questions.action(id), (row) => row?.status))
+
+/** Waits until the store was asked to append so often. */
+const appended = (count: number) =>
+  Effect.gen(function* () {
+    const { appends } = yield* FaultyEventStore.Faults
+    while (appends.length < count) yield* Effect.yieldNow
+  })
+
+const faulty = (work: (world: World.World) => Effect.Effect<void, unknown, any>) =>
+  Effect.gen(function* () {
+    const store = yield* Layer.build(FaultyEventStore.layer.pipe(Layer.provideMerge(VolatileEventStore.layer)))
+    const world = World.make()
+    const inside = work(world) as Effect.Effect<void>
+    yield* inside.pipe(Effect.provide(Layer.fresh(world.over(store))), Effect.provideContext(store))
+  }).pipe(Effect.scoped)
+
+describe("a halt", () => {
+  it.live("refuses proposals and turns, and no claim goes through: what was approved is not run", () => {
+    const world = World.make()
+    return Effect.gen(function* () {
+      const gateway = yield* Gateway
+      const { actionId, sessionId } = yield* propose("waiting")
+      yield* halt
+      const input = { sessionId, tool: "look", arguments: { text: "x" } }
+      assert.strictEqual(yield* refusalOf(gateway.propose(owner, "late", input)), "Halted")
+      assert.strictEqual(yield* refusalOf(gateway.startTurn(owner, "t", sessionId, "hello")), "Halted")
+      yield* gateway.approve(owner, "a", actionId)
+      const { head } = yield* EventStore
+      const before = yield* head
+      // The runner had its turn: nothing was claimed, nothing was run.
+      yield* Effect.yieldNow.pipe(Effect.repeat({ times: 200 }))
+      assert.strictEqual(yield* head, before)
+      assert.strictEqual(yield* statusOf(actionId), "Approved")
+      assert.deepStrictEqual(world.done, [])
+    }).pipe(Effect.provide(world.layer))
+  })
+})
+
+describe("a session that closes", () => {
+  it.live("between the look and the commit refuses an approval", () =>
+    faulty(() =>
+      Effect.gen(function* () {
+        const gateway = yield* Gateway
+        const { plan } = yield* FaultyEventStore.Faults
+        const { actionId, sessionId } = yield* propose("p")
+        const close = Effect.orDie(Effect.asVoid(gateway.closeSession(owner, "c", sessionId, null)))
+        plan({ _tag: "Before", effect: close })
+        assert.strictEqual(yield* refusalOf(gateway.approve(owner, "a", actionId)), "SessionNotOpen")
+      })
+    )
+  )
+
+  it.live("between an approval and its claim leaves the tool alone", () =>
+    faulty((world) =>
+      Effect.gen(function* () {
+        const gateway = yield* Gateway
+        const { appends, plan } = yield* FaultyEventStore.Faults
+        const { actionId, sessionId } = yield* propose("p")
+        const close = Effect.orDie(Effect.asVoid(gateway.closeSession(owner, "c", sessionId, null)))
+        // The approval's own append, then the claim's.
+        plan({ _tag: "Before", effect: Effect.void }, { _tag: "Before", effect: close })
+        const before = appends.length
+        yield* gateway.approve(owner, "a", actionId)
+        yield* appended(before + 3)
+        yield* Effect.yieldNow.pipe(Effect.repeat({ times: 200 }))
+        assert.strictEqual(yield* statusOf(actionId), "Approved")
+        assert.deepStrictEqual(world.done, [])
+      })
+    )
+  )
+})
