@@ -72,7 +72,12 @@ const lockNumber = 0x6b65656c
 
 const migrations = (schema: string): ReadonlyArray<{ name: string; statements: ReadonlyArray<string> }> => [
   { name: "tables", statements: tables(schema) },
-  { name: "append", statements: [appendFunction(schema)] }
+  { name: "append", statements: [appendFunction(schema)] },
+  // Receipts come in the order of their time, more or less: a block's bounds find the old ones, and cost an append nothing.
+  {
+    name: "receipts by age",
+    statements: [`CREATE INDEX receipt_by_age ON ${schema}.receipt USING brin (recorded_at_millis)`]
+  }
 ]
 
 /** All text compares by bytes (`C`): identifiers need no language, and byte order is what pages and chains agree on. */

@@ -42,6 +42,7 @@ export const layer = (
       const { embedded } = client
       const schema = options.schema ?? "keelson"
       const rowIndexes = options.rowIndexes ?? []
+      const wake = Wake.make()
       const withClient = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provideService(effect, SqlClient, client)
       yield* withClient(Migrations.run(schema, rowIndexes))
       const store = yield* withClient(
@@ -49,11 +50,11 @@ export const layer = (
           schema,
           rowIndexes,
           send: (text, values) => Effect.map(client.unsafe(text, values).values, (rows) => rows[0]?.[0]),
-          wake: Wake.make(),
+          wake,
           channel: "",
           timeoutMillis: null,
           admit: admit(embedded, options.reserveBytes ?? Bounds.journalReserveBytes),
-          afterLoss: afterLoss(schema, client),
+          afterLoss: afterLoss(schema, client, wake),
           allowFast: options.allowFast
         })
       )
@@ -70,12 +71,17 @@ const admit = (embedded: PglitePgClient.Embedded, reserveBytes: number): Effect.
   Effect.suspend(() => (embedded.bytesFree() >= reserveBytes ? Effect.void : Effect.fail(SqlFailure.full("append"))))
 
 const afterLoss =
-  (schema: string, client: PglitePgClient.EmbeddedPgClient) =>
+  (schema: string, client: PglitePgClient.EmbeddedPgClient, wake: Wake.Wake) =>
   (headBefore: number): Effect.Effect<EventStoreError | null> => {
     const forSpace = client.embedded.stoppedForSpace()
     return client.unsafe<{ position: bigint }>(`SELECT position FROM ${schema}.journal_head`).pipe(
       Effect.map((rows) => {
-        if (Number(rows[0]?.position) !== headBefore) return null
+        const position = Number(rows[0]?.position)
+        if (position !== headBefore) {
+          // It was written after all, and nobody else tells the followers.
+          wake.note(position)
+          return null
+        }
         return forSpace ? SqlFailure.full("append") : SqlFailure.unavailable("append", "the embedded engine stopped")
       }),
       // It does not open again (yet): nobody can say what its log holds.

@@ -20,6 +20,7 @@ import * as PostgresPgClient from "../sql-client/PostgresPgClient.ts"
 import { joinListeners } from "./AppendSql.ts"
 import * as Migrations from "./Migrations.ts"
 import * as SqlEventStore from "./SqlEventStore.ts"
+import * as SqlFailure from "./SqlFailure.ts"
 import * as Wake from "./Wake.ts"
 import * as WriterSession from "./WriterSession.ts"
 
@@ -50,7 +51,7 @@ export const layer = (
       const channel = `${schema}_journal`
       const wake = Wake.make()
       yield* Effect.provideService(Migrations.run(schema, rowIndexes), SqlClient, client)
-      yield* listen(client, channel, wake)
+      yield* listen(client, schema, channel, wake)
       const send = yield* WriterSession.make({
         client: writer,
         timeoutMillis: Bounds.queryTimeoutMillis,
@@ -82,10 +83,20 @@ export const layer = (
 // ---------------------------------------------------------------------------
 
 /** Registered when it returns; a lost connection is made again, and everyone looks for what was missed meanwhile. */
-const listen = Effect.fnUntraced(function* (client: PgClient.PgClient, channel: string, wake: Wake.Wake) {
+const listen = Effect.fnUntraced(function* (
+  client: PgClient.PgClient,
+  schema: string,
+  channel: string,
+  wake: Wake.Wake
+) {
   const notes = yield* client.listen(channel)
-  const heard = (queue: typeof notes) =>
-    Effect.forever(Effect.map(Queue.take(queue), ({ payload }) => wake.note(Number(payload))))
+  const head = client.unsafe<{ position: bigint }>(`SELECT position FROM ${schema}.journal_head`)
+  const look = Effect.match(SqlFailure.within(Bounds.queryTimeoutMillis, head), {
+    onSuccess: (rows) => wake.note(Number(rows[0]?.position ?? 0)),
+    onFailure: wake.nudge
+  })
+  // Whoever may connect may notify: what is heard is a reason to look, never the truth.
+  const heard = (queue: typeof notes) => Effect.forever(Effect.andThen(Queue.takeAll(queue), look))
   const again = Effect.scoped(
     Effect.flatMap(client.listen(channel), (queue) => {
       wake.nudge()

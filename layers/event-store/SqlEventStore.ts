@@ -133,6 +133,15 @@ export const make = Effect.fnUntraced(function* (
             catch: (cause) => asCorrupt("receipt", cause)
           })
       ),
+    forgetReceipts: (quietSinceMillis, limit) =>
+      Effect.map(
+        ask("forgetReceipts", forgetReceiptsText(schema), [
+          BigInt(quietSinceMillis),
+          new Date(quietSinceMillis).toISOString(),
+          Math.min(Math.max(0, limit), Bounds.readLimitMax)
+        ]),
+        (rows) => rows.length
+      ),
     ...keysAndCells(schema, ask),
     probe: Effect.andThen(
       options.admit,
@@ -214,6 +223,16 @@ const writeBatch = (options: Options): BatchWriter.Write => {
 const receiptColumns =
   "principal, key, command_id, stream, version, subject, digest, answer, " +
   "recorded_at_millis::double precision AS recorded_at_millis, hash"
+
+/** RFC 3339 in one precision and zone compares as text, by bytes. */
+const forgetReceiptsText = (schema: string): string => `
+  DELETE FROM ${schema}.receipt d WHERE (d.principal, d.key) IN (
+    SELECT r.principal, r.key FROM ${schema}.receipt r
+    LEFT JOIN ${schema}.stream_head h ON h.stream = r.stream
+    LEFT JOIN ${schema}.event e ON e.stream = h.stream AND e.version = h.version
+    WHERE r.recorded_at_millis < $1 AND (e.occurred_at IS NULL OR e.occurred_at < $2)
+    LIMIT $3
+  ) RETURNING 1 AS one`
 
 interface StreamRow extends StoredRow.EventRow {
   readonly receipt: unknown

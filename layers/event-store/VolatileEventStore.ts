@@ -96,6 +96,8 @@ const makeStore = (journal: Journal.Journal): EventStore["Service"] => {
         })
       ),
     receipt: (principal, key) => Effect.sync(() => journal.receipts.get(Journal.receiptName(principal, key)) ?? null),
+    forgetReceipts: (quietSinceMillis, limit) =>
+      Effect.sync(() => Journal.forgetReceipts(journal, quietSinceMillis, limit)),
     wrappedKey: (subject) => Effect.sync(() => journal.keys.get(subject) ?? null),
     rewrapKey: (from, to) =>
       Effect.sync(() => {

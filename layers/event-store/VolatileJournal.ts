@@ -7,6 +7,7 @@
  * in `kernel/Append`.
  */
 import type { Receipt, Refusal, WrappedKey } from "#src/kernel/Append.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
 import { genesis, type StoredEvent } from "#src/kernel/Envelope.ts"
 import type { Hash } from "#src/kernel/Ids.ts"
 import { belowZero, committed, type Judged } from "./Batch.ts"
@@ -62,6 +63,22 @@ export const append = (journal: Journal, prepared: Prepared): Judged => {
   )
   if (exceeded !== undefined) return { _tag: "Refused", refusal: { _tag: "GuardFailed", guard: exceeded } }
   return write(journal, prepared)
+}
+
+/** Forgets old receipts of quiet streams. Answers how many. */
+export const forgetReceipts = (journal: Journal, quietSinceMillis: number, limit: number): number => {
+  const old = [...journal.receipts.values()].filter(({ stream, recordedAtMillis }) => {
+    const last = journal.streams.get(stream)?.at(-1)
+    const quiet = last === undefined || Date.parse(last.envelope.occurredAt) < quietSinceMillis
+    return quiet && recordedAtMillis < quietSinceMillis
+  })
+  const forgotten = new Set(old.slice(0, Math.min(Math.max(0, limit), Bounds.readLimitMax)))
+  for (const { principal, key } of forgotten) journal.receipts.delete(receiptName(principal, key))
+  for (const stream of new Set([...forgotten].map(({ stream }) => stream))) {
+    const left = (journal.receiptsOf.get(stream) ?? []).filter((receipt) => !forgotten.has(receipt))
+    journal.receiptsOf.set(stream, left)
+  }
+  return forgotten.size
 }
 
 // ---------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import * as BypassReporter from "#src/gateway/BypassReporter.ts"
 import * as Dispatcher from "#src/gateway/Dispatcher.ts"
 import * as GatewayService from "#src/gateway/GatewayService.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
+import * as ReceiptKeeper from "#src/gateway/ReceiptKeeper.ts"
 import * as Session from "#src/gateway/Session.ts"
 import * as Timekeeper from "#src/gateway/Timekeeper.ts"
 import * as Turn from "#src/gateway/Turn.ts"
@@ -48,6 +49,7 @@ const processes = Layer.effectDiscard(
     const timekeeper = yield* Timekeeper.make
     const cursor: Dispatcher.Cursor = { position: null }
     yield* supervise("timekeeper", timekeeper.process)
+    yield* supervise("receipt-keeper", yield* ReceiptKeeper.make)
     yield* supervise(
       "dispatcher",
       Effect.scoped(Effect.flatMap(Dispatcher.make(cursor), (dispatcher) => dispatcher.process))

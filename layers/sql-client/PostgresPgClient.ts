@@ -60,6 +60,11 @@ export const make = Effect.fnUntraced(function* (
       statement_timeout: String(statementTimeoutMillis),
       plan_cache_mode: "force_generic_plan",
       jit: "off",
+      // A peer that is gone holds the journal's head no longer than this (Linux: the first probe after half of it).
+      tcp_user_timeout: String(Bounds.serverPeerTimeoutMillis),
+      tcp_keepalives_idle: String(Bounds.serverPeerTimeoutMillis / 2_000),
+      tcp_keepalives_interval: "1",
+      tcp_keepalives_count: String(Bounds.serverPeerTimeoutMillis / 2_000),
       ...(options.byIndexOnly === true ? byIndexOnly : {})
     }
   })

@@ -47,10 +47,7 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
   const questions = yield* Questions.make
   const actions = yield* ActionRunner.make
   const turns = yield* TurnRunner.make
-  const places = {
-    turn: yield* Semaphore.make(Bounds.turnsInFlightMax),
-    action: yield* Semaphore.make(Bounds.toolsInFlightMax)
-  }
+  const places = yield* Semaphore.make(Bounds.toolsInFlightMax)
   const running = {
     turn: yield* FiberMap.make<string, void>(),
     action: yield* FiberMap.make<string, void>()
@@ -72,7 +69,7 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
       missed = true
       return
     }
-    const guarded = Semaphore.withPermit(places[kind], work).pipe(
+    const guarded = work.pipe(
       Effect.catchCause((cause) => Effect.logWarning(`${kind} ${id} did not come to its end here`, cause)),
       Effect.asVoid
     )
@@ -106,7 +103,7 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
     })
 
   const startTurn = (id: TurnId) => start("turn", id, turns.run(id))
-  const startAction = (id: ActionId) => start("action", id, actions.run(id))
+  const startAction = (id: ActionId) => start("action", id, places.withPermit(actions.run(id)))
 
   const tell = Effect.fnUntraced(function* (
     kind: "turn" | "action",

@@ -11,6 +11,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import * as Bounds from "../kernel/Bounds.ts"
 import { decode, type Json } from "../kernel/Canonical.ts"
 import { read } from "../kernel/Decider.ts"
@@ -45,6 +46,7 @@ export const make = Effect.gen(function* () {
   const recollection = yield* Recollection
   const catalog = yield* ToolCatalog
   const questions = yield* Questions.make
+  const places = yield* Semaphore.make(Bounds.turnsInFlightMax)
 
   const load = Effect.fnUntraced(function* (turnId: TurnId) {
     const { events } = yield* store.readStream(StreamId.make(`turn:${turnId}`))
@@ -114,11 +116,15 @@ export const make = Effect.gen(function* () {
       return yield* report(turn.turnId, "fail", { _tag: "FailTurn", code: `Responder${reason}`, detail })
     }
     const { text, proposals, inputTokens, outputTokens } = answered.success
+    if (proposals.length > Bounds.proposalsPerStepMax) {
+      const detail = `the answer proposes ${proposals.length} tool calls; ${Bounds.proposalsPerStepMax} are allowed`
+      return yield* report(turn.turnId, "fail", { _tag: "FailTurn", code: "ResponderMalformed", detail })
+    }
     return yield* report(turn.turnId, `respond/${step}`, {
       _tag: "RecordResponse",
       step,
       text,
-      proposals: proposals.slice(0, Bounds.proposalsPerStepMax),
+      proposals,
       inputTokens,
       outputTokens
     })
@@ -196,19 +202,20 @@ export const make = Effect.gen(function* () {
     yield* report(turn.turnId, "remember", { _tag: "RecordMemories", source, memoryIds })
   })
 
+  /** A turn that waits for people or tools holds no place: those who wait for an answer would wait for them too. */
   const advance = (turn: Turn.Live, due: Turn.Next) => {
     switch (due._tag) {
       case "Recall":
-        return recall(turn)
+        return places.withPermit(recall(turn))
       case "Respond":
-        return respond(turn, due.step)
+        return places.withPermit(respond(turn, due.step))
       case "Outcomes":
         return Effect.forEach(due.calls, (call) => resolve(turn, call), {
           concurrency: Bounds.proposalsPerStepMax,
           discard: true
         })
       case "Remember":
-        return remember(turn)
+        return places.withPermit(remember(turn))
       case "Complete":
         return report(turn.turnId, "complete", { _tag: "CompleteTurn" })
     }

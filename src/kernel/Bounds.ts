@@ -28,8 +28,9 @@ export const commandEventsMax = 64
 export const streamEventsMax = 10_000
 /** Events one read may answer. */
 export const readLimitMax = 1_000
-/** A query slower than this is given up by the client, before a server notices a dead peer (4 s with our settings). */
+/** A query slower than this is given up by the client. */
 export const queryTimeoutMillis = 3_000
+/** After this a server gives up a client that is gone, and the locks it held: our sessions ask it to. */
 export const serverPeerTimeoutMillis = 4_000
 /** A follower on a server looks again after this, should a notification be lost. */
 export const followPollMillis = 5_000
@@ -39,8 +40,10 @@ export const journalReserveBytes = 48 * 1024 * 1024
 export const cellTextMax = 64 * 1024
 /** Counters one question may answer. */
 export const countersMax = 10_000
-/** Receipts outlive their stream by this. */
+/** Receipts outlive their stream by this. A stream ends with its last event; an open session is not quiet for longer than it may live. */
 export const receiptRetentionMillis = 7 * 24 * 3_600_000
+/** Time between two looks for receipts that nobody repeats any more. */
+export const receiptSweepMillis = 3_600_000
 
 // --- actors --------------------------------------------------------------------------------
 
@@ -87,8 +90,9 @@ export const turnMillisMax = 600_000
 export const proposalsPerStepMax = 8
 /** One answer of the model, from question to last byte. */
 export const responderMillis = 120_000
-/** Unfinished work of the service that runs at once. */
+/** Turns that recall, wait for a model or remember at once. One that waits for people or tools is not counted. */
 export const turnsInFlightMax = 64
+/** Tools that run at once. */
 export const toolsInFlightMax = 16
 
 // --- texts and bodies ----------------------------------------------------------------------
@@ -203,6 +207,7 @@ export const relations: ReadonlyArray<Relation> = [
   [longPollMillisMax < httpStallMillis, "a wait ends before its connection counts as stuck"],
   [pageMax <= pageScanMax && pageMax <= readLimitMax, "a page looks at no fewer rows than it may hold"],
   [resultTextMax <= pageTextMax && eventTextMax <= pageTextMax, "one item fits into a page"],
+  [sessionTtlMillisMax < receiptRetentionMillis, "a session ends before its receipts may be forgotten"],
   [
     restartBackoffBaseMillis <= restartBackoffMaxMillis && restartBackoffMaxMillis < restartWindowMillis,
     "backoff stays within the window"

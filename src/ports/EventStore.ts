@@ -56,6 +56,11 @@ export class EventStore extends Context.Service<
     /** Everything after a position, then everything that commits: each event once, in order; wakes at commit. */
     readonly follow: (afterPosition: number) => Stream.Stream<StoredEvent, EventStoreError>
     readonly receipt: (principal: PrincipalId, key: CommandKey) => Effect.Effect<Receipt | null, EventStoreError>
+    /**
+     * Forgets receipts, at most `limit`, that were recorded before `quietSinceMillis` in streams whose last event is
+     * older than that too. Answers how many.
+     */
+    readonly forgetReceipts: (quietSinceMillis: number, limit: number) => Effect.Effect<number, EventStoreError>
     readonly wrappedKey: (subject: SubjectId) => Effect.Effect<WrappedKey | null, EventStoreError>
     /** Replaces a wrapped key by the same data key under a newer wrapping key, where it still is the old one. */
     readonly rewrapKey: (from: WrappedKey, to: WrappedKey) => Effect.Effect<boolean, EventStoreError>

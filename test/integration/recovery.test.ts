@@ -6,11 +6,16 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
 import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
+import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as FaultyEventStore from "#layers/faults/FaultyEventStore.ts"
-import { Gateway } from "#src/gateway/Protocol.ts"
+import * as NodeStamps from "#layers/stamps/NodeStamps.ts"
+import { Gateway, Refused } from "#src/gateway/Protocol.ts"
 import { subjectOf } from "#src/gateway/Session.ts"
 import * as Questions from "#src/gateway/Questions.ts"
+import * as ReceiptKeeper from "#src/gateway/ReceiptKeeper.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
 import { Actors } from "#src/ports/Actors.ts"
 import { EventStore, Rows } from "#src/ports/EventStore.ts"
 import { Vault } from "#src/ports/Vault.ts"
@@ -170,4 +175,80 @@ describe("an erasure while a turn waits for a person", () => {
       assert.deepStrictEqual(world.done, [])
     }).pipe(Effect.provide(world.layer))
   })
+})
+
+describe("turns that wait for people", () => {
+  it.live("stand in the way of no other turn, however many they are", () => {
+    const many = Bounds.turnsInFlightMax + 1
+    const world = World.make({
+      settings: { sessionsPerPrincipalMax: 2 * many, confirmationsPendingMax: 2 * many }
+    })
+    return Effect.gen(function* () {
+      const gateway = yield* Gateway
+      const rows = yield* Rows
+      for (let index = 0; index < many; index++) {
+        const sessionId = yield* World.session(`s${index}`)
+        yield* gateway.startTurn(owner, `t${index}`, sessionId, 'call note {"text":"x"}')
+      }
+      while ((yield* rows.counter("confirmations.pending")) < many) yield* Effect.yieldNow
+      const turn = yield* gateway.startTurn(owner, "t", yield* World.session("another"), "say hello")
+      assert.strictEqual((yield* World.turnUntilEnded(turn.body.turnId)).status, "Completed")
+    }).pipe(Effect.provide(world.layer))
+  })
+})
+
+describe("a model that proposes more than one step may hold", () => {
+  it.live("ends its turn, which says so; nothing of it runs", () => {
+    const proposals = Array.from({ length: Bounds.proposalsPerStepMax + 1 }, (_, index) => ({
+      callId: `c${index}`,
+      tool: "look",
+      arguments: { text: "x" }
+    }))
+    const greedy = Layer.succeed(Responder, {
+      identity: { provider: "test", model: "greedy", deterministic: true },
+      respond: () => Effect.succeed({ text: "", proposals, inputTokens: 1, outputTokens: 1 })
+    })
+    const world = World.make({ responder: greedy })
+    return Effect.gen(function* () {
+      const gateway = yield* Gateway
+      const turn = yield* gateway.startTurn(owner, "t", yield* World.session(), "hello")
+      const ended = yield* World.turnUntilEnded(turn.body.turnId)
+      assert.deepInclude(ended, { status: "Failed", failure: "ResponderMalformed" })
+      assert.deepStrictEqual(world.done, [])
+    }).pipe(Effect.provide(world.layer))
+  })
+})
+
+describe("a receipt", () => {
+  const hour = 3_600_000
+  it.effect("outlives its stream by seven days, and its going makes no second session", () =>
+    Effect.gen(function* () {
+      const store = yield* Layer.build(VolatileEventStore.layer)
+      const world = World.make().over(store)
+      const life = <A, E>(work: Effect.Effect<A, E, Gateway>) => Effect.provide(work, Layer.fresh(world))
+      const create = Effect.flatMap(Gateway, (gateway) => gateway.createSession(owner, "key", {}))
+      const { body } = yield* life(
+        Effect.tap(create, ({ body }) =>
+          Effect.flatMap(Gateway, (gateway) => gateway.closeSession(owner, "close", body.sessionId, null))
+        )
+      )
+      const keeper = Effect.flatten(ReceiptKeeper.make).pipe(
+        Effect.provide(NodeStamps.layer.pipe(Layer.provide(NodeDigest.layer))),
+        Effect.provideContext(store)
+      )
+      yield* Effect.forkChild(keeper)
+      yield* TestClock.adjust(Bounds.receiptRetentionMillis - hour)
+      assert.deepInclude(yield* life(create), { body, repeated: true })
+      yield* TestClock.adjust(3 * hour)
+      const refused = yield* Effect.flip(life(create))
+      assert.instanceOf(refused, Refused)
+      assert.deepInclude(refused, {
+        rejection: { _tag: "Conflict", kind: "session", id: body.sessionId, status: "Closed" }
+      })
+      const rows = yield* Effect.flatMap(Rows, (rows) => rows.list({ kind: "session", limit: 10 })).pipe(
+        Effect.provideContext(store)
+      )
+      assert.strictEqual(rows.length, 1)
+    }).pipe(Effect.scoped)
+  )
 })

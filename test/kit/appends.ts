@@ -30,6 +30,8 @@ export interface Words {
   readonly guards?: ReadonlyArray<Guard>
   readonly keys?: ReadonlyArray<WrappedKey>
   readonly shred?: ReadonlyArray<SubjectId>
+  /** 1_000 unless told. */
+  readonly atMillis?: number
 }
 
 export interface Made {
@@ -42,7 +44,7 @@ export const on = (head: Head, words: Words = {}): Made => {
   const by = PrincipalId.make(words.by ?? "owner")
   const key = CommandKey.make(words.key ?? `${head.stream}@${head.version}`)
   const commandId = CommandId.make(derive("cmd", by, key))
-  const { events = 1 } = words
+  const { events = 1, atMillis = 1_000 } = words
   const payloads = typeof events === "number" ? Array.from({ length: events }, (_, index) => ({ index })) : events
   const sealed: Array<SealedEvent> = []
   let { version, hash } = head
@@ -52,7 +54,7 @@ export const on = (head: Head, words: Words = {}): Made => {
       draft: { type: "thing.happened", payload },
       schemaVersion: 1,
       stamp: {
-        atMillis: 1_000,
+        atMillis,
         actor: { kind: "HUMAN", id: by },
         key,
         commandId,
@@ -60,7 +62,7 @@ export const on = (head: Head, words: Words = {}): Made => {
         causationId: null,
         traceparent: null
       },
-      occurredAt: "1970-01-01T00:00:01.000Z",
+      occurredAt: new Date(atMillis).toISOString(),
       stream: head.stream,
       version,
       prevHash: hash,
@@ -79,7 +81,7 @@ export const on = (head: Head, words: Words = {}): Made => {
     expectedVersion: head.version,
     expectedHash: head.hash,
     events: sealed,
-    receipt: words.receipt === false ? null : receipt(next, by, key, commandId),
+    receipt: words.receipt === false ? null : receipt(next, by, key, commandId, atMillis),
     rows: words.rows ?? [],
     guards: words.guards ?? [],
     keys: words.keys ?? [],
@@ -107,7 +109,13 @@ export const wrappedKey = (name: string, wrapped: string = sha256(`wrapped ${nam
   wrapped
 })
 
-const receipt = (after: Head, principal: PrincipalId, key: CommandKey, commandId: CommandId): Receipt => ({
+const receipt = (
+  after: Head,
+  principal: PrincipalId,
+  key: CommandKey,
+  commandId: CommandId,
+  recordedAtMillis: number
+): Receipt => ({
   principal,
   key,
   commandId,
@@ -116,5 +124,5 @@ const receipt = (after: Head, principal: PrincipalId, key: CommandKey, commandId
   subject: SubjectId.make(after.stream),
   digest: sha256(`body of ${key}`),
   answer: Buffer.from(`answer to ${key}`).toString("base64url"),
-  recordedAtMillis: 1_000
+  recordedAtMillis
 })

@@ -63,6 +63,36 @@ const receipts = promise(
   })
 )
 
+const forgetting = promise(
+  "forgets old receipts of streams that are quiet, so many at a time, and no other",
+  Effect.gen(function* () {
+    const store = yield* EventStore
+    const quiet = chain(start("forget:quiet"), [
+      { atMillis: 0 },
+      { atMillis: 1, events: 0, key: "no" },
+      { atMillis: 499 }
+    ])
+    const lively = chain(start("forget:lively"), [{ atMillis: 0 }, { atMillis: 500, receipt: false }])
+    const late = chain(start("forget:late"), [
+      { atMillis: 0, receipt: false },
+      { atMillis: 500, events: 0 }
+    ])
+    yield* append(...quiet.appends, ...lively.appends, ...late.appends)
+    same(yield* store.forgetReceipts(0, 10), 0)
+    same(yield* store.forgetReceipts(500, 2), 2)
+    same(yield* store.forgetReceipts(500, 10), 1)
+    same(yield* store.forgetReceipts(500, 10), 0)
+    const { events, receipts } = yield* store.readStream(quiet.next.stream)
+    same([events.length, receipts], [2, []])
+    isNull(yield* store.receipt(PrincipalId.make("owner"), quiet.appends[0]!.receipt!.key))
+    same((yield* store.readStream(lively.next.stream)).receipts, [lively.appends[0]!.receipt])
+    same((yield* store.readStream(late.next.stream)).receipts, [late.appends[1]!.receipt])
+    // Its place is free again: the same key is a command like any other.
+    const again = on(quiet.next, { key: quiet.appends[0]!.receipt!.key, atMillis: 500 })
+    same((yield* append(again.append))[0]?._tag, "Committed")
+  })
+)
+
 const cells = promise(
   "changes a cell only from what it holds",
   Effect.gen(function* () {
@@ -117,4 +147,4 @@ const probe = promise(
   })
 )
 
-export const promises = [streams, pages, receipts, cells, rivalsOfCell, rewrapping, probe]
+export const promises = [streams, pages, receipts, forgetting, cells, rivalsOfCell, rewrapping, probe]

@@ -1,0 +1,28 @@
+/**
+ * Forgets receipts that nobody repeats any more.
+ *
+ * Owns when: a receipt lives as long as its stream and `Bounds.receiptRetentionMillis` beyond. A stream that still goes
+ * on is not quiet for so long, with one exception: an action that stays `Unknown` until a person looks. A repeat of one
+ * of its commands is then judged anew, against a state that refuses it.
+ *
+ * Any number of processes may sweep at once.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Bounds from "../kernel/Bounds.ts"
+import { EventStore } from "../ports/EventStore.ts"
+import { Stamps } from "../ports/Stamps.ts"
+
+export const make = Effect.gen(function* () {
+  const store = yield* EventStore
+  const stamps = yield* Stamps
+
+  const sweep = Effect.gen(function* () {
+    const quietSinceMillis = (yield* stamps.nowMillis) - Bounds.receiptRetentionMillis
+    while ((yield* store.forgetReceipts(quietSinceMillis, Bounds.readLimitMax)) === Bounds.readLimitMax) {
+      yield* Effect.yieldNow
+    }
+  })
+
+  return Effect.forever(Effect.andThen(sweep, Effect.sleep(Duration.millis(Bounds.receiptSweepMillis))))
+})
