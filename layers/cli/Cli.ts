@@ -58,7 +58,8 @@ export const run = <S extends SettingsSource.BasicSettings, E, V>(
   environment: SettingsSource.Environment
 ) =>
   Effect.flatMap(Stdio.Stdio, ({ args }) =>
-    Effect.flatMap(args, (argv) => {
+    Effect.flatMap(args, (typed) => {
+      const argv = asked(typed)
       const program = Command.runWith(command(deployment, environment), { version: deployment.version })(argv)
       return program.pipe(
         Effect.exit,
@@ -71,6 +72,10 @@ export const run = <S extends SettingsSource.BasicSettings, E, V>(
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+/** `keelson help start` is what many people type first. */
+const asked = ([first, ...rest]: ReadonlyArray<string>): ReadonlyArray<string> =>
+  first === "help" ? [...rest, "--help"] : first === undefined ? [] : [first, ...rest]
 
 const resolve = <S extends SettingsSource.BasicSettings, E, V>(
   deployment: Deployment<S, E, V>,

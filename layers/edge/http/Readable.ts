@@ -6,7 +6,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Authority from "#src/gateway/Authority.ts"
-import type { ActionStatus, ConfirmationStatus, SessionStatus, TurnStatus } from "#src/gateway/Protocol.ts"
+import {
+  type ActionStatus,
+  type ConfirmationStatus,
+  endedStatuses,
+  type SessionStatus,
+  type TurnStatus
+} from "#src/gateway/Protocol.ts"
 import * as Questions from "#src/gateway/Questions.ts"
 import { ActionId, type ConfirmationId, type SessionId, type TurnId } from "#src/kernel/Ids.ts"
 import type { Principal } from "#src/ports/Identity.ts"
@@ -139,7 +145,9 @@ export const make = Effect.gen(function* () {
       longPoll.until(`turn:${id}`, waitMillis, turn(by, id), (row) => row.status !== "Running"),
     /** Waits until nothing more is to happen by itself. */
     action: (by: Principal, id: ActionId, waitMillis = 0) =>
-      longPoll.until(`action:${id}`, waitMillis, action(by, id, { kind: "action", id }), (row) => ended(row.status)),
+      longPoll.until(`action:${id}`, waitMillis, action(by, id, { kind: "action", id }), (row) =>
+        endedStatuses.has(row.status)
+      ),
     /** Waits until it is decided. */
     confirmation: (by: Principal, id: ConfirmationId, waitMillis = 0) =>
       longPoll.until(`action:${actionIdOf(id)}`, waitMillis, confirmation(by, id), (row) => row.status !== "Pending")
@@ -164,6 +172,3 @@ const aPerson = (by: Principal, why: string): Effect.Effect<Principal["actor"], 
 const asked = (row: Questions.ActionRow): row is Asked => row.confirmationId !== null
 
 const actionPosition = (row: Questions.ActionRow) => ({ value: row.createdAtMillis, key: row.actionId })
-
-/** `Unknown` may still become known, but nobody can say when. */
-const ended = (status: ActionStatus): boolean => status !== "Pending" && status !== "Approved" && status !== "Claimed"

@@ -41,6 +41,7 @@ describe("help", () => {
   it.effect("of the whole names the commands, and is what no command at all gives", () =>
     Effect.gen(function* () {
       const asked = yield* keelson(["--help"])
+      assert.deepStrictEqual(yield* keelson(["help"]), asked)
       const bare = yield* keelson([])
       assert.strictEqual(bare.exitCode, 0)
       assert.strictEqual(bare.out, asked.out)
