@@ -62,17 +62,18 @@ export const prepare = (append: Append, sha256: (text: string) => Hash): Prepare
  * command pays for it; a test holds it equal to `Canonical.encode`.
  */
 export const receiptText = (receipt: Receipt): string =>
-  `{"answer":${JSON.stringify(receipt.answer)},"commandId":${JSON.stringify(receipt.commandId)},` +
-  `"digest":${JSON.stringify(receipt.digest)},"key":${JSON.stringify(receipt.key)},` +
-  `"principal":${JSON.stringify(receipt.principal)},"recordedAtMillis":${JSON.stringify(receipt.recordedAtMillis)},` +
-  `"stream":${JSON.stringify(receipt.stream)},"subject":${JSON.stringify(receipt.subject)},` +
-  `"version":${JSON.stringify(receipt.version)}}`
+  `{"answer":${quote(receipt.answer)},"commandId":${quote(receipt.commandId)},"digest":${quote(receipt.digest)},` +
+  `"key":${quote(receipt.key)},"principal":${quote(receipt.principal)},` +
+  `"recordedAtMillis":${receipt.recordedAtMillis},"stream":${quote(receipt.stream)},` +
+  `"subject":${quote(receipt.subject)},"version":${receipt.version}}`
 
 export const rowName = (kind: string, key: string): string => `${kind}\n${key}`
 
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+const { quote } = Canonical
 
 const checkEvents = (append: Append, sha256: (text: string) => Hash): number => {
   const { stream, events } = append

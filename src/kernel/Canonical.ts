@@ -33,8 +33,18 @@ export const encodeByLibrary = (value: Json): string => {
 /** RFC 8785, faster. Throws `NotCanonical`. */
 export const encode = (value: Json): string => write(value, 0)
 
+/** The text of a value that stands `depth` levels deep in what it is a part of. Throws `NotCanonical`. */
+export const encodePart = (value: Json, depth: number): string => write(value, depth)
+
 /** The inverse: text that this module wrote, or any JSON text. Throws `SyntaxError`. */
 export const decode = (text: string): Json => JSON.parse(text) as Json
+
+/** One text as a JSON string: for writers of a few fixed keys. Throws `NotCanonical`. */
+export const quote = (text: string): string => {
+  if (!special.test(text)) return `"${text}"`
+  if (!isWellFormed(text)) throw new NotCanonical("text holds half a surrogate pair")
+  return JSON.stringify(text)
+}
 
 /** Whether text has a canonical form: no half of a surrogate pair stands alone in it. Doors ask before they let text in. */
 export const isWellFormed = (text: string): boolean => !halfSurrogate.test(text)
@@ -68,12 +78,6 @@ const special = /[^ !#-[\]-\ud7ff\ue000-\uffff]/
 
 /** With the `u` flag a whole pair is one code point, so only a lone half matches. */
 const halfSurrogate = /\p{Surrogate}/u
-
-const quote = (text: string): string => {
-  if (!special.test(text)) return `"${text}"`
-  if (!isWellFormed(text)) throw new NotCanonical("text holds half a surrogate pair")
-  return JSON.stringify(text)
-}
 
 const writeArray = (values: ReadonlyArray<Json>, depth: number): string => {
   let text = "["

@@ -139,9 +139,23 @@ export const assemble = (input: Assembly): SealedEvent => {
     payload: payload as Envelope["payload"],
     prevHash: input.prevHash
   }
-  const text = Canonical.encode(envelope as unknown as Canonical.Json)
+  const text = textOf(envelope)
   return { envelope, text, hash: input.sha256(text) }
 }
+
+/**
+ * The canonical text. Its fixed keys are written in their order by hand, because every event pays for it; a test holds
+ * it equal to `Canonical.encode`.
+ */
+export const textOf = (envelope: Envelope): string =>
+  `{"actor":{"id":${quote(envelope.actor.id)},"kind":${quote(envelope.actor.kind)}},` +
+  `"causationId":${orNull(envelope.causationId)},"commandId":${quote(envelope.commandId)},` +
+  `"correlationId":${quote(envelope.correlationId)},"eventId":${quote(envelope.eventId)},` +
+  `"occurredAt":${quote(envelope.occurredAt)},"payload":${Canonical.encodePart(envelope.payload, 1)},` +
+  `"prevHash":${quote(envelope.prevHash)},"refs":${Canonical.encodePart(envelope.refs as Canonical.Json, 1)},` +
+  `"schemaVersion":${envelope.schemaVersion},"stream":${quote(envelope.stream)},` +
+  `"supersedes":${orNull(envelope.supersedes)},"traceparent":${orNull(envelope.traceparent)},` +
+  `"type":${quote(envelope.type)},"version":${envelope.version}}`
 
 /** The event as a rule sees it. */
 export const recorded = (envelope: Envelope): Recorded => ({
@@ -152,3 +166,11 @@ export const recorded = (envelope: Envelope): Recorded => ({
   occurredAt: envelope.occurredAt,
   actor: envelope.actor
 })
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const { quote } = Canonical
+
+const orNull = (text: string | null): string => (text === null ? "null" : quote(text))

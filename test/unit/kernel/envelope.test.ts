@@ -3,6 +3,7 @@ import * as Schema from "effect/Schema"
 import { createHash } from "node:crypto"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as AesSubjectKey from "#layers/key-ring/AesSubjectKey.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
 import * as Envelope from "#src/kernel/Envelope.ts"
 import { CommandId, CommandKey, EventId, PrincipalId, StreamId, SubjectId } from "#src/kernel/Ids.ts"
@@ -40,6 +41,16 @@ const assemble = (draft: Envelope.Draft, change: Partial<Envelope.Assembly> = {}
   })
 const draft: Envelope.Draft = { type: "turn.started", payload: { input: { text: Sealed.plain("hello") }, n: 1 } }
 
+/** The text, or that it was refused. */
+const outcome = (encode: () => string): string => {
+  try {
+    return encode()
+  } catch (error) {
+    assert.instanceOf(error, Canonical.NotCanonical)
+    return "refused"
+  }
+}
+
 describe("assemble", () => {
   it("gives an envelope that fits its schema, its canonical text and the hash of that text", () => {
     const event = assemble(draft)
@@ -47,6 +58,27 @@ describe("assemble", () => {
     assert.strictEqual(event.text, Canonical.encodeByLibrary(event.envelope as unknown as Canonical.Json))
     assert.strictEqual(event.hash, createHash("sha256").update(event.text, "utf8").digest("hex"))
     assert.deepStrictEqual(Canonical.decode(event.text), event.envelope as unknown as Canonical.Json)
+  })
+
+  it.prop(
+    "writes by hand what the encoder writes, for any envelope",
+    [Envelope.Envelope],
+    ([envelope]) => {
+      const judge = outcome(() => Canonical.encodeByLibrary({ ...envelope }))
+      assert.strictEqual(
+        outcome(() => Envelope.textOf(envelope)),
+        judge
+      )
+    },
+    { arbitrary: { runs: 500 } }
+  )
+
+  it("refuses a payload so deep that its own text could not be encoded again", () => {
+    const nested = (levels: number): Canonical.Json => (levels === 0 ? 1 : [nested(levels - 1)])
+    const deep = (levels: number) => assemble({ type: "thing.happened", payload: { deep: nested(levels) } })
+    const { text } = deep(Bounds.jsonDepthMax - 2)
+    assert.strictEqual(Canonical.encode(Canonical.decode(text)), text)
+    assert.throws(() => deep(Bounds.jsonDepthMax - 1), Canonical.NotCanonical)
   })
 
   it("chains each event to the one before it", () => {
