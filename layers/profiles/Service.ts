@@ -24,6 +24,7 @@ import * as CommandResponder from "#layers/responder/CommandResponder.ts"
 import * as NodeStamps from "#layers/stamps/NodeStamps.ts"
 import * as StandardTools from "#layers/tool-executor/StandardTools.ts"
 import * as ToolRegistry from "#layers/tool-executor/ToolRegistry.ts"
+import * as KeyCheck from "#layers/vault/KeyCheck.ts"
 import * as GatewayRows from "#src/gateway/Rows.ts"
 import { Actors } from "#src/ports/Actors.ts"
 import type { Digest } from "#src/ports/Digest.ts"
@@ -45,13 +46,17 @@ export const journal = (
         rowIndexes: GatewayRows.indexes
       })
 
-/** Wrapping keys: made only for a journal that holds nothing yet, so that lost keys are missed and not replaced. */
+/**
+ * Wrapping keys: made only for a journal that holds nothing yet, so that lost keys are missed and not replaced; and
+ * those of another journal are refused.
+ */
 export const keyRing = (settings: Settings) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const store = yield* EventStore
       const createIfEmpty = (yield* store.head) === 0
-      return FileKeyRing.layer({ folder: resolve(settings.dataFolder, "keys"), createIfEmpty })
+      const ring = FileKeyRing.layer({ folder: resolve(settings.dataFolder, "keys"), createIfEmpty })
+      return Layer.provideMerge(Layer.effectDiscard(KeyCheck.check), ring)
     })
   )
 

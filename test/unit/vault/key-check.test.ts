@@ -1,0 +1,78 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
+import * as VolatileKeyRing from "#layers/key-ring/VolatileKeyRing.ts"
+import * as KeyCheck from "#layers/vault/KeyCheck.ts"
+import { EventStore } from "#src/ports/EventStore.ts"
+import { KeyRing } from "#src/ports/KeyRing.ts"
+import { on, start } from "#test/kit/appends.ts"
+
+const ring = (seed: string) => Layer.build(Layer.fresh(VolatileKeyRing.layerSeeded({ seed })))
+const written = Effect.flatMap(EventStore, (store) => store.append([on(start("thing:one")).append]))
+const cell = Effect.flatMap(EventStore, (store) => store.cell("wrapping-key-check"))
+
+const over = <A, E>(work: Effect.Effect<A, E, EventStore>) =>
+  Effect.scoped(Effect.flatMap(Layer.build(VolatileEventStore.layer), (store) => Effect.provideContext(work, store)))
+
+describe("the wrapping keys of a start", () => {
+  it.effect("are those of the journal, at every start", () =>
+    over(
+      Effect.gen(function* () {
+        const own = yield* Effect.scoped(ring("own"))
+        yield* Effect.provideContext(KeyCheck.check, own)
+        const first = yield* cell
+        yield* written
+        yield* Effect.provideContext(KeyCheck.check, own)
+        assert.isNotNull(first)
+        assert.strictEqual(yield* cell, first)
+      })
+    )
+  )
+
+  it.effect("are refused where they are another journal's, and nothing is changed", () =>
+    over(
+      Effect.gen(function* () {
+        yield* Effect.provideContext(KeyCheck.check, yield* Effect.scoped(ring("own")))
+        yield* written
+        const before = yield* cell
+        const refused = yield* Effect.flip(
+          Effect.provideContext(KeyCheck.check, yield* Effect.scoped(ring("another's")))
+        )
+        assert.deepInclude(refused, { _tag: "KeyRingError", reason: "KeyDamaged", retryable: false })
+        assert.include(refused.message, "wrapping-1.key is not the key that this journal's words are sealed under")
+        assert.strictEqual(yield* cell, before)
+      })
+    )
+  )
+
+  it.effect("may be new ones as long as the journal holds nothing", () =>
+    over(
+      Effect.gen(function* () {
+        yield* Effect.provideContext(KeyCheck.check, yield* Effect.scoped(ring("lost")))
+        const found = yield* Effect.scoped(ring("new"))
+        yield* Effect.provideContext(KeyCheck.check, found)
+        yield* written
+        yield* Effect.provideContext(KeyCheck.check, found)
+      })
+    )
+  )
+
+  it.effect("may have been rotated; from then on the newest is the one that must be there", () =>
+    over(
+      Effect.gen(function* () {
+        const own = yield* Effect.scoped(ring("own"))
+        yield* Effect.provideContext(KeyCheck.check, own)
+        yield* written
+        yield* Effect.provideContext(
+          Effect.flatMap(KeyRing, ({ rotate }) => rotate),
+          own
+        )
+        yield* Effect.provideContext(KeyCheck.check, own)
+        assert.include(yield* cell, '"wrappingVersion":2')
+        const older = yield* Effect.flip(Effect.provideContext(KeyCheck.check, yield* Effect.scoped(ring("own"))))
+        assert.deepInclude(older, { _tag: "KeyRingError", reason: "KeyMissing" })
+      })
+    )
+  )
+})
