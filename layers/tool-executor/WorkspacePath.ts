@@ -55,8 +55,11 @@ const pathFault = (path: string): PathFault | null => {
   return null
 }
 
-/** Controls, formats (bidirectional and zero-width among them), half surrogates, private and unassigned characters, line ends. */
-const unseen = /\p{C}|\p{Zl}|\p{Zp}/u
+/**
+ * Controls, formats (bidirectional and zero-width among them), half surrogates, private and unassigned characters, line
+ * ends, and what a screen may leave out: fillers, joiners, variation selectors.
+ */
+const unseen = /\p{C}|\p{Zl}|\p{Zp}|\p{Default_Ignorable_Code_Point}/u
 
 const textFault = (name: string): PathFault | null => {
   if (name.includes("\\")) return "has a back slash; parts are divided by /"

@@ -126,6 +126,7 @@ layer(Kit.serve(World.make(), { limits }), { excludeTestServices: true })("a raw
         problem(yield* ask(get(headers)), 400, "MalformedRequest")
       }
       problem(yield* ask("GET /health HTTP/1.0\r\n\r\n"), 400, "MalformedRequest")
+      problem(yield* ask(`GET /health HTTP/1.1\r\n${host}Expect: banana\r\n\r\n`), 400, "MalformedRequest")
     })
   )
 

@@ -14,6 +14,9 @@ export const attach = (server: Server): void => {
   const seen = (request: IncomingMessage, response: ServerResponse) => answers.set(request.socket, response)
   server.on("request", seen)
   server.on("checkContinue", seen)
+  server.on("checkExpectation", ({ socket }: IncomingMessage) => {
+    socket.end(text(Problems.make("MalformedRequest", "the only expectation that is met here is 100-continue")))
+  })
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     const answer = answers.get(socket)
     const free = answer === undefined || answer.writableFinished || !answer.headersSent
