@@ -121,19 +121,27 @@ const page = <S extends BasicSettings>(
   ].join("\n")
 }
 
-const warnings = (look: Page.Look, settings: BasicSettings): ReadonlyArray<string> =>
-  loopback.test(settings.host)
+const warnings = (look: Page.Look, settings: BasicSettings): ReadonlyArray<string> => [
+  ...(loopback.test(settings.host)
     ? []
-    : [
-        Page.indented(
-          look,
-          `${settings.host} can be reached from other machines, and this door speaks plain HTTP: ` +
-            "whoever listens on the network reads the token. Put a proxy with TLS before it.",
-          "  ",
-          Page.mark(look, "yellow", "! ")
-        ),
-        ""
-      ]
+    : warning(
+        look,
+        `${settings.host} can be reached from other machines, and this door speaks plain HTTP: ` +
+          "whoever listens on the network reads the token. Put a proxy with TLS before it."
+      )),
+  ...(process.getuid?.() === 0
+    ? warning(
+        look,
+        "This runs as root, and so does every command that is let run: it may do anything to this machine. " +
+          "Give the service a user of its own."
+      )
+    : [])
+]
+
+const warning = (look: Page.Look, text: string): ReadonlyArray<string> => [
+  Page.indented(look, text, "  ", Page.mark(look, "yellow", "! ")),
+  ""
+]
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i
 

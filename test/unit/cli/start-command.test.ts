@@ -61,6 +61,13 @@ describe("start", () => {
     })
   )
 
+  it.effect("warns where it runs as root, and only there", () =>
+    Effect.gen(function* () {
+      const { out } = yield* keelson(["start"], { signal: soon })
+      assert.strictEqual(out.includes("This runs as root"), process.getuid?.() === 0)
+    })
+  )
+
   it.effect("warns where it can be reached from other machines", () =>
     Effect.gen(function* () {
       const open = yield* keelson(["start", "--host", "0.0.0.0"], { signal: soon })
