@@ -4,6 +4,8 @@ import { SqlClient } from "effect/sql/SqlClient"
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer, type Server } from "node:net"
 import { join } from "node:path"
+import * as FileKeyRing from "#layers/key-ring/FileKeyRing.ts"
+import * as NodePrivateFiles from "#layers/private-files/NodePrivateFiles.ts"
 import * as PglitePgClient from "#layers/sql-client/PglitePgClient.ts"
 import { at, folder, keelson, type Running, started, type Started } from "./cli-kit.ts"
 
@@ -119,6 +121,23 @@ describe("keelson on a store that a service has left", () => {
     chmodSync(token, 0o600)
     assert.strictEqual(code, 1)
     assert.include(err, `Run: chmod 600 '${token}'`)
+  })
+
+  it("does not start with the wrapping keys of another journal", async () => {
+    const key = join(home.path, "data", "keys", "wrapping-1.key")
+    const own = readFileSync(key)
+    const foreign = folder()
+    await Effect.runPromise(
+      Effect.scoped(FileKeyRing.make({ folder: foreign.path, createIfEmpty: true })).pipe(
+        Effect.provide(NodePrivateFiles.layer)
+      )
+    )
+    writeFileSync(key, readFileSync(join(foreign.path, "wrapping-1.key")))
+    const { code, err } = await refusal(at(home.path))
+    writeFileSync(key, own)
+    foreign.remove()
+    assert.strictEqual(code, 1)
+    assert.include(err.replace(/\s+/g, " "), "wrapping-1.key is not the key that this journal's words are sealed under")
   })
 
   it("does not start where the database does not answer, and does not tell its password", async () => {
