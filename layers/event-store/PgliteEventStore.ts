@@ -66,9 +66,15 @@ export const layer = (
 // internal
 // ---------------------------------------------------------------------------
 
-/** A full disk is refused here, before the engine meets it: in the middle of its log it would have to stop. */
+/**
+ * A full disk is refused here, before the engine meets it: in the middle of its log it would have to stop. So is a folder
+ * that another process has taken after somebody removed the lock.
+ */
 const admit = (embedded: PglitePgClient.Embedded, reserveBytes: number): Effect.Effect<void, EventStoreError> =>
-  Effect.suspend(() => (embedded.bytesFree() >= reserveBytes ? Effect.void : Effect.fail(SqlFailure.full("append"))))
+  Effect.suspend(() => {
+    if (!embedded.held()) return Effect.fail(SqlFailure.unavailable("append", "another process has the folder", false))
+    return embedded.bytesFree() >= reserveBytes ? Effect.void : Effect.fail(SqlFailure.full("append"))
+  })
 
 const afterLoss =
   (schema: string, client: PglitePgClient.EmbeddedPgClient, wake: Wake.Wake) =>

@@ -3,6 +3,7 @@
  *
  * Composes; every choice is one line. What is opened closes in the opposite order: the door first, the journal last.
  */
+import { existsSync } from "node:fs"
 import { resolve } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import type { PgClient } from "@effect/sql-pg"
@@ -29,6 +30,7 @@ import * as GatewayRows from "#src/gateway/Rows.ts"
 import { Actors } from "#src/ports/Actors.ts"
 import type { Digest } from "#src/ports/Digest.ts"
 import { EventStore, type Rows } from "#src/ports/EventStore.ts"
+import { KeyRing } from "#src/ports/KeyRing.ts"
 import * as Core from "./Core.ts"
 import { defaults, type Settings } from "./Settings.ts"
 
@@ -53,9 +55,14 @@ export const journal = (
 export const keyRing = (settings: Settings) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const store = yield* EventStore
-      const createIfEmpty = (yield* store.head) === 0
-      const ring = FileKeyRing.layer({ folder: resolve(settings.dataFolder, "keys"), createIfEmpty })
+      const folder = resolve(settings.dataFolder, "keys")
+      const createIfEmpty = (yield* Effect.flatMap(EventStore, ({ head }) => head)) === 0
+      if (createIfEmpty && existsSync(folder)) {
+        yield* Effect.logWarning(
+          `the journal is empty, but ${folder} is not new: if there was a journal, stop here and restore it`
+        )
+      }
+      const ring = FileKeyRing.layer({ folder, createIfEmpty })
       return Layer.provideMerge(Layer.effectDiscard(KeyCheck.check), ring)
     })
   )
@@ -105,9 +112,15 @@ const isolated = Effect.map(Actors, ({ status }): Readiness.Check => ({
   )
 }))
 
+/** The wrapping keys are there and readable: without them nothing new is sealed. */
+const keys = Effect.map(KeyRing, ({ versions }): Readiness.Check => ({
+  name: "keys",
+  check: Effect.mapBoth(versions, { onFailure: ({ reason }) => reason, onSuccess: () => undefined })
+}))
+
 /** The whole service, listening. */
 export const served = (settings: Settings) =>
   HttpDoor.layer({ host: settings.host, port: settings.port }).pipe(
-    Layer.provide(Layer.unwrap(Effect.map(isolated, (check) => Readiness.layer([check])))),
+    Layer.provide(Layer.unwrap(Effect.map(Effect.all([isolated, keys]), Readiness.layer))),
     Layer.provideMerge(layer(settings))
   )

@@ -4,7 +4,8 @@
  *   write lock-<pid>-<start> --> look at every other lock --> none of a living process: held
  *                                                        \--> one of a living process: take mine away, refuse
  *
- * Owns the lock files and the question whether their writers live. Does not own what is locked.
+ * Owns the lock files and the question whether their writers live. Does not own what is locked: whoever writes there
+ * asks `held` before.
  *
  * Invariants: of two processes at least the later one sees the other's file, so never both hold the folder;
  * a file's name contains the start time of its process, so removing a dead one's file never removes a living one's,
@@ -12,6 +13,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as fs from "node:fs"
 import { join } from "node:path"
 
@@ -28,8 +30,16 @@ export class FolderLocked extends Schema.TaggedError<FolderLocked>()("FolderLock
   }
 }
 
+export interface Lock {
+  /**
+   * False once the file was taken away and another process has the folder: nothing more may be written there. Where
+   * nobody has, the file is put back.
+   */
+  readonly held: () => boolean
+}
+
 /** Creates the folder (0700) where it is missing, and holds it until the scope closes. */
-export const acquire = (folder: string) =>
+export const acquire = (folder: string): Effect.Effect<Lock, FolderLocked, Scope.Scope> =>
   Effect.acquireRelease(Effect.try({ try: () => take(folder), catch: (cause) => refused(folder, cause) }), (lock) =>
     Effect.sync(() => lock.release())
   )
@@ -50,11 +60,37 @@ interface Holder {
   readonly place: string | null
 }
 
-const take = (folder: string): { readonly release: () => void } => {
+const take = (folder: string): Lock & { readonly release: () => void } => {
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
   checkPrivate(folder)
   const me: Holder = { pid: process.pid, start: startOf("self"), place: placeOf() }
   const name = `lock-${me.pid}-${me.start ?? "unknown"}-${Math.trunc(performance.timeOrigin)}`
+  const path = join(folder, name)
+  write(folder, name, me)
+  let lost = false
+  const holds = (): boolean => {
+    if (lost) return false
+    if (fs.existsSync(path)) return true
+    try {
+      write(folder, name, me)
+    } catch {
+      lost = true
+    }
+    return !lost
+  }
+  const heartbeat = setInterval(() => holds() && touch(path), heartbeatMillis)
+  heartbeat.unref()
+  return {
+    held: holds,
+    release: () => {
+      clearInterval(heartbeat)
+      fs.rmSync(path, { force: true })
+    }
+  }
+}
+
+/** Mine first, then a look at the others': of two at once, at least one sees the other. */
+const write = (folder: string, name: string, me: Holder): void => {
   const path = join(folder, name)
   try {
     fs.writeFileSync(path, `${JSON.stringify(me)}\n`, { flag: "wx", mode: 0o600 })
@@ -71,14 +107,6 @@ const take = (folder: string): { readonly release: () => void } => {
   } catch (cause) {
     fs.rmSync(path, { force: true })
     throw cause
-  }
-  const heartbeat = setInterval(() => touch(path), heartbeatMillis)
-  heartbeat.unref()
-  return {
-    release: () => {
-      clearInterval(heartbeat)
-      fs.rmSync(path, { force: true })
-    }
   }
 }
 

@@ -56,6 +56,7 @@ export const open = (
   Effect.tryPromise({
     try: async () => {
       if (folder !== null && !fs.existsSync(join(folder, dataName))) await create(folder)
+      if (folder !== null) fs.accessSync(join(folder, dataName), fs.constants.R_OK | fs.constants.W_OK)
       const engine = await start(folder === null ? null : join(folder, dataName), overrides)
       if (folder !== null) await showDurable(folder, engine)
       return engine
@@ -278,9 +279,19 @@ const noSpace = (folder: string | null): EngineFailed =>
     retryable: true
   })
 
+const unwritable = (folder: string | null, code: string): EngineFailed =>
+  new EngineFailed({
+    reason: "Broken",
+    folder,
+    detail: `the embedded database in ${folder ?? "memory"} can't be written by this user (${code})`,
+    retryable: false
+  })
+
 const failed = (folder: string | null, cause: unknown): EngineFailed => {
   if (cause instanceof EngineFailed) return cause
-  if (cause instanceof Error && "code" in cause && cause.code === "ENOSPC") return noSpace(folder)
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+  if (code === "ENOSPC") return noSpace(folder)
+  if (code === "EACCES" || code === "EROFS") return unwritable(folder, code)
   return new EngineFailed({
     reason: "Broken",
     folder,

@@ -25,6 +25,8 @@ export interface Options {
 
 /** What an event store needs to know of an embedded database beside its SQL. */
 export interface Embedded {
+  /** False once another process has the folder: nothing more may be written. */
+  readonly held: () => boolean
   /** Bytes free on the folder's disk; Infinity in memory. */
   readonly bytesFree: () => number
   /** True where the engine stopped because a write found no space, until it was opened again. */
@@ -41,8 +43,8 @@ export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<EmbeddedPgClient, OpenError, Scope.Scope | PgReactivity> {
   const folder = options.folder ?? null
-  if (folder !== null) yield* FolderLock.acquire(folder)
-  const host = yield* makeHost(folder)
+  const lock = folder === null ? null : yield* FolderLock.acquire(folder)
+  const host = yield* makeHost(folder, lock?.held ?? (() => true))
   // One connection, kept for good: PGlite has one session. A pool rather than a bare client, because a pool replaces
   // the connection of a dead engine.
   const client = yield* PgClient.make({
@@ -74,11 +76,12 @@ interface Host {
   readonly embedded: Embedded
 }
 
-const makeHost = Effect.fnUntraced(function* (folder: string | null) {
+const makeHost = Effect.fnUntraced(function* (folder: string | null, held: () => boolean) {
   let engine = yield* PgliteEngine.open(folder)
   let opening: Promise<PgliteEngine.Engine> | null = null
   let syncsBefore = 0
-  yield* Effect.addFinalizer(() => Effect.promise(() => engine.close()))
+  // An engine that closes writes what it has in memory, which must not meet what another process wrote meanwhile.
+  yield* Effect.addFinalizer(() => Effect.promise(async () => (held() ? engine.close() : undefined)))
 
   /** The living engine. After a death the first connection opens the next one; the others wait for the same. */
   const living = (): Promise<PgliteEngine.Engine> => {
@@ -101,6 +104,7 @@ const makeHost = Effect.fnUntraced(function* (folder: string | null) {
   const host: Host = {
     stream: () => bridge(living),
     embedded: {
+      held,
       bytesFree: () => (folder === null ? Infinity : bytesFree(folder)),
       stoppedForSpace: () => engine.dead() && engine.noSpace(),
       syncs: () => syncsBefore + engine.syncs()

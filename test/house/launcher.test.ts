@@ -169,6 +169,11 @@ describe("launcher", () => {
     // The stand-in is a link, so the kernel names what it points to; the PATH shows which was asked.
     assert.strictEqual(fs.realpathSync(pinned), first.told[0]?.["childNode"])
     assert.deepStrictEqual([(await ended(launch(["start"]))).err, calls().length], ["", 2])
+    // Another content under the same name is another Node.
+    const lockFile = path.join(folder, "deploy/node/package-lock.json")
+    fs.writeFileSync(lockFile, fs.readFileSync(lockFile, "utf8").replace("sha512-d", "sha512-e"))
+    assert.match((await ended(launch(["start"]))).err, /bringing Node/)
+    assert.strictEqual(calls()[2]?.here, path.join(folder, "deploy/node"))
   })
 
   it("says in one sentence that the registry is out of reach, and runs nothing", async () => {

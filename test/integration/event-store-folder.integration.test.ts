@@ -89,6 +89,34 @@ describe("a journal in a folder", () => {
   )
 
   it.live(
+    "is written by one process only, even where somebody removes the lock under it",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* made
+        const second = yield* Effect.gen(function* () {
+          const store = yield* EventStore
+          yield* store.append([on(start("first:one")).append])
+          for (const name of fs.readdirSync(folder)) {
+            if (name.startsWith("lock-")) fs.rmSync(join(folder, name))
+          }
+          const writer = yield* child(folder, "second")
+          yield* writer.said(({ ready }) => ready === true)
+          const refused = yield* Effect.flip(store.append([on(start("first:two")).append]))
+          assert.deepInclude(refused, { reason: "Unavailable", retryable: false })
+          assert.strictEqual((yield* Effect.flip(store.probe)).reason, "Unavailable")
+          return writer
+        }).pipe(Effect.provide(journal(folder)))
+        yield* second.tell("go")
+        yield* second.count(100)
+        yield* second.kill("SIGKILL")
+        const report = yield* SqlVerify.verify().pipe(Effect.provide(journal(folder)))
+        assert.strictEqual(report.problemCount, 0, JSON.stringify(report.problems))
+        assert.isAtLeast(report.events, 1 + acknowledged(second.lines).length)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
     "is refused to a second process, with the holder's pid in the message, and free again afterwards",
     () =>
       Effect.gen(function* () {

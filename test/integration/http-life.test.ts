@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import { createServer } from "node:http"
-import { connect } from "node:net"
+import { connect, type Socket } from "node:net"
 import * as HttpDoor from "#layers/edge/HttpDoor.ts"
 import * as Readiness from "#layers/edge/Readiness.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
@@ -24,6 +24,14 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     const value = yield* effect
     return [value, (yield* Clock.currentTimeMillis) - before] as const
   })
+
+/** A write as bytes, for a connection that already carries one. */
+const raw = (path: string, key: string): string =>
+  `POST ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${Kit.tokenOf("owner")}\r\n` +
+  `Idempotency-Key: ${key}\r\nContent-Length: 0\r\n\r\n`
+
+const written = (socket: Socket, text: string) =>
+  Effect.promise(() => new Promise<void>((sent) => socket.write(text, () => sent())))
 
 const asked = Effect.fnUntraced(function* (key: string) {
   const { post } = yield* Kit.Caller
@@ -46,7 +54,9 @@ describe("a long poll", () => {
       yield* count(`action:${actionId}`, 1)
       assert.isUndefined(poll.pollUnsafe())
       yield* post(`/v1/confirmations/${confirmationId}/deny`, { key: "lp-d" })
-      assert.strictEqual((yield* Fiber.join(poll)).json.status, "Denied")
+      const [answer, millis] = yield* timed(Fiber.join(poll))
+      assert.strictEqual(answer.json.status, "Denied")
+      assert.isBelow(millis, 10_000, "woken, not timed out")
       yield* count(`action:${actionId}`, 0)
     }).pipe(Effect.provide(Kit.doorOver(layer(World.make()))))
   })
@@ -108,16 +118,22 @@ describe("a closing door", () => {
   it.live("ends long polls with what they know, finishes what is in hand, and takes no more", () => {
     const { count, layer } = Kit.watched()
     const latch = Deferred.makeUnsafe<void>()
-    const begun = Deferred.makeUnsafe<void>()
+    const begun = [Deferred.makeUnsafe<void>(), Deferred.makeUnsafe<void>()] as const
+    const created: Array<string> = []
+    let touches = 0
     const held = Layer.effect(
       Gateway,
       Effect.map(Gateway, (gateway) => ({
         ...gateway,
         touchSession: (...args: Parameters<typeof gateway.touchSession>) =>
-          Deferred.succeed(begun, undefined).pipe(
+          Deferred.succeed(begun[touches++]!, undefined).pipe(
             Effect.andThen(Deferred.await(latch)),
             Effect.andThen(gateway.touchSession(...args))
-          )
+          ),
+        createSession: (...args: Parameters<typeof gateway.createSession>) => {
+          created.push(args[1])
+          return gateway.createSession(...args)
+        }
       }))
     ).pipe(Layer.provideMerge(layer(World.make())))
     return Effect.gen(function* () {
@@ -127,7 +143,15 @@ describe("a closing door", () => {
       const poll = yield* Effect.forkChild(get(`/v1/actions/${actionId}?waitMillis=30000`))
       yield* count(`action:${actionId}`, 1)
       const inHand = yield* Effect.forkChild(post(`/v1/sessions/${sessionId}/touch`, { key: "sd-t" }))
-      yield* Deferred.await(begun)
+      yield* Deferred.await(begun[0])
+      const busy = connect(port, "127.0.0.1")
+      const heard = new Promise<string>((resolve) => {
+        let text = ""
+        busy.on("data", (chunk: Buffer) => (text += chunk.toString()))
+        busy.on("close", () => resolve(text))
+      })
+      yield* written(busy, raw(`/v1/sessions/${sessionId}/touch`, "sd-b"))
+      yield* Deferred.await(begun[1])
       const idle = connect(port, "127.0.0.1")
       idle.on("error", () => undefined)
       const idleClosed = new Promise<void>((resolve) => idle.on("close", () => resolve()))
@@ -137,6 +161,8 @@ describe("a closing door", () => {
       const polled = yield* Fiber.join(poll)
       assert.strictEqual(polled.json.status, "Pending")
       assert.strictEqual(polled.headers["connection"], "close")
+      // A connection with a request in hand stays open; what comes over it now has no effect.
+      yield* written(busy, raw("/v1/sessions", "late"))
       const refused = yield* Effect.flip(
         Effect.tryPromise({ try: () => Kit.send(port, "GET", "/health", {}), catch: (error) => error as Error })
       )
@@ -146,6 +172,8 @@ describe("a closing door", () => {
       const [, millis] = yield* Fiber.join(closing)
       assert.isBelow(millis, 10_000)
       yield* Effect.promise(() => idleClosed)
+      assert.match(yield* Effect.promise(() => heard), /^HTTP\/1\.1 200 /)
+      assert.deepStrictEqual(created, ["sd"])
     })
   })
 
