@@ -126,7 +126,7 @@ const decodeHolder = Schema.decodeUnknownSync(
 
 const lives = (holder: Holder, me: Holder, path: string): boolean => {
   if (holder.place !== me.place) return Date.now() - modifiedMillis(path) < heartbeatMissedMillis
-  if (!exists(holder.pid)) return false
+  if (!exists(holder.pid) || isOver(holder.pid)) return false
   const start = holder.pid === process.pid ? me.start : startOf(String(holder.pid))
   return start === null || holder.start === null || start === holder.start
 }
@@ -141,15 +141,21 @@ const exists = (pid: number): boolean => {
   }
 }
 
-/** Field 22 of `/proc/<pid>/stat` (proc(5)): ticks since boot. The name before it may hold spaces and brackets. */
-const startOf = (pid: string): string | null => {
+/** Fields 3 and on of `/proc/<pid>/stat` (proc(5)). The name before them may hold spaces and brackets. */
+const statOf = (pid: string): ReadonlyArray<string> => {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8")
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")
   } catch {
-    return null
+    return []
   }
 }
+
+/** Field 22: ticks since boot. */
+const startOf = (pid: string): string | null => statOf(pid)[19] ?? null
+
+/** A process that was killed and whose parent never asked about it: it has a number, and nothing else. */
+const isOver = (pid: number): boolean => ["Z", "X"].includes(statOf(String(pid))[0] ?? "")
 
 const placeOf = (): string | null => {
   try {

@@ -123,7 +123,10 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
       (request) => questions.actions({ sessionId, status: "Pending" }, request),
       (action) =>
         turnId === null || action.turnId === turnId
-          ? tell("action", action.actionId, `moot/${action.actionId}`, { _tag: "Withdraw", reason: why })
+          ? tell("action", action.actionId, `moot/${turnId ?? sessionId}/${action.actionId}`, {
+              _tag: "Withdraw",
+              reason: why
+            })
           : Effect.void
     )
   })

@@ -2,7 +2,7 @@
  * The header that makes a write safe to repeat (draft-ietf-httpapi-idempotency-key-header).
  *
  * The draft has it a quoted string (RFC 8941); most clients send it bare. Both are taken, and `"k1"` is the same
- * key as `k1`. It is scoped to the principal and names one request for ever, whatever its path.
+ * key as `k1`. It is scoped to the principal and names one request, whatever its path, for as long as its receipt is kept.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

@@ -1,6 +1,7 @@
 /** Who holds a data folder. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as childProcess from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
 import * as FolderLock from "#layers/sql-client/FolderLock.ts"
@@ -76,6 +77,25 @@ describe("a data folder's lock", () => {
       yield* FolderLock.acquire(data)
       for (const path of planted) assert.isFalse(fs.existsSync(path))
       assert.strictEqual(locks(data).length, 1)
+    })
+  )
+
+  it.effect("is taken over from a process that was killed and that nobody has buried", () =>
+    Effect.gen(function* () {
+      const data = yield* folder
+      // A shell that becomes `sleep` never asks about the child that it leaves.
+      const parent = childProcess.spawn("/bin/sh", ["-c", "sh -c 'echo $$' & exec sleep 60"])
+      const pid = yield* Effect.promise(
+        () => new Promise<number>((told) => parent.stdout.once("data", (line: Buffer) => told(Number(line.toString()))))
+      )
+      const state = () => / ([A-Z]) /.exec(fs.readFileSync(`/proc/${pid}/stat`, "utf8").slice(-400))?.[1]
+      while (process.platform === "linux" && state() !== "Z") yield* Effect.yieldNow
+      const planted = yield* Effect.scoped(
+        Effect.map(FolderLock.acquire(data), () => plant(data, { pid, start: null }))
+      )
+      yield* FolderLock.acquire(data)
+      assert.isFalse(fs.existsSync(planted))
+      parent.kill("SIGKILL")
     })
   )
 
