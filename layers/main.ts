@@ -11,6 +11,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Cli from "#layers/cli/Cli.ts"
 import type { Progress, Running } from "#layers/cli/Deployment.ts"
@@ -22,8 +23,9 @@ import * as NodePrivateFiles from "#layers/private-files/NodePrivateFiles.ts"
 import * as Service from "#layers/profiles/Service.ts"
 import * as Settings from "#layers/profiles/Settings.ts"
 import * as Verification from "#layers/profiles/Verification.ts"
-import { PolicyEngine } from "#src/ports/PolicyEngine.ts"
+import { PolicyEngine, type PolicyQuestion } from "#src/ports/PolicyEngine.ts"
 import { Responder } from "#src/ports/Responder.ts"
+import { ToolCatalog } from "#src/ports/ToolExecutor.ts"
 
 const open = Effect.fnUntraced(function* (settings: Settings.Settings) {
   const folder = resolve(settings.dataFolder)
@@ -61,6 +63,21 @@ const verify = Effect.fnUntraced(function* (
   return { counts, problems: report.problems, problemCount: report.problemCount }
 })
 
+const policies = Effect.fnUntraced(function* (settings: Settings.Settings) {
+  const context = yield* Layer.build(Service.policiesOnly(settings)).pipe(Effect.provide(Logger.layer([])))
+  const engine = Context.get(context, PolicyEngine)
+  const catalog = Context.get(context, ToolCatalog)
+  return {
+    folder: resolve(settings.policyFolder),
+    set: yield* engine.set,
+    tools: catalog.tools.map(({ name }) => name),
+    ask: (question: PolicyQuestion) =>
+      Effect.flatMap(catalog.check(question.tool, question.arguments), (checked) =>
+        engine.decide({ ...question, arguments: checked })
+      )
+  }
+})
+
 const manifest = findPackageJSON("..", import.meta.url)
 const { version } = JSON.parse(readFileSync(manifest!, "utf8")) as { readonly version: string }
 
@@ -70,6 +87,7 @@ Cli.run(
     settings: { schema: Settings.Settings, defaults: Settings.defaults },
     open,
     verify,
+    policies,
     self: { executable: process.execPath, arguments: [...process.execArgv, fileURLToPath(import.meta.url)] }
   },
   process.env

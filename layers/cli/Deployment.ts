@@ -7,6 +7,8 @@
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import type { PolicyDecision, PolicyQuestion, PolicySet } from "#src/ports/PolicyEngine.ts"
+import type { ArgumentsInvalid } from "#src/ports/ToolExecutor.ts"
 import type { BasicSettings, SettingsDefinition } from "./SettingsSource.ts"
 
 /** A service that is open: what `start` tells about it. */
@@ -54,6 +56,15 @@ export interface Progress {
   readonly total: number | null
 }
 
+/** The policies of a folder, valid for the tools there are. */
+export interface Policies {
+  readonly folder: string
+  readonly set: PolicySet
+  readonly tools: ReadonlyArray<string>
+  /** What they say of an action, whose arguments its tool has to admit. */
+  readonly ask: (question: PolicyQuestion) => Effect.Effect<PolicyDecision, ArgumentsInvalid>
+}
+
 export interface Deployment<S extends BasicSettings, OpenError, VerifyError> {
   readonly version: string
   readonly settings: SettingsDefinition<S>
@@ -64,6 +75,8 @@ export interface Deployment<S extends BasicSettings, OpenError, VerifyError> {
     settings: S,
     onProgress: (progress: Progress) => Effect.Effect<void>
   ) => Effect.Effect<Verification, VerifyError, Scope.Scope>
+  /** Opens the policies alone: no store, no keys, no door. */
+  readonly policies: (settings: S) => Effect.Effect<Policies, OpenError, Scope.Scope>
   /** How a child process runs this very program. */
   readonly self: { readonly executable: string; readonly arguments: ReadonlyArray<string> }
 }

@@ -4,6 +4,7 @@
  * Composes; every choice is one line. What is opened closes in the opposite order: the door first, the journal last.
  */
 import { existsSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { resolve } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import type { PgClient } from "@effect/sql-pg"
@@ -88,6 +89,17 @@ const tools = (settings: Settings) =>
         apartFrom: [resolve(settings.dataFolder), resolve(settings.policyFolder)]
       }
     })
+  )
+
+/**
+ * The policies alone, over the descriptions of the standard tools: for whoever wants to know what they would say. Where
+ * the tools would work does not matter to that, and nothing is made there.
+ */
+export const policiesOnly = (settings: Settings) =>
+  CedarPolicyEngine.layer({ folder: resolve(settings.policyFolder) }).pipe(
+    Layer.provideMerge(ToolRegistry.layerCatalog),
+    Layer.provide(ToolRegistry.layerEffect(StandardTools.make({ workspace: { root: tmpdir() } }))),
+    Layer.provide(NodeDigest.layer)
   )
 
 /** The gateway and everything behind it; `served` puts the door on top. */

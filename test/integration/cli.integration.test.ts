@@ -114,6 +114,31 @@ describe("keelson on a store that a service has left", () => {
     assert.match(err, /mine\.cedar:4: .*"file\.wirte"/)
   })
 
+  it("says what the policies of a start would do, without a service", async () => {
+    const asks = (path: string, expect: string) =>
+      keelson([
+        "policy",
+        "test",
+        ...data(),
+        "--tool",
+        "file.read",
+        "--input",
+        JSON.stringify({ path }),
+        "--expect",
+        expect
+      ]).ended
+    assert.deepInclude(await asks("a.txt", "run"), { code: 0, err: "" })
+    assert.deepInclude(await asks(".env", "deny"), { code: 0, err: "" })
+    assert.deepInclude(await asks(".env", "run"), { code: 1, err: "expected run, but it is deny\n" })
+    const listed = await keelson(["policy", "check", "--json", ...data()]).ended
+    const { policies, tools } = JSON.parse(listed.out) as {
+      policies: ReadonlyArray<object>
+      tools: ReadonlyArray<string>
+    }
+    assert.isAbove(policies.length, 5)
+    assert.includeMembers([...tools], ["file.list", "file.read", "file.write"])
+  })
+
   it("does not start where the owner's token is open to others: the command that mends it", async () => {
     const token = join(home.path, "data", "owner.token")
     chmodSync(token, 0o644)

@@ -8,8 +8,8 @@ const page = new URL("../../../docs/cli.md", import.meta.url)
 /** The page with the help of every command that it names put in. */
 const filled = Effect.fnUntraced(function* (text: string) {
   let result = text
-  for (const [marker, name] of text.matchAll(/<!-- keelson (\w+) --help -->/g)) {
-    const { out } = yield* keelson([name!, "--help"])
+  for (const [marker, name] of text.matchAll(/<!-- keelson (\w+(?: \w+)?) --help -->/g)) {
+    const { out } = yield* keelson([...name!.split(" "), "--help"])
     const at = result.indexOf(marker)
     const after = result.slice(at + marker.length).replace(/^\n\n```text\n[\s\S]*?\n```/, "")
     result = `${result.slice(0, at)}${marker}\n\n\`\`\`text\n${out}\n\`\`\`${after}`

@@ -13,7 +13,7 @@ import * as Stdio from "effect/Stdio"
 import * as Terminal from "effect/Terminal"
 import * as TestConsole from "effect/testing/TestConsole"
 import * as Cli from "#layers/cli/Cli.ts"
-import type { Deployment, Running, Verification } from "#layers/cli/Deployment.ts"
+import type { Deployment, Policies, Running, Verification } from "#layers/cli/Deployment.ts"
 import { type Signal, StopSignal } from "#layers/cli/Signals.ts"
 import * as Settings from "#layers/profiles/Settings.ts"
 
@@ -44,6 +44,7 @@ export interface World {
   /** Runs when the service is released. */
   readonly released?: Effect.Effect<void>
   readonly verify?: Effect.Effect<Verification, unknown>
+  readonly policies?: Effect.Effect<Policies, unknown>
   readonly environment?: { readonly [name: string]: string }
   readonly terminal?: boolean
   readonly columns?: number
@@ -71,6 +72,7 @@ export const keelson = Effect.fnUntraced(function* (args: ReadonlyArray<string>,
         return Effect.andThen(released, world.open ?? Effect.succeed(running))
       }),
     verify: () => world.verify ?? Effect.succeed(clean),
+    policies: () => world.policies ?? Effect.die("unused"),
     self: { executable: "node", arguments: [] }
   }
   const exit = yield* Cli.run(deployment, world.environment ?? {}).pipe(
