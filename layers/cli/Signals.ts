@@ -52,6 +52,8 @@ export const runMain = (program: Effect.Effect<number, never, StopSignal>): void
       if (!awaited) fiber.interruptUnsafe(fiber.id)
     }
     for (const signal of signals) process.on(signal, onSignal)
+    // Whoever read our words is gone: they are lost, and the work goes on.
+    for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined)
     fiber.addObserver((exit) => teardown(exit, (code) => process.exit(code)))
   })
   run(Effect.provideService(program, StopSignal, service), {

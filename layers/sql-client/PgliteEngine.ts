@@ -56,7 +56,7 @@ export const open = (
   Effect.tryPromise({
     try: async () => {
       if (folder !== null && !fs.existsSync(join(folder, dataName))) await create(folder)
-      if (folder !== null) fs.accessSync(join(folder, dataName), fs.constants.R_OK | fs.constants.W_OK)
+      if (folder !== null) checkWhole(join(folder, dataName))
       const engine = await start(folder === null ? null : join(folder, dataName), overrides)
       if (folder !== null) await showDurable(folder, engine)
       return engine
@@ -216,6 +216,21 @@ const bury = (watch: Watch): void => {
     },
     _PostgresSendReadyForQueryIfNecessary: nothing,
     _pgl_pq_flush: nothing
+  })
+}
+
+/** PGlite takes a folder without these for an empty one, and makes a new database over what lies there. */
+const vital = ["PG_VERSION", "global/pg_control"]
+
+const checkWhole = (data: string): void => {
+  fs.accessSync(data, fs.constants.R_OK | fs.constants.W_OK)
+  const missing = vital.find((name) => !fs.existsSync(join(data, name)))
+  if (missing === undefined) return
+  throw new EngineFailed({
+    reason: "Broken",
+    folder: data,
+    detail: `${data} is no whole database: ${missing} is missing; nothing was touched, restore a backup`,
+    retryable: false
   })
 }
 

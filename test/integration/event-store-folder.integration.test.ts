@@ -89,6 +89,27 @@ describe("a journal in a folder", () => {
   )
 
   it.live(
+    "is refused where it is no whole database, and nothing in it is touched",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* made
+        yield* Effect.flatMap(EventStore, (store) => store.append([on(start("kept:one")).append])).pipe(
+          Effect.provide(journal(folder))
+        )
+        const file = join(folder, "pgdata", "PG_VERSION")
+        const version = fs.readFileSync(file)
+        fs.rmSync(file)
+        const refused = yield* Effect.flip(Effect.scoped(PgliteEngine.open(folder)))
+        assert.deepInclude(refused, { _tag: "EngineFailed", reason: "Broken" })
+        assert.include(refused.message, "PG_VERSION is missing")
+        fs.writeFileSync(file, version)
+        const head = yield* Effect.flatMap(EventStore, (store) => store.head).pipe(Effect.provide(journal(folder)))
+        assert.strictEqual(head, 1)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
     "is written by one process only, even where somebody removes the lock under it",
     () =>
       Effect.gen(function* () {

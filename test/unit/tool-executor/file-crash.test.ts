@@ -2,10 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { execFileSync, spawn } from "node:child_process"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import { folder } from "./folder.ts"
 
-const script = new URL("file-writer.ts", import.meta.url).pathname
+const script = fileURLToPath(new URL("file-writer.ts", import.meta.url))
 
 const kills = 8
 

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
 import { lstatSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { type Folder, outsideUntouched, secret, workspace } from "./folder.ts"
@@ -14,7 +15,7 @@ const contested = (place: Folder) =>
     writeFileSync(join(place.inside, "f"), "mine")
     yield* Effect.acquireRelease(
       Effect.promise(async () => {
-        const script = new URL("swapper.ts", import.meta.url).pathname
+        const script = fileURLToPath(new URL("swapper.ts", import.meta.url))
         const child = spawn(process.execPath, [script, place.inside, place.outside], {
           stdio: ["ignore", "pipe", "inherit"]
         })

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import type { Containment } from "#layers/tool-executor/ProcessGroups.ts"
 import { folder } from "./folder.ts"
@@ -10,7 +11,7 @@ import { childrenOf, containments, freshSleep, isThere, namespacesWork, waitUnti
 const parent = (containment: Containment, script: string, without: string) =>
   Effect.gen(function* () {
     const { inside } = yield* folder
-    const file = new URL("shell-parent.ts", import.meta.url).pathname
+    const file = fileURLToPath(new URL("shell-parent.ts", import.meta.url))
     const { child, exited } = yield* Effect.acquireRelease(
       Effect.sync(() => {
         const child = spawn(process.execPath, [file, inside, containment, script, without], {
