@@ -210,7 +210,12 @@ const main = async () => {
   await first()
   await second()
   await runs("npm run demo ends with its proof", ["run", "demo"])
-  await runs("npm test passes, here for the kernel", ["test", "--", "test/unit/kernel"])
+  await runs("npm test passes, here for the kernel and the tools", [
+    "test",
+    "--",
+    "test/unit/kernel",
+    "test/unit/tool-executor"
+  ])
   const git = ["-c", `safe.directory=${clone}`, "-C", clone, "status", "--porcelain"]
   const { stdout } = spawnSync("git", git, { encoding: "utf8" })
   check("all of it left the tree as it was", stdout === "", stdout)

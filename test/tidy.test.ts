@@ -50,6 +50,27 @@ const examples: ReadonlyArray<Example> = [
     bad: "/** A. */\nf(x as any)\n",
     good: "/** As any other, of kind: any. */\nf(x as unknown)\n"
   },
+  ...['import * as D from "effect/DateTime"', "Effect.clockWith(f)", "Effect.runSync(f)", 'f.constructor("x")()'].map(
+    (sin) => ({
+      rule: "world in src",
+      path: "src/a/B.ts",
+      bad: `/** A. */\n${sin}\n`,
+      good: "/** Effect.runSync would. */\nclass A {\n  constructor() {}\n}\n"
+    })
+  ),
+  {
+    rule: "require",
+    path: "layers/a/B.ts",
+    bad: "/** A. */\nconst r = createRequire(import.meta.url)\n",
+    good: "/** createRequire is not used. */\n"
+  },
+  {
+    rule: "room",
+    path: "src/memory.ts",
+    bad: '/** A. */\nexport * from "./gateway/Session.ts"\n',
+    good: "/** A. */\n",
+    goodPath: "src/kernel/Memory.ts"
+  },
   { rule: "chosen test", path: "test/a.test.ts", bad: 'it.only("runs", f)\n', good: 'it("runs alone only", f)\n' },
   {
     rule: "chosen test",

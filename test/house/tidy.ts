@@ -179,6 +179,26 @@ const rules: ReadonlyArray<Rule> = [
     )
   },
   {
+    name: "world in src",
+    covers: /^src\/.*\.ts$/,
+    check: inCode(
+      hits(
+        /["']effect\/DateTime["']|\bclockWith\b|\bEffect\.run(Sync|Promise|Fork|Callback)\w*|\.constructor\s*\(/g,
+        (hit) => `asks the world, or runs in it: ${said(hit)}`
+      )
+    )
+  },
+  {
+    name: "require",
+    covers: /^(src|layers)\/.*\.ts$/,
+    check: inCode(hits(/\bcreateRequire\b/g, () => "walls are judged by what a file says it imports"))
+  },
+  {
+    name: "room",
+    covers: /^src\/[^/]+\.ts$/,
+    check: () => [{ line: 1, detail: "a module stands in a room, in kernel or in ports" }]
+  },
+  {
     name: "dynamic import",
     covers: /^src\/.*\.ts$/,
     check: hits(/(?<![\w.])import\s*\((?!\.)/g, () => "walls are judged by what a file says it imports")
