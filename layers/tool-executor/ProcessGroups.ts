@@ -113,6 +113,12 @@ const inNamespace = (): ReadonlyArray<string> | null => {
  */
 const initScript = `exec 3>&2 2>/dev/null; (exec "$@" 2>&3 3>&-); exit "$?"`
 
+/**
+ * Nothing of a command runs before the warden knows its group: a kill between the two would leave it running. Where we
+ * die before the word, the gate reads our end, and ends.
+ */
+const gateScript = `read -r word && [ "$word" = go ] && exec "$@" </dev/null`
+
 /** A prefix is believed in once a command has run behind it: containers often have the programs but forbid their use. */
 const firstThatWorks = Effect.fnUntraced(function* (prefixes: ReadonlyArray<() => ReadonlyArray<string> | null>) {
   if (process.platform !== "linux") return null
@@ -144,15 +150,18 @@ const start = (prefix: ReadonlyArray<string>, command: Command, warden: Warden) 
   Effect.callback<Running, NotStarted>((resume) => {
     const fail = (cause: unknown) => resume(Effect.fail(notStarted(cause)))
     try {
-      const [file = command.file, ...rest] = [...prefix, command.file, ...command.arguments]
-      const child = spawn(file, rest, {
+      const child = spawn("/bin/sh", ["-c", gateScript, "gate", ...prefix, command.file, ...command.arguments], {
         cwd: command.workingDirectory,
         env: { ...command.environment },
-        stdio: ["ignore", "pipe", "pipe"],
+        stdio: ["pipe", "pipe", "pipe"],
         detached: true
       })
       const { pid } = child
-      if (pid !== undefined) warden.watch(pid)
+      child.stdin.on("error", () => undefined)
+      if (pid !== undefined) {
+        warden.watch(pid)
+        child.stdin.end("go\n")
+      }
       child.once("error", fail)
       child.once("spawn", () => {
         if (pid !== undefined) resume(Effect.succeed(follow(child, pid)))

@@ -25,6 +25,14 @@ const parent = (containment: Containment, script: string, without: string) =>
     return { pid: child.pid ?? 0, exited: Effect.promise(() => exited) }
   })
 
+const commandOf = (pid: string): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8")
+  } catch {
+    return ""
+  }
+}
+
 const alive = (marks: ReadonlyArray<string>) => marks.flatMap(withArgument)
 
 const death = Effect.fnUntraced(function* (
@@ -66,6 +74,30 @@ const withItsWarden = (pid: number) => {
 }
 const withItsGroup = (pid: number) => void process.kill(-pid, "SIGKILL")
 
+/** Kills a service as soon as the process of its command is there, whatever that has become by then. */
+const caught = Effect.scoped(
+  Effect.gen(function* () {
+    const mark = freshSleep()
+    const { pid, exited } = yield* parent("group", `sleep ${mark} & sleep ${mark}`, "")
+    const started = () => childrenOf(pid).filter((child) => commandOf(child).includes(mark))
+    // Without a pause: whoever looks every few milliseconds comes late.
+    yield* Effect.repeat(
+      Effect.andThen(Effect.sync(started), (found) => Effect.andThen(Effect.yieldNow, Effect.succeed(found))),
+      {
+        until: (found) => found.length > 0
+      }
+    )
+    const family = childrenOf(pid)
+    killed(pid)
+    yield* exited
+    yield* waitUntil(
+      "nothing is left of what it had started",
+      () => !family.some(isThere) && withArgument(mark).length === 0,
+      () => [...family.filter(isThere), ...withArgument(mark)]
+    )
+  })
+)
+
 describe("when the service is killed", () => {
   for (const containment of containments) {
     it.live(`a command dies with all that is in its group (${containment})`, () =>
@@ -80,6 +112,15 @@ describe("when the service is killed", () => {
       death(containment, (one, two) => `sleep ${one} & sleep ${two}`, withItsGroup)
     )
   }
+
+  it.live(
+    "a command never outlives it, though the kill comes the moment the command is started",
+    () =>
+      Effect.gen(function* () {
+        for (let round = 0; round < 5; round++) yield* caught
+      }),
+    60_000
+  )
 
   it.live("a command dies also when the warden had been killed before the command began", () =>
     death("group", (one, two) => `sleep ${one} & sleep ${two}`, killed, "without the first warden")
