@@ -210,11 +210,11 @@ const main = async () => {
   await first()
   await second()
   await runs("npm run demo ends with its proof", ["run", "demo"])
-  await runs("npm test passes, here for the kernel and the file tools", [
+  await runs("npm test passes, here for the kernel and the tools", [
     "test",
     "--",
     "test/unit/kernel",
-    "test/unit/tool-executor/file"
+    "test/unit/tool-executor"
   ])
   const git = ["-c", `safe.directory=${clone}`, "-C", clone, "status", "--porcelain"]
   const { stdout } = spawnSync("git", git, { encoding: "utf8" })

@@ -62,7 +62,7 @@ export const run = <S extends SettingsSource.BasicSettings, E, V>(
 ) =>
   Effect.flatMap(Stdio.Stdio, ({ args }) =>
     Effect.flatMap(args, (typed) => {
-      const argv = asked(typed)
+      const argv = helpAsFlag(typed)
       const program = Command.runWith(command(deployment, environment), { version: deployment.version })(argv)
       return program.pipe(
         Effect.exit,
@@ -77,8 +77,8 @@ export const run = <S extends SettingsSource.BasicSettings, E, V>(
 // ---------------------------------------------------------------------------
 
 /** `keelson help start` is what many people type first. */
-const asked = ([first, ...rest]: ReadonlyArray<string>): ReadonlyArray<string> =>
-  first === "help" ? [...rest, "--help"] : first === undefined ? [] : [first, ...rest]
+const helpAsFlag = (argv: ReadonlyArray<string>): ReadonlyArray<string> =>
+  argv[0] === "help" ? [...argv.slice(1), "--help"] : argv
 
 const resolve = <S extends SettingsSource.BasicSettings, E, V>(
   deployment: Deployment<S, E, V>,

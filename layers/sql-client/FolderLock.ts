@@ -68,20 +68,22 @@ const take = (folder: string): Lock & { readonly release: () => void } => {
   const path = join(folder, name)
   write(folder, name, me)
   let lost = false
-  const holds = (): boolean => {
+  const held = (): boolean => {
     if (lost) return false
     if (fs.existsSync(path)) return true
     try {
       write(folder, name, me)
-    } catch {
-      lost = true
+      return true
+    } catch (cause) {
+      // A full disk passes; what another process has written meanwhile stays.
+      lost = cause instanceof FolderLocked
+      return false
     }
-    return !lost
   }
-  const heartbeat = setInterval(() => holds() && touch(path), heartbeatMillis)
+  const heartbeat = setInterval(() => held() && touch(path), heartbeatMillis)
   heartbeat.unref()
   return {
-    held: holds,
+    held,
     release: () => {
       clearInterval(heartbeat)
       fs.rmSync(path, { force: true })
@@ -95,13 +97,13 @@ const write = (folder: string, name: string, me: Holder): void => {
   try {
     fs.writeFileSync(path, `${JSON.stringify(me)}\n`, { flag: "wx", mode: 0o600 })
   } catch (cause) {
-    throw codeOf(cause) === "EEXIST" ? held(folder, me, me) : cause
+    throw codeOf(cause) === "EEXIST" ? inUse(folder, me, me) : cause
   }
   try {
     for (const other of fs.readdirSync(folder)) {
       if (!other.startsWith("lock-") || other === name) continue
       const holder = read(join(folder, other))
-      if (holder !== null && lives(holder, me, join(folder, other))) throw held(folder, holder, me)
+      if (holder !== null && lives(holder, me, join(folder, other))) throw inUse(folder, holder, me)
       fs.rmSync(join(folder, other), { force: true })
     }
   } catch (cause) {
@@ -194,7 +196,7 @@ const checkPrivate = (folder: string): void => {
   })
 }
 
-const held = (folder: string, holder: Holder, me: Holder): FolderLocked =>
+const inUse = (folder: string, holder: Holder, me: Holder): FolderLocked =>
   new FolderLocked({
     folder,
     holderPid: holder.pid,

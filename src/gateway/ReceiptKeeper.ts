@@ -19,9 +19,9 @@ export const make = Effect.gen(function* () {
 
   const sweep = Effect.gen(function* () {
     const quietSinceMillis = (yield* stamps.nowMillis) - Bounds.receiptRetentionMillis
-    while ((yield* store.forgetReceipts(quietSinceMillis, Bounds.readLimitMax)) === Bounds.readLimitMax) {
-      yield* Effect.yieldNow
-    }
+    yield* store
+      .forgetReceipts(quietSinceMillis, Bounds.readLimitMax)
+      .pipe(Effect.repeat({ while: (forgotten) => forgotten === Bounds.readLimitMax }))
   })
 
   return Effect.forever(Effect.andThen(sweep, Effect.sleep(Duration.millis(Bounds.receiptSweepMillis))))

@@ -126,7 +126,13 @@ layer(Kit.serve(World.make(), { limits }), { excludeTestServices: true })("a raw
         problem(yield* ask(get(headers)), 400, "MalformedRequest")
       }
       problem(yield* ask("GET /health HTTP/1.0\r\n\r\n"), 400, "MalformedRequest")
-      problem(yield* ask(`GET /health HTTP/1.1\r\n${host}Expect: banana\r\n\r\n`), 400, "MalformedRequest")
+      const banana = `GET /health HTTP/1.1\r\n${host}Expect: banana\r\n\r\n`
+      problem(yield* ask(banana), 400, "MalformedRequest")
+      const both = replies(yield* ask(`GET /v1/whoami HTTP/1.1\r\n${host}${auth}\r\n${banana}`))
+      assert.deepStrictEqual(
+        both.map(({ status }) => status),
+        [200, 400]
+      )
     })
   )
 

@@ -14,12 +14,14 @@ export const attach = (server: Server): void => {
   const seen = (request: IncomingMessage, response: ServerResponse) => answers.set(request.socket, response)
   server.on("request", seen)
   server.on("checkContinue", seen)
-  server.on("checkExpectation", ({ socket }: IncomingMessage) => {
-    socket.end(text(Problems.make("MalformedRequest", "the only expectation that is met here is 100-continue")))
+  server.on("checkExpectation", (_request: IncomingMessage, response: ServerResponse) => {
+    const problem = Problems.make("MalformedRequest", "the only expectation that is met here is 100-continue")
+    const { body, headers } = answer(problem)
+    response.writeHead(Problems.definitionOf(problem.code).status, headers).end(body)
   })
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    const answer = answers.get(socket)
-    const free = answer === undefined || answer.writableFinished || !answer.headersSent
+    const begun = answers.get(socket)
+    const free = begun === undefined || begun.writableFinished || !begun.headersSent
     if (error.code === "ECONNRESET" || !socket.writable || !free) {
       socket.destroy()
       return
@@ -49,19 +51,23 @@ const codeOf = (error: NodeJS.ErrnoException): Problems.Code => {
   }
 }
 
-const text = (problem: Problems.Problem): string => {
-  const { status, title } = Problems.definitionOf(problem.code)
+const answer = (problem: Problems.Problem) => {
   const requestId = randomUUID()
   const body = JSON.stringify(Problems.document(problem, `urn:uuid:${requestId}`))
-  return [
-    `HTTP/1.1 ${status} ${title}`,
-    "connection: close",
-    "content-type: application/problem+json",
-    `content-length: ${Buffer.byteLength(body)}`,
-    "cache-control: no-store",
-    "x-content-type-options: nosniff",
-    `x-request-id: ${requestId}`,
-    "",
-    body
-  ].join("\r\n")
+  const headers = {
+    connection: "close",
+    "content-type": "application/problem+json",
+    "content-length": String(Buffer.byteLength(body)),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "x-request-id": requestId
+  }
+  return { body, headers }
+}
+
+const text = (problem: Problems.Problem): string => {
+  const { status, title } = Problems.definitionOf(problem.code)
+  const { body, headers } = answer(problem)
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+  return [`HTTP/1.1 ${status} ${title}`, ...lines, "", body].join("\r\n")
 }

@@ -81,12 +81,7 @@ const caught = Effect.scoped(
     const { pid, exited } = yield* parent("group", `sleep ${mark} & sleep ${mark}`, "")
     const started = () => childrenOf(pid).filter((child) => commandOf(child).includes(mark))
     // Without a pause: whoever looks every few milliseconds comes late.
-    yield* Effect.repeat(
-      Effect.andThen(Effect.sync(started), (found) => Effect.andThen(Effect.yieldNow, Effect.succeed(found))),
-      {
-        until: (found) => found.length > 0
-      }
-    )
+    while (started().length === 0) yield* Effect.yieldNow
     const family = childrenOf(pid)
     killed(pid)
     yield* exited
