@@ -57,12 +57,7 @@ export const keyRing = (settings: Settings) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const folder = resolve(settings.dataFolder, "keys")
-      const createIfEmpty = (yield* Effect.flatMap(EventStore, ({ head }) => head)) === 0
-      if (createIfEmpty && existsSync(folder)) {
-        yield* Effect.logWarning(
-          `the journal is empty, but ${folder} is not new: if there was a journal, stop here and restore it`
-        )
-      }
+      const createIfEmpty = yield* KeyCheck.begin(existsSync(folder) ? `the keys in ${folder}` : null)
       const ring = FileKeyRing.layer({ folder, createIfEmpty })
       return Layer.provideMerge(Layer.effectDiscard(KeyCheck.check), ring)
     })

@@ -4,7 +4,7 @@
  * Composes; the walk is `event-store/SqlVerify`. Nothing is created: where there is no store, that is said.
  */
 import { existsSync } from "node:fs"
-import { resolve } from "node:path"
+import { join, resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { SqlClient } from "effect/sql/SqlClient"
@@ -12,6 +12,7 @@ import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as SqlVerify from "#layers/event-store/SqlVerify.ts"
 import * as FileKeyRing from "#layers/key-ring/FileKeyRing.ts"
 import * as NodePrivateFiles from "#layers/private-files/NodePrivateFiles.ts"
+import * as PgliteEngine from "#layers/sql-client/PgliteEngine.ts"
 import * as PglitePgClient from "#layers/sql-client/PglitePgClient.ts"
 import * as PostgresPgClient from "#layers/sql-client/PostgresPgClient.ts"
 import * as Rebuild from "#src/gateway/Rebuild.ts"
@@ -58,7 +59,8 @@ export const verify = Effect.fnUntraced(function* (
 
 const embedded = Effect.fnUntraced(function* ({ dataFolder }: Settings) {
   const folder = resolve(dataFolder, "journal")
-  if (existsSync(folder)) return PglitePgClient.layer({ folder })
+  // An engine that is opened where there is no database makes one, which would be called clean.
+  if (existsSync(join(folder, PgliteEngine.dataName))) return PglitePgClient.layer({ folder })
   return yield* none(`there is no store in ${resolve(dataFolder)}`)
 })
 

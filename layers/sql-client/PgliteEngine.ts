@@ -45,6 +45,9 @@ export interface Engine {
   readonly close: () => Promise<void>
 }
 
+/** The database's own folder in the journal's. */
+export const dataName = "pgdata"
+
 /**
  * Without a folder the database lives in memory, for tests, and promises nothing about power cuts. `overrides` replaces
  * settings of PostgreSQL; a test shows with it that an engine without fsync is not opened.
@@ -68,7 +71,6 @@ export const open = (
 // internal
 // ---------------------------------------------------------------------------
 
-const dataName = "pgdata"
 const unfinishedName = "pgdata.new"
 
 const settings = {

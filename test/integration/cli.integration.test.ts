@@ -1,7 +1,7 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { SqlClient } from "effect/sql/SqlClient"
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { createServer, type Server } from "node:net"
 import { join } from "node:path"
 import * as FileKeyRing from "#layers/key-ring/FileKeyRing.ts"
@@ -163,6 +163,34 @@ describe("keelson on a store that a service has left", () => {
     foreign.remove()
     assert.strictEqual(code, 1)
     assert.include(err.replace(/\s+/g, " "), "wrapping-1.key is not the key that this journal's words are sealed under")
+  })
+
+  it("does not start where the journal is gone and its keys are not", async () => {
+    const [journal, aside] = [join(home.path, "data", "journal"), join(home.path, "aside")]
+    renameSync(journal, aside)
+    for (let start = 0; start < 2; start++) {
+      const { code, err } = await refusal(at(home.path))
+      assert.strictEqual(code, 1)
+      assert.include(err.replace(/\s+/g, " "), "restore the journal they belong to")
+    }
+    rmSync(journal, { recursive: true })
+    renameSync(aside, journal)
+  })
+
+  it("does not start where the workspace and the data folder lie in one another", async () => {
+    const inside = join(home.path, "data", "workspace")
+    const { code, err } = await refusal(["--port", "0", ...data(), "--workspace-folder", inside])
+    assert.strictEqual(code, 1)
+    assert.include(err.replace(/\s+/g, " "), "lie in one another")
+  })
+
+  it("does not verify what is no store, and makes none", async () => {
+    const empty = join(home.path, "empty")
+    mkdirSync(join(empty, "journal"), { recursive: true, mode: 0o700 })
+    const { code, err } = await keelson(["verify", "--data-folder", empty]).ended
+    assert.strictEqual(code, 3)
+    assert.include(err, "There is no store in")
+    assert.isFalse(existsSync(join(empty, "journal", "pgdata")))
   })
 
   it("does not start where the database does not answer, and does not tell its password", async () => {

@@ -46,6 +46,32 @@ describe("the wrapping keys of a start", () => {
     )
   )
 
+  it.effect("are made for a journal that holds nothing, also where a start ended between its beginning and them", () =>
+    over(
+      Effect.gen(function* () {
+        assert.isTrue(yield* KeyCheck.begin(null))
+        assert.isTrue(yield* KeyCheck.begin("the keys"), "it had begun")
+        yield* Effect.provideContext(KeyCheck.check, yield* Effect.scoped(ring("own")))
+        assert.isTrue(yield* KeyCheck.begin("the keys"))
+        yield* written
+        assert.isFalse(yield* KeyCheck.begin("the keys"))
+      })
+    )
+  )
+
+  it.effect("are missed a journal, and go on missing it: one that never began is not theirs", () =>
+    over(
+      Effect.gen(function* () {
+        for (let start = 0; start < 2; start++) {
+          const refused = yield* Effect.flip(KeyCheck.begin("the keys in /data/keys"))
+          assert.deepInclude(refused, { _tag: "JournalMissing", retryable: false })
+          assert.include(refused.message, "the keys in /data/keys are not")
+        }
+        assert.isNull(yield* cell)
+      })
+    )
+  )
+
   it.effect("may be new ones as long as the journal holds nothing", () =>
     over(
       Effect.gen(function* () {
