@@ -58,6 +58,12 @@ export const run = Effect.fn("EventStore.migrate")(function* (
   }).pipe(sql.withTransaction)
 })
 
+/** What the database keeps as the text of each function that the steps install. */
+export const functionBodies = (schema: string): { readonly append: string; readonly refuse: string } => ({
+  append: bodyOf(appendFunction(schema), "$append$"),
+  refuse: bodyOf(refuseFunction(schema), "$$")
+})
+
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
@@ -134,15 +140,19 @@ const tables = (s: string): ReadonlyArray<string> => [
   `CREATE TABLE ${s}.cell (name ${text} PRIMARY KEY, body ${text})`,
   `CREATE TABLE ${s}.pulse (one boolean PRIMARY KEY DEFAULT true CHECK (one), n bigint NOT NULL)`,
   `INSERT INTO ${s}.pulse (n) VALUES (0)`,
-  `CREATE FUNCTION ${s}.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-      RAISE EXCEPTION '% of %.% is refused: what the journal holds is never changed',
-        TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
-    END $$`,
+  refuseFunction(s),
   ...protect(s, "event", "UPDATE OR DELETE OR TRUNCATE"),
   ...protect(s, "shredded", "UPDATE OR DELETE OR TRUNCATE"),
   ...protect(s, "journal_head", "DELETE OR TRUNCATE")
 ]
+
+const refuseFunction = (s: string): string => `CREATE FUNCTION ${s}.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      RAISE EXCEPTION '% of %.% is refused: what the journal holds is never changed',
+        TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+    END $$`
+
+const bodyOf = (definition: string, quote: string): string => definition.split(quote)[1] ?? ""
 
 const protect = (s: string, table: string, operations: string): ReadonlyArray<string> => [
   `CREATE TRIGGER protected BEFORE ${operations} ON ${s}.${table} FOR EACH STATEMENT EXECUTE FUNCTION ${s}.refuse()`,

@@ -5,10 +5,13 @@ import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
 import { Envelope, genesis } from "#src/kernel/Envelope.ts"
 import type { Hash } from "#src/kernel/Ids.ts"
+import * as Sealed from "#src/kernel/Sealed.ts"
 import type { Walk } from "./SqlVerify.ts"
 import type { Rebuilding } from "./VerifyRows.ts"
 
+/** Fills `verify_subject` with everybody under whose key words of an event are sealed. */
 export const walk = Effect.fnUntraced(function* (on: Walk, rebuilding: Rebuilding | null) {
+  yield* on.ask(`CREATE TEMPORARY TABLE verify_subject (subject text COLLATE "C" PRIMARY KEY) ON COMMIT DROP`)
   const total = Number((yield* on.ask<{ n: bigint }>(`SELECT count(*) AS n FROM ${on.schema}.event`))[0]?.n ?? 0)
   let events = 0
   let streams = 0
@@ -20,6 +23,7 @@ export const walk = Effect.fnUntraced(function* (on: Walk, rebuilding: Rebuildin
       Bounds.batchBytesMax
     ])
     if (page.length === 0) break
+    const subjects = new Set<string>()
     for (const row of page) {
       const here = Number(row.position)
       if (here !== position + 1) {
@@ -30,10 +34,14 @@ export const walk = Effect.fnUntraced(function* (on: Walk, rebuilding: Rebuildin
       position = here
       if (row.version === 1) streams += 1
       const envelope = check(on, row)
+      for (const subject of Sealed.subjects(envelope?.payload)) subjects.add(subject)
       if (rebuilding !== null && envelope !== null) {
         yield* rebuilding.take({ position, envelope, text: row.body, hash: row.hash as Hash })
       }
     }
+    yield* on.ask(`INSERT INTO verify_subject SELECT jsonb_array_elements_text($1::jsonb) ON CONFLICT DO NOTHING`, [
+      JSON.stringify([...subjects])
+    ])
     events += page.length
     yield* on.progress("events", events, total)
   }

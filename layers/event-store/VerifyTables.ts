@@ -6,6 +6,7 @@ import type { WrappedKey } from "#src/kernel/Append.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { SubjectId } from "#src/kernel/Ids.ts"
 import { ReceiptRow, toReceipt } from "./Batch.ts"
+import { functionBodies } from "./Migrations.ts"
 import { receiptText } from "./Preparation.ts"
 import type { Walk } from "./SqlVerify.ts"
 
@@ -61,7 +62,7 @@ export const receipts = Effect.fnUntraced(function* (on: Walk): Effect.fn.Return
   }
 })
 
-/** Keys that contradict the shredded, and keys that don't open where somebody can tell. */
+/** Keys that contradict the shredded, keys that are missing, and keys that don't open where somebody can tell. */
 export const keys = Effect.fnUntraced(function* (
   on: Walk,
   check: ((key: WrappedKey) => Effect.Effect<string | null>) | undefined
@@ -72,6 +73,19 @@ export const keys = Effect.fnUntraced(function* (
   )
   for (const { subject } of returned) {
     on.report({ table: "subject_key", name: subject, what: "the subject was shredded, and has a key again" })
+  }
+  const lost = yield* on.ask<{ subject: string }>(
+    `SELECT subject FROM verify_subject v
+     WHERE NOT EXISTS (SELECT FROM ${s}.subject_key k WHERE k.subject = v.subject)
+       AND NOT EXISTS (SELECT FROM ${s}.shredded d WHERE d.subject = v.subject)
+     ORDER BY 1 LIMIT ${differencesMax}`
+  )
+  for (const { subject } of lost) {
+    on.report({
+      table: "subject_key",
+      name: subject,
+      what: "words are sealed under it, and it is gone without an erasure"
+    })
   }
   if (check === undefined) return
   let after = ""
@@ -95,7 +109,7 @@ export const keys = Effect.fnUntraced(function* (
   }
 })
 
-/** The triggers that refuse changes: present, and firing for everyone. */
+/** The triggers that refuse changes: present, and firing for everyone; and what they and the append do. */
 export const protection = Effect.fnUntraced(function* (on: Walk): Effect.fn.Return<void, SqlError> {
   const found = yield* on.ask<{ name: string; state: string }>(
     `SELECT c.relname::text AS name, t.tgenabled::text AS state FROM pg_trigger t
@@ -108,6 +122,17 @@ export const protection = Effect.fnUntraced(function* (on: Walk): Effect.fn.Retu
     if (states.get(table) === "A") continue
     const what = `the trigger that protects ${table} is ${states.has(table) ? "disabled" : "gone"}`
     on.report({ table: "protection", name: table, what })
+  }
+  const functions = yield* on.ask<{ name: string; source: string }>(
+    `SELECT p.proname::text AS name, p.prosrc AS source FROM pg_proc p
+     JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $1`,
+    [on.schema]
+  )
+  const sources = new Map(functions.map(({ name, source }) => [name, source]))
+  for (const [name, source] of Object.entries(functionBodies(on.schema))) {
+    if (sources.get(name) === source) continue
+    const what = `the function ${name} is ${sources.has(name) ? "not the one that Keelson installs" : "gone"}`
+    on.report({ table: "protection", name, what })
   }
 })
 

@@ -81,8 +81,12 @@ export const make = Effect.fnUntraced(function* (config: ActionConfig) {
     createsSubject: () => false,
     passing: (rejection) => rejection._tag === "NotDue",
     ends: (command) => command._tag !== "ProposeAction" && command._tag !== "Approve",
+    // What became of a tool that was at work is recorded, without its words.
     survivesErasure: (command) =>
-      command._tag === "ExpireAction" || command._tag === "RaiseUnknown" || command._tag === "Withdraw",
+      command._tag === "ExpireAction" ||
+      command._tag === "ReportOutcome" ||
+      command._tag === "RaiseUnknown" ||
+      command._tag === "Withdraw",
     prepare: Effect.fnUntraced(function* (state, command, stamp, commit) {
       const times = {
         confirmationTtlMillis: config.confirmationTtlMillis,

@@ -2,7 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as fs from "node:fs"
+import nodeFs, * as fs from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -105,6 +106,37 @@ describe("a journal in a folder", () => {
         fs.writeFileSync(file, version)
         const head = yield* Effect.flatMap(EventStore, (store) => store.head).pipe(Effect.provide(journal(folder)))
         assert.strictEqual(head, 1)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "asks the system to sync its file before a commit is answered",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* made
+        const fsyncSync = fs.fsyncSync
+        let syncs = 0
+        yield* Effect.acquireRelease(
+          Effect.sync(() => {
+            nodeFs.fsyncSync = (file) => {
+              syncs += 1
+              fsyncSync(file)
+            }
+            syncBuiltinESMExports()
+          }),
+          () =>
+            Effect.sync(() => {
+              nodeFs.fsyncSync = fsyncSync
+              syncBuiltinESMExports()
+            })
+        )
+        yield* Effect.gen(function* () {
+          const store = yield* EventStore
+          const before = syncs
+          yield* store.append([on(start("synced:one")).append])
+          assert.isAbove(syncs, before)
+        }).pipe(Effect.provide(journal(folder)))
       }).pipe(Effect.scoped),
     60_000
   )

@@ -25,6 +25,8 @@ const rebuild = ({ envelope }: StoredEvent): ReadonlyArray<RowChange> =>
 
 const payload = (...rows: ReadonlyArray<RowChange>) => ({ rows: rows as unknown as Json })
 
+const sealedUnder = (name: string): Json => ({ sealed: { at: `${name}#1#/word`, box: "x", subject: name } })
+
 /** Twelve streams with rows, drops, counters, refusals, keys and a shredded subject. */
 const history = Effect.gen(function* () {
   const store = yield* EventStore
@@ -34,7 +36,7 @@ const history = Effect.gen(function* () {
     const second = [put("thing", `t${index}`, { n: 1.5, s: "ö" }), add("changes", 2), put("other", name, {})]
     const third = [drop("thing", `t${index}`), add("things", -1)]
     const { appends } = chain(start(name), [
-      { events: [payload(...first)], rows: first, keys: [wrappedKey(name)] },
+      { events: [{ ...payload(...first), word: sealedUnder(name) }], rows: first, keys: [wrappedKey(name)] },
       { events: [payload(), payload(...second), payload()], rows: second },
       { events: 0, key: `${name}/refused` },
       ...(index % 3 === 0 ? [{ events: [payload(...third)], rows: third, shred: [subject(name)] }] : [])
@@ -274,6 +276,10 @@ const suite = <E>(name: string, store: Layer.Layer<EventStore | SqlClient, E, Di
             NodeDigest.sha256(body),
             forged!.position
           ])
+          yield* sql.unsafe(`DELETE FROM ${schema}.subject_key WHERE subject = 'history:2'`)
+          yield* sql.unsafe(
+            `CREATE OR REPLACE FUNCTION ${schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$`
+          )
           yield* sql.unsafe(`DELETE FROM ${schema}.event WHERE position = 7`)
           yield* sql.unsafe(`INSERT INTO ${schema}."row" VALUES ('thing', 'planted', '{}', 3)`)
           yield* sql.unsafe(`DELETE FROM ${schema}."row" WHERE kind = 'other' AND key = 'history:5'`)
@@ -283,6 +289,8 @@ const suite = <E>(name: string, store: Layer.Layer<EventStore | SqlClient, E, Di
             "event: position 7 is missing before it",
             "event: prevHash is not the hash of the event before it in its stream",
             "journal_head: it stands at 52; the last of 51 events has position 52",
+            "subject_key: words are sealed under it, and it is gone without an erasure",
+            "protection: the function refuse is not the one that Keelson installs",
             "row: no event put this row there",
             "row: the row is missing",
             "subject_key: the subject was shredded, and has a key again",

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
+import * as Supervisor from "#layers/actors/Supervisor.ts"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as FaultyEventStore from "#layers/faults/FaultyEventStore.ts"
 import * as NodeStamps from "#layers/stamps/NodeStamps.ts"
@@ -250,5 +251,62 @@ describe("a receipt", () => {
       )
       assert.strictEqual(rows.length, 1)
     }).pipe(Effect.scoped)
+  )
+})
+
+describe("an erasure while a tool is at work", () => {
+  it.live("records what became of it, without a word", () =>
+    Effect.gen(function* () {
+      const atWork = yield* Deferred.make<void>()
+      const mayEnd = yield* Deferred.make<void>()
+      const world = World.make({}, () => Effect.andThen(Deferred.succeed(atWork, undefined), Deferred.await(mayEnd)))
+      yield* Effect.gen(function* () {
+        const gateway = yield* Gateway
+        const questions = yield* Questions.make
+        const sessionId = yield* World.session()
+        const { body } = yield* gateway.propose(owner, "p", { sessionId, tool: "look", arguments: { text: "x" } })
+        yield* Deferred.await(atWork)
+        yield* gateway.eraseSession(owner, "e", sessionId)
+        yield* Deferred.succeed(mayEnd, undefined)
+        assert.strictEqual((yield* World.actionUntil(body.actionId)).status, "Executed")
+        assert.deepStrictEqual((yield* questions.action(body.actionId))?.output, { redacted: true })
+      }).pipe(Effect.provide(world.layer))
+      assert.deepStrictEqual(world.done, ["look x"])
+    })
+  )
+})
+
+describe("a turn that is cancelled", () => {
+  it.live("stops the model in the middle of its answer", () =>
+    Effect.gen(function* () {
+      const asked = yield* Deferred.make<void>()
+      const stopped = yield* Deferred.make<void>()
+      const slow = Layer.succeed(Responder, {
+        identity: { provider: "test", model: "slow", deterministic: true },
+        respond: () =>
+          Effect.andThen(Deferred.succeed(asked, undefined), Effect.never).pipe(
+            Effect.onInterrupt(() => Deferred.succeed(stopped, undefined))
+          )
+      })
+      yield* Effect.gen(function* () {
+        const gateway = yield* Gateway
+        const turn = yield* gateway.startTurn(owner, "t", yield* World.session(), "hello")
+        yield* Deferred.await(asked)
+        yield* gateway.cancelTurn(owner, "c", turn.body.turnId, null)
+        yield* Deferred.await(stopped)
+        assert.strictEqual((yield* World.turnUntilEnded(turn.body.turnId)).status, "Cancelled")
+      }).pipe(Effect.provide(World.make({ responder: slow }).layer))
+    })
+  )
+})
+
+describe("what a service keeps running", () => {
+  it.live("is under supervision, each by its name", () =>
+    Effect.gen(function* () {
+      const { status } = yield* Supervisor.Supervisor
+      const all = ["dispatcher", "receipt-keeper", "timekeeper"]
+      while ((yield* status).size < all.length) yield* Effect.yieldNow
+      assert.deepStrictEqual(yield* status, new Map(all.map((name) => [name, "running"])))
+    }).pipe(Effect.provide(World.make().layer))
   )
 })

@@ -8,20 +8,22 @@ import { folder } from "./folder.ts"
 
 const script = fileURLToPath(new URL("file-writer.ts", import.meta.url))
 
+/** At least so many kills, and more until one hits a write, within a bound. */
 const kills = 8
+const killsMax = 80
 
 describe("file.write", () => {
   it.live("mode replace leaves the old content or the new one, whenever it is killed", () =>
     Effect.gen(function* () {
       const { inside } = yield* folder
       const seen = new Set<string>()
-      for (let round = 0; round < kills; round++) {
+      for (let round = 0; round < kills || (round < killsMax && !seen.has("in the middle")); round++) {
         yield* Effect.promise(async () => {
           const child = spawn(process.execPath, [script, inside, "replace"], { stdio: ["ignore", "pipe", "inherit"] })
           const exited = new Promise((resolve) => child.once("exit", resolve))
           await Promise.race([new Promise((resolve) => child.stdout.once("data", resolve)), exited])
           // Spread over a write's few milliseconds.
-          const until = performance.now() + (round * 5) / kills
+          const until = performance.now() + ((round % kills) * 5) / kills
           while (performance.now() < until);
           child.kill("SIGKILL")
           await exited
