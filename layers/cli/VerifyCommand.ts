@@ -59,15 +59,16 @@ const progressLine = Effect.sync(() => {
   }
 })
 
-const unable = (refusal: CommandRefused): CommandRefused =>
-  refusal.exitCode === 2
-    ? refusal
-    : new CommandRefused({
-        code: refusal.code,
-        detail: refusal.detail,
-        remedy: [refusal.remedy, "Nothing was verified."].filter((part) => part !== null).join(" "),
-        exitCode: 3
-      })
+const unable = (refusal: CommandRefused): CommandRefused => {
+  const { code, detail, exitCode, remedy } = refusal
+  if (exitCode === 2) return refusal
+  if (code === "StoreCorrupt") {
+    // The database can't read what it holds: that is an answer, and looking again would give no better one.
+    return new CommandRefused({ code, detail, remedy: "What is stored is damaged: restore a backup.", exitCode: 1 })
+  }
+  const told = [remedy, "Nothing was verified."].filter((part) => part !== null).join(" ")
+  return new CommandRefused({ code, detail, remedy: told, exitCode: 3 })
+}
 
 const machine = ({ counts, problemCount, problems }: Verification): string =>
   JSON.stringify({ clean: problemCount === 0, counts: Object.fromEntries(counts), problemCount, problems })

@@ -19,6 +19,8 @@ export interface Running {
   readonly pid: number
   /** The next line of standard output; fails where the process ends before there is one. */
   readonly line: () => Promise<string>
+  /** Closes the reading end of its standard error. */
+  readonly deafen: () => void
   readonly signal: (signal: NodeJS.Signals) => void
   readonly ended: Promise<Ended>
 }
@@ -63,7 +65,8 @@ export const keelson = (
       }
     }
   }
-  return { pid: child.pid!, line, signal: (signal) => void child.kill(signal), ended }
+  const deafen = () => void child.stderr!.destroy()
+  return { pid: child.pid!, line, deafen, signal: (signal) => void child.kill(signal), ended }
 }
 
 /** A folder (0700) of this test, removed at its end. */

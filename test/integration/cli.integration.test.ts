@@ -37,6 +37,14 @@ describe("keelson start, as a process", () => {
     assert.strictEqual(told.pid, service.pid)
   })
 
+  it("goes on where nobody reads its log any more", async () => {
+    service.deafen()
+    const token = readFileSync(told.ownerTokenPath, "utf8").trim()
+    // Each of these is a line of the log.
+    for (let call = 0; call < 5; call++) assert.strictEqual((await get("/v1/whoami", "nobody")).status, 401)
+    assert.strictEqual((await get("/v1/whoami", token)).status, 200)
+  })
+
   it("refuses a second process on its folder, naming the one that holds it", async () => {
     const { code, err, out } = await keelson(["start", ...at(home.path)]).ended
     assert.strictEqual(code, 1)

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import { assert, describe, it } from "@effect/vitest"
 import type { Problem, Verification } from "#layers/cli/Deployment.ts"
 import { FolderLocked } from "#layers/sql-client/FolderLock.ts"
+import { EventStoreError } from "#src/ports/EventStore.ts"
 import { clean, keelson } from "./kit.ts"
 
 const problem = (position: number): Problem => ({
@@ -71,6 +72,22 @@ describe("verify", () => {
       const bad = yield* keelson(["verify", "--json"], { verify: Effect.succeed(found(1)) })
       assert.strictEqual(bad.exitCode, 1)
       assert.deepInclude(JSON.parse(bad.out), { clean: false, problems: [problem(1)] })
+    })
+  )
+
+  it.effect("calls a store damaged that its database can't read, with exit code 1", () =>
+    Effect.gen(function* () {
+      const error = new EventStoreError({
+        reason: "Corrupt",
+        operation: "verify",
+        detail: "SQLSTATE XX001",
+        retryable: false
+      })
+      const { err, exitCode, out } = yield* keelson(["verify"], { verify: Effect.fail(error) })
+      assert.deepStrictEqual([exitCode, out], [1, ""])
+      assert.include(err, "SQLSTATE XX001")
+      assert.include(err, "What is stored is damaged: restore a backup.")
+      assert.notInclude(err, "Run keelson verify")
     })
   )
 
