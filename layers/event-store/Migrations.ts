@@ -58,11 +58,18 @@ export const run = Effect.fn("EventStore.migrate")(function* (
   }).pipe(sql.withTransaction)
 })
 
+/** The names of the steps, in their order: what a journal of this program has taken. */
+export const stepNames = (schema: string): ReadonlyArray<string> => migrations(schema).map(({ name }) => name)
+
 /** What the database keeps as the text of each function that the steps install. */
 export const functionBodies = (schema: string): { readonly append: string; readonly refuse: string } => ({
   append: bodyOf(appendFunction(schema), "$append$"),
   refuse: bodyOf(refuseFunction(schema), "$$")
 })
+
+/** A cell's hash as SQL. No event tells what a cell holds, so this is how a change behind the journal's back is seen. */
+export const cellHash = (name: string, body: string): string =>
+  `encode(sha256(convert_to(${name} || E'\\n' || ${body}, 'UTF8')), 'hex')`
 
 // ---------------------------------------------------------------------------
 // internal
@@ -83,6 +90,14 @@ const migrations = (schema: string): ReadonlyArray<{ name: string; statements: R
   {
     name: "receipts by age",
     statements: [`CREATE INDEX receipt_by_age ON ${schema}.receipt USING brin (recorded_at_millis)`]
+  },
+  {
+    name: "cells with hashes",
+    statements: [
+      `ALTER TABLE ${schema}.cell ADD COLUMN hash text COLLATE "C"`,
+      `UPDATE ${schema}.cell SET hash = ${cellHash("name", "body")}`,
+      `ALTER TABLE ${schema}.cell ALTER COLUMN hash SET NOT NULL`
+    ]
   }
 ]
 

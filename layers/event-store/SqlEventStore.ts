@@ -26,6 +26,7 @@ import { EventStore, EventStoreError, type RowIndex, Rows, type StreamSlice } fr
 import { appendCall } from "./AppendSql.ts"
 import * as Batch from "./Batch.ts"
 import * as BatchWriter from "./BatchWriter.ts"
+import { cellHash } from "./Migrations.ts"
 import { JournalDefect, prepare, type Prepared } from "./Preparation.ts"
 import * as SqlFailure from "./SqlFailure.ts"
 import * as SqlRows from "./SqlRows.ts"
@@ -341,10 +342,13 @@ const keysAndCells = (schema: string, ask: Ask) => ({
     ),
   setCell: (name: string, from: string | null, to: string) => {
     if (to.length > Bounds.cellTextMax) return Effect.die(new JournalDefect(`the cell ${name} holds too much text`))
+    const hash = cellHash("$1::text", "$2::text")
     const text =
       from === null
-        ? `INSERT INTO ${schema}.cell (name, body) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1 AS one`
-        : `UPDATE ${schema}.cell SET body = $2 WHERE name = $1 AND body = $3 RETURNING 1 AS one`
+        ? `INSERT INTO ${schema}.cell (name, body, hash) VALUES ($1::text, $2::text, ${hash})
+           ON CONFLICT DO NOTHING RETURNING 1 AS one`
+        : `UPDATE ${schema}.cell SET body = $2::text, hash = ${hash}
+           WHERE name = $1::text AND body = $3 RETURNING 1 AS one`
     return Effect.map(ask("setCell", text, from === null ? [name, to] : [name, to, from]), (rows) => rows.length === 1)
   }
 })

@@ -1,7 +1,8 @@
 /**
  * Does what is stored contradict itself? The walk behind `keelson verify`.
  *
- *   events by position --> heads --> receipts --> rows and counters, rebuilt from the events --> keys, protection
+ *   events by position --> heads --> receipts --> rows and counters, rebuilt from the events --> keys, cells,
+ *   the steps taken, protection
  *
  * Owns every comparison that needs nothing but the store: hashes, chains, contiguity, columns against the canonical
  * text, tables against the events. Does not own what rows an event means (`rebuild` is the rooms' own function) nor
@@ -35,6 +36,8 @@ export interface Problem {
     | "row"
     | "counter"
     | "subject_key"
+    | "cell"
+    | "migration"
     | "protection"
   readonly position: number | null
   readonly stream: string | null
@@ -138,6 +141,8 @@ const walk = Effect.fnUntraced(function* (sql: SqlClient, { sha256 }: Digest["Se
   const receipts = yield* VerifyTables.receipts(on)
   const { rows, counters } = yield* VerifyRows.finish(on, rebuilding)
   yield* VerifyTables.keys(on, options.checkKey)
+  yield* VerifyTables.cells(on)
+  yield* VerifyTables.steps(on)
   yield* VerifyTables.protection(on)
   return { events, streams, receipts, rows, counters, problems, problemCount }
 })

@@ -1,4 +1,4 @@
-/** The tables beside the events: heads, receipts, keys, and the triggers that protect them. */
+/** The tables beside the events: heads, receipts, keys, cells, and the triggers that protect them. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
@@ -6,7 +6,7 @@ import type { WrappedKey } from "#src/kernel/Append.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { SubjectId } from "#src/kernel/Ids.ts"
 import { ReceiptRow, toReceipt } from "./Batch.ts"
-import { functionBodies } from "./Migrations.ts"
+import { cellHash, functionBodies, stepNames } from "./Migrations.ts"
 import { receiptText } from "./Preparation.ts"
 import type { Walk } from "./SqlVerify.ts"
 
@@ -106,6 +106,26 @@ export const keys = Effect.fnUntraced(function* (
     count += page.length
     after = last.subject
     yield* on.progress("keys", count)
+  }
+})
+
+/** Cells, by the hashes that were written with them. */
+export const cells = Effect.fnUntraced(function* (on: Walk): Effect.fn.Return<void, SqlError> {
+  const changed = yield* on.ask<{ name: string }>(
+    `SELECT name FROM ${on.schema}.cell WHERE hash <> ${cellHash("name", "body")} ORDER BY 1 LIMIT ${differencesMax}`
+  )
+  for (const { name } of changed) on.report({ table: "cell", name, what: "its columns do not have its hash" })
+})
+
+/** The steps that made the tables, as the program that opened the store left them. */
+export const steps = Effect.fnUntraced(function* (on: Walk): Effect.fn.Return<void, SqlError> {
+  const taken = yield* on.ask<{ id: number; name: string }>(`SELECT id, name FROM ${on.schema}.migration ORDER BY id`)
+  const known = stepNames(on.schema)
+  const byId = new Map(taken.map(({ id, name }) => [id, name]))
+  for (const id of new Set([...known.map((_, index) => index + 1), ...byId.keys()])) {
+    if (byId.get(id) === known[id - 1]) continue
+    const what = `step ${id} is ${byId.get(id) ?? "missing"}; this program takes ${known[id - 1] ?? "no such step"}`
+    on.report({ table: "migration", name: String(id), what })
   }
 })
 
