@@ -8,6 +8,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import { ActionsApi } from "./api/ActionsApi.ts"
 import { ConfirmationsApi } from "./api/ConfirmationsApi.ts"
 import { Authentication, Intake } from "./api/Doors.ts"
+import { HaltApi } from "./api/HaltApi.ts"
 import { JournalApi } from "./api/JournalApi.ts"
 import { ProbesApi, ServiceApi } from "./api/ServiceApi.ts"
 import { declare } from "./api/ProblemDocument.ts"
@@ -16,7 +17,7 @@ import { TurnsApi } from "./api/TurnsApi.ts"
 
 /** Everything under `/v1`: read strictly, behind a token. The token is asked for before anything is read. */
 const V1 = HttpApi.make("keelson/v1")
-  .add(SessionsApi, TurnsApi, ActionsApi, ConfirmationsApi, JournalApi, ServiceApi)
+  .add(SessionsApi, TurnsApi, ActionsApi, ConfirmationsApi, HaltApi, JournalApi, ServiceApi)
   .prefix("/v1")
   .middleware(Intake)
   .middleware(Authentication)

@@ -28,6 +28,7 @@ import * as ClientErrors from "./http/ClientErrors.ts"
 import * as ConfirmationsDoor from "./http/ConfirmationsDoor.ts"
 import * as Drain from "./http/Drain.ts"
 import * as Guard from "./http/Guard.ts"
+import * as HaltDoor from "./http/HaltDoor.ts"
 import * as Hosts from "./http/Hosts.ts"
 import * as Intake from "./http/Intake.ts"
 import * as JournalDoor from "./http/JournalDoor.ts"
@@ -175,6 +176,7 @@ const routes = (limits: Limits) =>
       TurnsDoor.layer,
       ActionsDoor.layer,
       ConfirmationsDoor.layer,
+      HaltDoor.layer,
       JournalDoor.layer,
       ServiceDoor.layer
     ]),

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as LocalActors from "#layers/actors/LocalActors.ts"
 import * as Supervisor from "#layers/actors/Supervisor.ts"
+import * as LocalHaltSwitch from "#layers/halt-switch/LocalHaltSwitch.ts"
 import * as StoreFeed from "#layers/feed/StoreFeed.ts"
 import * as GuardedToolExecutor from "#layers/tool-executor/GuardedToolExecutor.ts"
 import * as StoreVault from "#layers/vault/StoreVault.ts"
@@ -17,6 +18,7 @@ import * as BypassReporter from "#src/gateway/BypassReporter.ts"
 import * as Dispatcher from "#src/gateway/Dispatcher.ts"
 import * as GatewayService from "#src/gateway/GatewayService.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
+import * as Halt from "#src/gateway/Halt.ts"
 import * as ReceiptKeeper from "#src/gateway/ReceiptKeeper.ts"
 import * as Session from "#src/gateway/Session.ts"
 import * as Timekeeper from "#src/gateway/Timekeeper.ts"
@@ -34,7 +36,9 @@ export const actors = (settings: Settings) =>
         pendingMax: settings.confirmationsPendingMax,
         pendingPerSessionMax: settings.confirmationsPendingPerSessionMax
       })
-      return LocalActors.layer({ behaviours: [Session.behaviour, Turn.behaviour, action, Bypass.behaviour] })
+      return LocalActors.layer({
+        behaviours: [Session.behaviour, Turn.behaviour, action, Bypass.behaviour, Halt.behaviour]
+      })
     })
   )
 
@@ -64,5 +68,5 @@ export const layer = (settings: Settings) =>
     Layer.provideMerge(GuardedToolExecutor.layer),
     Layer.provideMerge(bypasses),
     Layer.provideMerge(actors(settings)),
-    Layer.provideMerge(Layer.mergeAll(StoreFeed.layer, Supervisor.layer, StoreVault.layer))
+    Layer.provideMerge(Layer.mergeAll(StoreFeed.layer, Supervisor.layer, StoreVault.layer, LocalHaltSwitch.layer))
   )

@@ -7,6 +7,8 @@
  * Owns the judgement and the limits of a run: time, size, how many at once. Does not own the decision,
  * the claim, or what becomes of the outcome (room `gateway`).
  *
+ * A halt is met last, before the permit is spent: it is no bypass, so it is told as a failure that ran nothing.
+ *
  * Invariants: a refused permit runs nothing, is not spent and is reported once; a permit that can't be judged,
  * because the journal or the key does not answer, runs nothing; nothing stands between spending and running;
  * when `execute` has answered, the run's scope is closed.
@@ -20,6 +22,7 @@ import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
 import { digestInput, isGenuine, type Permit, type PermitFields, spend } from "#src/kernel/Permit.ts"
 import { Rows } from "#src/ports/EventStore.ts"
+import { HaltSwitch } from "#src/ports/HaltSwitch.ts"
 import { Stamps } from "#src/ports/Stamps.ts"
 import { Bypasses, PermitRefused, type ToolCatalog, ToolExecutor, ToolFailed } from "#src/ports/ToolExecutor.ts"
 import { Vault } from "#src/ports/Vault.ts"
@@ -35,6 +38,10 @@ export const Codes = {
   ArgumentsInvalid: "ArgumentsInvalid",
   /** Stopped at its time limit; it may have done part of its work. */
   TimedOut: "TimedOut",
+  /** A person stopped all actions before it began. Nothing ran. */
+  Halted: "Halted",
+  /** A person stopped what runs; it may have done part of its work. */
+  Cancelled: "Cancelled",
   /** A bug in the tool; it may have done part of its work. */
   Defect: "Defect",
   /** It ran, but what it gave is not JSON as its schema says. */
@@ -49,6 +56,7 @@ export const make = Effect.gen(function* () {
   const stamps = yield* Stamps
   const vault = yield* Vault
   const bypasses = yield* Bypasses
+  const haltSwitch = yield* HaltSwitch
   const slots = yield* Semaphore.make(Bounds.toolsInFlightMax)
   const spendOnce = makeSpendOnce()
 
@@ -101,8 +109,14 @@ export const make = Effect.gen(function* () {
     const untilMillis = Math.min(fields.leaseUntilMillis, fields.expiresAtMillis) - Bounds.toolStopMillis
     const limitMillis = Math.min(entry.timeoutMillis, Bounds.toolMillisMax, untilMillis - now)
     if (limitMillis <= 0) return yield* busy(fields.tool)
+    // Last before the start: nothing is waited for in between.
+    const cancelled = haltSwitch.cancelled()
+    if (haltSwitch.on()) return yield* halted(fields.tool)
     if (!spendOnce(permit, now)) return yield* refuse("Spent", fields)
-    return yield* run(entry, fields, now, limitMillis)
+    return yield* Effect.raceFirst(
+      run(entry, fields, now, limitMillis),
+      Effect.andThen(cancelled, stopped(fields.tool))
+    )
   })
 
   /** A slot is waited for no longer than the lease lasts, so that waiting in line is never taken for a bypass. */
@@ -129,16 +143,15 @@ export const make = Effect.gen(function* () {
   })
 })
 
-export const layer: Layer.Layer<ToolExecutor, never, ToolRegistry | Rows | Stamps | Vault | Bypasses> = Layer.effect(
-  ToolExecutor,
-  make
-)
+/** What the executor asks before it runs anything. */
+type Judges = Rows | Stamps | Vault | Bypasses | HaltSwitch
+
+export const layer: Layer.Layer<ToolExecutor, never, ToolRegistry | Judges> = Layer.effect(ToolExecutor, make)
 
 /** Executor and catalog over one registry, which stays hidden: its handlers are reached through a permit alone. */
 export const layerWithCatalog = <E, R>(
   registry: Layer.Layer<ToolRegistry, E, R>
-): Layer.Layer<ToolExecutor | ToolCatalog, E, R | Rows | Stamps | Vault | Bypasses> =>
-  Layer.provide(Layer.merge(layer, layerCatalog), registry)
+): Layer.Layer<ToolExecutor | ToolCatalog, E, R | Judges> => Layer.provide(Layer.merge(layer, layerCatalog), registry)
 
 // ---------------------------------------------------------------------------
 // internal
@@ -173,6 +186,12 @@ const unverified = (tool: string) => (): ToolFailed =>
 
 const busy = (tool: string) =>
   Effect.fail(failed(tool, Codes.Busy, "too many tools were running to start this one in time; nothing was run", true))
+
+const halted = (tool: string) =>
+  Effect.fail(failed(tool, Codes.Halted, "a person stopped all actions; nothing was run", true))
+
+const stopped = (tool: string) =>
+  Effect.fail(failed(tool, Codes.Cancelled, "was stopped by a person; what it had done by then stands"))
 
 const run = (entry: Entry, fields: PermitFields, nowMillis: number, limitMillis: number) => {
   const { name } = entry.descriptor

@@ -20,7 +20,8 @@ export const deeds = [
   "action.read",
   "confirmation.decide",
   "confirmation.withdraw",
-  "events.read"
+  "events.read",
+  "service.halt"
 ] as const
 export type Deed = (typeof deeds)[number]
 
@@ -49,7 +50,8 @@ const table: { readonly [D in Deed]: { readonly HUMAN: ReadonlyArray<Who>; reado
   "action.read": { HUMAN: ["owner", "approver"], AGENT: ["agent", "proposer"] },
   "confirmation.decide": { HUMAN: ["owner", "approver"], AGENT: [] },
   "confirmation.withdraw": { HUMAN: ["owner", "proposer"], AGENT: ["proposer"] },
-  "events.read": { HUMAN: ["operator"], AGENT: [] }
+  "events.read": { HUMAN: ["operator"], AGENT: [] },
+  "service.halt": { HUMAN: ["operator"], AGENT: [] }
 }
 
 /** True where the law lets this actor do this to that. */

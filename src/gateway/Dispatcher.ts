@@ -4,7 +4,8 @@
  * ```
  * turn.started       -> run the turn            turn.completed | failed | cancelled -> stop it, withdraw what it asked
  * action.permitted   -> run the action          session.closed | expired | erased   -> cancel its turns, withdraw its asks
- *                                               session.erased                      -> forget the key in this process too
+ * service.halted     -> no tool starts here     session.erased                      -> forget the key in this process too
+ * service.resumed    -> start what was permitted
  * ```
  *
  * Owns which work runs in this process, bounded. Does not own correctness: a claim or a step that another process
@@ -21,6 +22,7 @@ import type { StoredEvent } from "../kernel/Envelope.ts"
 import type { ActionId, SessionId, TurnId } from "../kernel/Ids.ts"
 import { Actors } from "../ports/Actors.ts"
 import { EventStore } from "../ports/EventStore.ts"
+import { HaltSwitch } from "../ports/HaltSwitch.ts"
 import { Stamps } from "../ports/Stamps.ts"
 import { Vault } from "../ports/Vault.ts"
 import * as ActionRunner from "./ActionRunner.ts"
@@ -44,6 +46,7 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
   const store = yield* EventStore
   const stamps = yield* Stamps
   const vault = yield* Vault
+  const haltSwitch = yield* HaltSwitch
   const questions = yield* Questions.make
   const actions = yield* ActionRunner.make
   const turns = yield* TurnRunner.make
@@ -164,10 +167,17 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
           vault.scrub(subjectOf((payload as Payloads["session.erased"]).sessionId)),
           end(id, endSession(id as SessionId))
         )
+      case "service.halted":
+        return settle
+      case "service.resumed":
+        return Effect.andThen(settle, recover)
       default:
         return Effect.void
     }
   }
+
+  /** This process does what the journal says of a halt, before it starts anything. */
+  const settle = haltSwitch.settle(questions.halt)
 
   /** Everything that was under way when some process stopped. */
   const recover = Effect.gen(function* () {
@@ -185,6 +195,7 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
   const process = Effect.gen(function* () {
     const from = cursor.position ?? (yield* store.head)
     cursor.position = from
+    yield* settle
     yield* recover
     return yield* store.follow(from).pipe(
       Stream.runForEach((stored) =>

@@ -138,6 +138,15 @@ const payloads = {
   "action.failed": Schema.Struct({ claimId: ClaimId, code: Schema.String, output: Handle, late: Schema.Boolean }),
   "action.unknown": Schema.Struct({ claimId: ClaimId, leaseUntilMillis: Millis }),
 
+  "service.halted": Schema.Struct({
+    by: Actor,
+    sinceMillis: Millis,
+    reason: Handle,
+    /** Tools that ran were to be stopped too. */
+    cancelRunning: Schema.Boolean
+  }),
+  "service.resumed": Schema.Struct({ by: Actor, reason: Schema.NullOr(Handle) }),
+
   /** Something that is no permit was offered as one. Executed: nothing. */
   "permit.refused": Schema.Struct({
     reason: Schema.String,

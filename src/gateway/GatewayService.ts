@@ -11,6 +11,7 @@ import { ActionId, CommandKey, PrincipalId, SessionId, TurnId } from "../kernel/
 import { ActorError, Actors, type Reply } from "../ports/Actors.ts"
 import { Digest } from "../ports/Digest.ts"
 import type { EventStoreError } from "../ports/EventStore.ts"
+import { HaltSwitch } from "../ports/HaltSwitch.ts"
 import type { Principal } from "../ports/Identity.ts"
 import { Responder } from "../ports/Responder.ts"
 import { CurrentCorrelationId, Stamps } from "../ports/Stamps.ts"
@@ -19,6 +20,8 @@ import {
   ActionAnswer,
   type ActionCommand,
   Gateway,
+  HaltAnswer,
+  type HaltCommand,
   Refused,
   Rejection,
   SessionAnswer,
@@ -27,6 +30,7 @@ import {
   type TurnCommand
 } from "./Protocol.ts"
 import * as Questions from "./Questions.ts"
+import * as Rows from "./Rows.ts"
 import { system } from "./System.ts"
 
 export interface GatewayConfig {
@@ -43,13 +47,14 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
   const stamps = yield* Stamps
   const digest = yield* Digest
   const responder = yield* Responder
+  const haltSwitch = yield* HaltSwitch
   const questions = yield* Questions.make
 
   const send = Effect.fnUntraced(function* <A>(
     by: Principal,
     key: string,
     to: { readonly kind: string; readonly id: string },
-    command: SessionCommand | TurnCommand | ActionCommand,
+    command: SessionCommand | TurnCommand | ActionCommand | HaltCommand,
     said: Json,
     answer: Schema.Codec<A, unknown>
   ) {
@@ -180,6 +185,16 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
     return yield* send(by, key, { kind: "action", id: actionId }, command, { ...input } as Json, ActionAnswer)
   })
 
+  const operate = Effect.fnUntraced(function* (by: Principal, key: string, command: HaltCommand, said: Json) {
+    if (!Authority.may(by.actor, by.roles, "service.halt", { ownerId: by.actor.id })) {
+      return yield* refuse({ _tag: "Forbidden", detail: "only an operator halts and resumes" })
+    }
+    const sent = yield* Effect.exit(send(by, key, { kind: Rows.halt, id: Rows.haltKey }, command, said, HaltAnswer))
+    // Whatever became of it: this process does what the journal says before it answers.
+    yield* Effect.catch(haltSwitch.settle(questions.halt), unreadable)
+    return yield* sent
+  })
+
   return Gateway.of({
     createSession,
     touchSession: onSession("session.touch", () => ({ _tag: "TouchSession" })),
@@ -200,7 +215,10 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
     deny: (by, key, id, reason) =>
       onAction("confirmation.decide", by, key, id, { _tag: "Deny", roles: by.roles, reason }, reason),
     withdraw: (by, key, id, reason) =>
-      onAction("confirmation.withdraw", by, key, id, { _tag: "Withdraw", reason }, reason)
+      onAction("confirmation.withdraw", by, key, id, { _tag: "Withdraw", reason }, reason),
+    halt: (by, key, { reason, cancelRunning = false }) =>
+      operate(by, key, { _tag: "Halt", reason, cancelRunning }, [reason, cancelRunning]),
+    resume: (by, key, reason) => operate(by, key, { _tag: "Resume", reason }, reason)
   })
 })
 

@@ -18,6 +18,7 @@ import {
   SessionId,
   TurnId
 } from "../kernel/Ids.ts"
+import { Actor } from "../kernel/Stamp.ts"
 import type { ActorError } from "../ports/Actors.ts"
 import type { Principal } from "../ports/Identity.ts"
 import { PolicyDecision } from "../ports/PolicyEngine.ts"
@@ -164,6 +165,16 @@ export const ActionCommand = Schema.TaggedUnion({
 })
 export type ActionCommand = typeof ActionCommand.Type
 
+export const HaltCommand = Schema.TaggedUnion({
+  Halt: {
+    reason: Reason.check(Schema.isMinLength(1)),
+    /** Stop the tools that run, too. */
+    cancelRunning: Schema.Boolean
+  },
+  Resume: { reason: Schema.NullOr(Reason) }
+})
+export type HaltCommand = typeof HaltCommand.Type
+
 // --- answers -------------------------------------------------------------------------------
 
 export const SessionAnswer = Schema.Struct({
@@ -201,6 +212,15 @@ export const ActionAnswer = Schema.Struct({
   deadlineMillis: Schema.NullOr(Schema.Int)
 })
 export type ActionAnswer = typeof ActionAnswer.Type
+
+export const HaltAnswer = Schema.Struct({
+  halted: Schema.Boolean,
+  by: Schema.NullOr(Actor),
+  /** When the first halt began that still stands. */
+  sinceMillis: Schema.NullOr(Schema.Int),
+  cancelRunning: Schema.Boolean
+})
+export type HaltAnswer = typeof HaltAnswer.Type
 
 // --- refusals ------------------------------------------------------------------------------
 
@@ -280,5 +300,12 @@ export class Gateway extends Context.Service<
     readonly approve: (by: Principal, key: string, id: ActionId, editedArguments?: Schema.Json) => Command<ActionAnswer>
     readonly deny: (by: Principal, key: string, id: ActionId, reason: string | null) => Command<ActionAnswer>
     readonly withdraw: (by: Principal, key: string, id: ActionId, reason: string | null) => Command<ActionAnswer>
+    /** Once it is answered, no tool of this process starts until somebody resumes. */
+    readonly halt: (
+      by: Principal,
+      key: string,
+      input: { readonly reason: string; readonly cancelRunning?: boolean | undefined }
+    ) => Command<HaltAnswer>
+    readonly resume: (by: Principal, key: string, reason: string | null) => Command<HaltAnswer>
   }
 >()("keelson/gateway/Gateway") {}

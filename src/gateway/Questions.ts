@@ -8,6 +8,7 @@ import { ActionId, ConfirmationId, Hash, PermitId, PrincipalId, SessionId, TurnI
 import { Handle } from "../kernel/Sealed.ts"
 import { Actor } from "../kernel/Stamp.ts"
 import { type Row, Rows } from "../ports/EventStore.ts"
+import * as GatewayRows from "./Rows.ts"
 import { Gate } from "./Events.ts"
 import { ActionStatus, SessionStatus, TurnStatus } from "./Protocol.ts"
 
@@ -70,6 +71,14 @@ export const ActionRow = Schema.Struct({
 })
 export type ActionRow = typeof ActionRow.Type & { readonly actionId: ActionId }
 
+export const HaltRow = Schema.Struct({
+  by: Actor,
+  sinceMillis: Schema.Int,
+  reason: Handle,
+  cancelRunning: Schema.Boolean
+})
+export type HaltRow = typeof HaltRow.Type
+
 /** One page of a list: newest first. */
 export interface Page<A> {
   readonly items: ReadonlyArray<A>
@@ -85,6 +94,7 @@ export interface PageRequest {
 const decodeSession = Schema.decodeUnknownSync(SessionRow)
 const decodeTurn = Schema.decodeUnknownSync(TurnRow)
 const decodeAction = Schema.decodeUnknownSync(ActionRow)
+const decodeHalt = Schema.decodeUnknownSync(HaltRow)
 
 const toSession = (row: Row): SessionRow => ({ ...decodeSession(row.body), sessionId: SessionId.make(row.key) })
 const toTurn = (row: Row): TurnRow => ({ ...decodeTurn(row.body), turnId: TurnId.make(row.key) })
@@ -119,6 +129,8 @@ export const make = Effect.gen(function* () {
     session: one("session", toSession),
     turn: one("turn", toTurn),
     action: one("action", toAction),
+    /** The halt that stands, or null. */
+    halt: one(GatewayRows.halt, ({ body }) => decodeHalt(body))(GatewayRows.haltKey),
     sessions: page("session", toSession),
     turns: page("turn", toTurn),
     actions: page("action", toAction),

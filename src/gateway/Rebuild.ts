@@ -12,6 +12,7 @@ import type { StoredEvent } from "../kernel/Envelope.ts"
 import * as Action from "./Action.ts"
 import * as Bypass from "./Bypass.ts"
 import { events } from "./Events.ts"
+import * as Halt from "./Halt.ts"
 import * as Rows from "./Rows.ts"
 import * as Session from "./Session.ts"
 import * as Turn from "./Turn.ts"
@@ -25,6 +26,7 @@ const foldings: ReadonlyMap<string, Folding> = new Map(
     Session.behaviour,
     Turn.behaviour,
     Bypass.behaviour,
+    Halt.behaviour,
     {
       kind: "action",
       decider: Action.decider,

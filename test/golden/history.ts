@@ -97,6 +97,13 @@ const play = Effect.gen(function* () {
   yield* turns(send)
   yield* actions(send)
   yield* endings(send)
+  yield* halts(send)
+})
+
+const halts = Effect.fnUntraced(function* (send: Send) {
+  yield* send(owner, "halt", "all", { _tag: "Halt", reason: "what a person saw", cancelRunning: false })
+  yield* send(owner, "halt", "all", { _tag: "Halt", reason: "what they saw then", cancelRunning: true })
+  yield* send(owner, "halt", "all", { _tag: "Resume", reason: "what a person says" })
 })
 
 const sessions = Effect.fnUntraced(function* (send: Send) {

@@ -6,11 +6,7 @@ import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
 import * as FaultyEventStore from "#layers/faults/FaultyEventStore.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
 import * as Questions from "#src/gateway/Questions.ts"
-import * as GatewayRows from "#src/gateway/Rows.ts"
-import { put } from "#src/kernel/Append.ts"
 import type { ActionId } from "#src/kernel/Ids.ts"
-import { EventStore } from "#src/ports/EventStore.ts"
-import * as Appends from "#test/kit/appends.ts"
 import * as World from "#test/kit/world.ts"
 
 const { owner } = World
@@ -25,14 +21,6 @@ const propose = (key: string, tool = "note") =>
     const { body } = yield* gateway.propose(owner, key, { sessionId, tool, arguments: { text: key } })
     return { sessionId, actionId: body.actionId }
   })
-
-/** What a person's halt leaves in the rows. */
-const halt = Effect.gen(function* () {
-  const store = yield* EventStore
-  const rows = [put(GatewayRows.halt, GatewayRows.haltKey, {})]
-  const [outcome] = yield* store.append([Appends.on(Appends.start("halt:all"), { receipt: false, rows }).append])
-  assert.strictEqual(outcome?._tag, "Committed")
-})
 
 const statusOf = (id: ActionId) =>
   Effect.flatMap(Questions.make, (questions) => Effect.map(questions.action(id), (row) => row?.status))
@@ -51,28 +39,6 @@ const faulty = (work: (world: World.World) => Effect.Effect<void, unknown, any>)
     const inside = work(world) as Effect.Effect<void>
     yield* inside.pipe(Effect.provide(Layer.fresh(world.over(store))), Effect.provideContext(store))
   }).pipe(Effect.scoped)
-
-describe("a halt", () => {
-  it.live("refuses proposals and turns, and no claim goes through: what was approved is not run", () => {
-    const world = World.make()
-    return Effect.gen(function* () {
-      const gateway = yield* Gateway
-      const { actionId, sessionId } = yield* propose("waiting")
-      yield* halt
-      const input = { sessionId, tool: "look", arguments: { text: "x" } }
-      assert.strictEqual(yield* refusalOf(gateway.propose(owner, "late", input)), "Halted")
-      assert.strictEqual(yield* refusalOf(gateway.startTurn(owner, "t", sessionId, "hello")), "Halted")
-      yield* gateway.approve(owner, "a", actionId)
-      const { head } = yield* EventStore
-      const before = yield* head
-      // The runner had its turn: nothing was claimed, nothing was run.
-      yield* Effect.yieldNow.pipe(Effect.repeat({ times: 200 }))
-      assert.strictEqual(yield* head, before)
-      assert.strictEqual(yield* statusOf(actionId), "Approved")
-      assert.deepStrictEqual(world.done, [])
-    }).pipe(Effect.provide(world.layer))
-  })
-})
 
 describe("a session that closes", () => {
   it.live("between the look and the commit refuses an approval", () =>

@@ -98,6 +98,9 @@ const rows: ReadonlyArray<Row> = [
   }),
   row("GET /v1/events", () => "/v1/events", { ...everyone(403), owner: 200 }),
   row("GET /v1/counters", () => "/v1/counters", { ...everyone(403), owner: 200 }),
+  row("GET /v1/halt", () => "/v1/halt", everyone(200)),
+  row("POST /v1/halt", () => "/v1/halt", { ...everyone(403), owner: 200 }, { reason: "drill" }),
+  row("POST /v1/resume", () => "/v1/resume", { ...everyone(403), owner: 200 }, { reason: "over" }),
   row("GET /v1/whoami", () => "/v1/whoami", everyone(200)),
   row("GET /v1/tools", () => "/v1/tools", everyone(200)),
   row(

@@ -36,7 +36,9 @@ const failing = (failure: Refused | ActorError) => {
     propose: fail,
     approve: fail,
     deny: fail,
-    withdraw: fail
+    withdraw: fail,
+    halt: fail,
+    resume: fail
   })
 }
 

@@ -258,6 +258,7 @@ describe("the probes", () => {
         assert.deepStrictEqual(ready.json, {
           ready: true,
           draining: false,
+          halted: false,
           isolatedStreams: 0,
           checks: [
             { name: "store", ready: true, reason: null },

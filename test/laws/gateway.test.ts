@@ -4,8 +4,9 @@ import * as Schema from "effect/Schema"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as Action from "#src/gateway/Action.ts"
 import * as Bypass from "#src/gateway/Bypass.ts"
+import * as Halt from "#src/gateway/Halt.ts"
 import { events } from "#src/gateway/Events.ts"
-import { ActionCommand, type Judged, SessionCommand, TurnCommand } from "#src/gateway/Protocol.ts"
+import { ActionCommand, HaltCommand, type Judged, SessionCommand, TurnCommand } from "#src/gateway/Protocol.ts"
 import * as Session from "#src/gateway/Session.ts"
 import * as Turn from "#src/gateway/Turn.ts"
 import { ClaimId, IncarnationId } from "#src/kernel/Ids.ts"
@@ -29,6 +30,14 @@ laws("session", {
         ? said(command.reason)
         : [],
   reaches: ["session.created", "session.touched", "session.closed", "session.expired", "session.erased"]
+})
+
+laws("halt", {
+  decider: Halt.decider,
+  events,
+  commands: steps(storable(Arbitrary.schema(HaltCommand)), { actors: [person, person, agent, system] }),
+  words: (command) => said(command.reason),
+  reaches: ["service.halted", "service.resumed"]
 })
 
 /** What the turn waits for, so that a history gets to its end more often than by chance. */

@@ -29,6 +29,7 @@ export const Health = Schema.Struct({ status: Schema.Literal("ok") }).annotate({
 
 const readiness = {
   draining: Schema.Boolean,
+  halted: Schema.Boolean.annotate({ description: "A person stopped all actions; the service itself is well." }),
   isolatedStreams: Schema.Int.annotate({ description: "Streams that answer nothing until a person looks." }),
   checks: Schema.Array(
     Schema.Struct({

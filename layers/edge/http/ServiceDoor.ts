@@ -4,6 +4,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Layer from "effect/Layer"
 import type { Json } from "#src/kernel/Canonical.ts"
 import { Actors } from "#src/ports/Actors.ts"
+import { HaltSwitch } from "#src/ports/HaltSwitch.ts"
 import { ToolCatalog } from "#src/ports/ToolExecutor.ts"
 import { Api } from "../Api.ts"
 import { Readiness } from "../Readiness.ts"
@@ -36,11 +37,12 @@ const probes = HttpApiBuilder.group(
     const readiness = yield* Readiness
     const actors = yield* Actors
     const drain = yield* Drain
+    const haltSwitch = yield* HaltSwitch
     const ready = Effect.gen(function* () {
       const checks = yield* readiness.report
       const status = yield* actors.status
       const draining = status.draining || drain.begun()
-      const rest = { draining, isolatedStreams: status.isolatedCount, checks }
+      const rest = { draining, halted: haltSwitch.on(), isolatedStreams: status.isolatedCount, checks }
       return !draining && checks.every((check) => check.ready)
         ? { ready: true as const, ...rest }
         : { ready: false as const, ...rest }

@@ -2,6 +2,7 @@
  * Rows, answers and events as the API shows them: times as RFC 3339, sealed words opened or marked as forgotten.
  */
 import * as Effect from "effect/Effect"
+import * as Halt from "#src/gateway/Halt.ts"
 import { missing } from "#src/gateway/Confirmation.ts"
 import type * as Protocol from "#src/gateway/Protocol.ts"
 import type * as Questions from "#src/gateway/Questions.ts"
@@ -9,6 +10,7 @@ import * as Canonical from "#src/kernel/Canonical.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
 import * as Sealed from "#src/kernel/Sealed.ts"
 import type { Vault } from "#src/ports/Vault.ts"
+import type { HaltAnswer, HaltState } from "../api/HaltApi.ts"
 import type * as Resources from "../api/Resources.ts"
 
 export const time = (millis: number): string => new Date(millis).toISOString()
@@ -45,6 +47,13 @@ export const actionAnswer = (answer: Protocol.ActionAnswer): Resources.ActionAns
   claimId: answer.claimId,
   approvalsMissing: answer.approvalsMissing,
   deadlineAt: timeOrNull(answer.deadlineMillis)
+})
+
+export const haltAnswer = (answer: Protocol.HaltAnswer): HaltAnswer => ({
+  halted: answer.halted,
+  by: answer.by,
+  since: timeOrNull(answer.sinceMillis),
+  cancelRunning: answer.cancelRunning
 })
 
 /** What people, models and tools said: a text, or the mark. */
@@ -99,6 +108,12 @@ export const make = (vault: Vault["Service"]) => ({
         output
       }
     }),
+
+  halt: (row: Questions.HaltRow | null) =>
+    Effect.map(vault.open(row?.reason ?? null), (reason): HaltState => ({
+      ...haltAnswer(Halt.answer(row)),
+      reason: saidOrNull(reason)
+    })),
 
   /** Of an action that people are or were asked about. */
   confirmation: (row: Questions.ActionRow & { readonly confirmationId: string }) =>

@@ -35,7 +35,8 @@ const allowed: { readonly [D in Authority.Deed]: ReadonlyArray<keyof typeof who>
   "action.read": ["owner", "approver", "agent", "proposer"],
   "confirmation.decide": ["owner", "approver"],
   "confirmation.withdraw": ["owner", "proposer"],
-  "events.read": ["operator"]
+  "events.read": ["operator"],
+  "service.halt": ["operator"]
 }
 
 describe("the table of authority", () => {

@@ -11,6 +11,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { type Handler, register, type RegisterOptions } from "#layers/tool-executor/ToolRegistry.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { type PermitFields, redeem } from "#src/kernel/Permit.ts"
+import { HaltSwitch } from "#src/ports/HaltSwitch.ts"
 import { ToolExecutor, ToolFailed } from "#src/ports/ToolExecutor.ts"
 import { claim, layer, makeWorld } from "./world.ts"
 
@@ -75,6 +76,38 @@ describe("a run", () => {
     return Effect.gen(function* () {
       assert.strictEqual(codeOf(yield* Effect.flip(run({ leaseUntilMillis: Bounds.toolStopMillis }))), "Busy")
       assert.deepStrictEqual([seen.started, world.bypasses.length], [0, 0])
+    }).pipe(Effect.provide(provided))
+  })
+
+  it.effect("that meets a halt is not begun, is no bypass, and may be claimed anew once it is over", () => {
+    const { seen, handler } = endless()
+    const { world, run, provided } = setting(handler)
+    return Effect.gen(function* () {
+      const halting = yield* HaltSwitch
+      yield* halting.settle(Effect.succeed({ cancelRunning: false }))
+      assert.strictEqual(codeOf(yield* Effect.flip(run())), "Halted")
+      assert.deepStrictEqual([seen.started, world.bypasses.length], [0, 0])
+      yield* halting.settle(Effect.succeed(null))
+      const fiber = yield* Effect.forkChild(run())
+      yield* TestClock.adjust(0)
+      assert.strictEqual(seen.started, 1)
+      yield* Fiber.interrupt(fiber)
+    }).pipe(Effect.provide(provided))
+  })
+
+  it.effect("goes on through a halt that lets it, and is stopped and cleaned up by one that does not", () => {
+    const { seen, handler } = endless()
+    const { run, provided } = setting(handler, { timeoutMillis: 5_000 })
+    return Effect.gen(function* () {
+      const halting = yield* HaltSwitch
+      const fiber = yield* Effect.forkChild(Effect.flip(run()))
+      yield* TestClock.adjust(0)
+      yield* halting.settle(Effect.succeed({ cancelRunning: false }))
+      yield* TestClock.adjust(4_999)
+      assert.deepStrictEqual(seen, { started: 1, released: 0 })
+      yield* halting.settle(Effect.succeed({ cancelRunning: true }))
+      assert.strictEqual(codeOf(yield* Fiber.join(fiber)), "Cancelled")
+      assert.deepStrictEqual(seen, { started: 1, released: 1 })
     }).pipe(Effect.provide(provided))
   })
 

@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as AesSubjectKey from "#layers/key-ring/AesSubjectKey.ts"
+import * as LocalHaltSwitch from "#layers/halt-switch/LocalHaltSwitch.ts"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as SeededStamps from "#layers/stamps/SeededStamps.ts"
 import * as GuardedToolExecutor from "#layers/tool-executor/GuardedToolExecutor.ts"
@@ -64,7 +65,7 @@ export const ports = (world: World) => {
   const bypasses = Layer.succeed(Bypasses, {
     report: (bypass) => Effect.sync(() => void world.bypasses.push(bypass))
   })
-  return Layer.mergeAll(rows, vault, bypasses, SeededStamps.layer({ seed: "tools" }))
+  return Layer.mergeAll(rows, vault, bypasses, LocalHaltSwitch.layer, SeededStamps.layer({ seed: "tools" }))
 }
 
 /** Executor and catalog over these tools. */
