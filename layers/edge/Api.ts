@@ -10,6 +10,7 @@ import { ConfirmationsApi } from "./api/ConfirmationsApi.ts"
 import { Authentication, Intake } from "./api/Doors.ts"
 import { HaltApi } from "./api/HaltApi.ts"
 import { JournalApi } from "./api/JournalApi.ts"
+import { PrincipalsApi } from "./api/PrincipalsApi.ts"
 import { ProbesApi, ServiceApi } from "./api/ServiceApi.ts"
 import { declare } from "./api/ProblemDocument.ts"
 import { SessionsApi } from "./api/SessionsApi.ts"
@@ -17,7 +18,7 @@ import { TurnsApi } from "./api/TurnsApi.ts"
 
 /** Everything under `/v1`: read strictly, behind a token. The token is asked for before anything is read. */
 const V1 = HttpApi.make("keelson/v1")
-  .add(SessionsApi, TurnsApi, ActionsApi, ConfirmationsApi, HaltApi, JournalApi, ServiceApi)
+  .add(SessionsApi, TurnsApi, ActionsApi, ConfirmationsApi, HaltApi, PrincipalsApi, JournalApi, ServiceApi)
   .prefix("/v1")
   .middleware(Intake)
   .middleware(Authentication)

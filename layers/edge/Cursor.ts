@@ -15,12 +15,15 @@ export interface Position {
 export const encode = ({ value, key }: Position): string =>
   Buffer.from(`${value}.${key}`, "latin1").toString("base64url")
 
-/** Null where the text is no cursor that `encode` made for a list whose keys begin with `prefix`. */
-export const decode = (prefix: string, text: string): Position | null => {
+/** The keys of a list whose things are called `<prefix>_` and 26 characters. */
+export const idsWith = (prefix: string): RegExp => new RegExp(`^${prefix}_[0-9a-hjkmnp-tv-z]{26}$`)
+
+/** Null where the text is no cursor that `encode` made for a list with such keys. */
+export const decode = (keys: RegExp, text: string): Position | null => {
   const match = shape.exec(Buffer.from(text, "base64url").toString("latin1"))
   if (match === null) return null
   const position = { value: Number(match[1]), key: match[2]! }
-  return position.key.startsWith(`${prefix}_`) && encode(position) === text ? position : null
+  return keys.test(position.key) && encode(position) === text ? position : null
 }
 
 /** A cursor as it stands in a query; whether it is one of the list is the list's to say. */
@@ -33,4 +36,4 @@ export const Text = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{1,128}$
 // internal
 // ---------------------------------------------------------------------------
 
-const shape = /^(0|[1-9][0-9]{0,15})\.([a-z]{3}_[0-9a-hjkmnp-tv-z]{26})$/
+const shape = /^(0|[1-9][0-9]{0,15})\.([A-Za-z0-9_.-]{1,64})$/

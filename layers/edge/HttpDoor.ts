@@ -33,6 +33,7 @@ import * as Hosts from "./http/Hosts.ts"
 import * as Intake from "./http/Intake.ts"
 import * as JournalDoor from "./http/JournalDoor.ts"
 import * as LongPoll from "./http/LongPoll.ts"
+import * as PrincipalsDoor from "./http/PrincipalsDoor.ts"
 import * as Paths from "./http/Paths.ts"
 import * as ServiceDoor from "./http/ServiceDoor.ts"
 import * as SessionsDoor from "./http/SessionsDoor.ts"
@@ -177,6 +178,7 @@ const routes = (limits: Limits) =>
       ActionsDoor.layer,
       ConfirmationsDoor.layer,
       HaltDoor.layer,
+      PrincipalsDoor.layer,
       JournalDoor.layer,
       ServiceDoor.layer
     ]),

@@ -10,6 +10,7 @@ import * as LocalActors from "#layers/actors/LocalActors.ts"
 import * as Supervisor from "#layers/actors/Supervisor.ts"
 import * as LocalHaltSwitch from "#layers/halt-switch/LocalHaltSwitch.ts"
 import * as StoreFeed from "#layers/feed/StoreFeed.ts"
+import * as JournalIdentity from "#layers/identity/JournalIdentity.ts"
 import * as GuardedToolExecutor from "#layers/tool-executor/GuardedToolExecutor.ts"
 import * as StoreVault from "#layers/vault/StoreVault.ts"
 import * as ActionActor from "#src/gateway/ActionActor.ts"
@@ -19,6 +20,7 @@ import * as Dispatcher from "#src/gateway/Dispatcher.ts"
 import * as GatewayService from "#src/gateway/GatewayService.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
 import * as Halt from "#src/gateway/Halt.ts"
+import * as Principal from "#src/gateway/Principal.ts"
 import * as ReceiptKeeper from "#src/gateway/ReceiptKeeper.ts"
 import * as Session from "#src/gateway/Session.ts"
 import * as Timekeeper from "#src/gateway/Timekeeper.ts"
@@ -37,14 +39,15 @@ export const actors = (settings: Settings) =>
         pendingPerSessionMax: settings.confirmationsPendingPerSessionMax
       })
       return LocalActors.layer({
-        behaviours: [Session.behaviour, Turn.behaviour, action, Bypass.behaviour, Halt.behaviour]
+        behaviours: [Session.behaviour, Turn.behaviour, action, Bypass.behaviour, Halt.behaviour, Principal.behaviour]
       })
     })
   )
 
 const bypasses = Layer.effect(Bypasses, BypassReporter.make)
 
-const gateway = (settings: Settings) => Layer.effect(Gateway, GatewayService.make(settings))
+const gateway = (settings: Settings) =>
+  Layer.effect(Gateway, GatewayService.make(settings)).pipe(Layer.provide(JournalIdentity.layerTokens))
 
 /** Deadlines and work, kept running. */
 const processes = Layer.effectDiscard(

@@ -17,6 +17,7 @@ import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as PgliteEventStore from "#layers/event-store/PgliteEventStore.ts"
 import * as PostgresEventStore from "#layers/event-store/PostgresEventStore.ts"
 import * as FileIdentity from "#layers/identity/FileIdentity.ts"
+import * as JournalIdentity from "#layers/identity/JournalIdentity.ts"
 import * as FileKeyRing from "#layers/key-ring/FileKeyRing.ts"
 import * as CedarPolicyEngine from "#layers/policy-engine/CedarPolicyEngine.ts"
 import * as PolicyFolder from "#layers/policy-engine/PolicyFolder.ts"
@@ -76,6 +77,10 @@ const policies = (settings: Settings) =>
     })
   ).pipe(Layer.provide(NodeFileSystem.layer))
 
+/** The owner by the token in the data folder, everybody else by keys in the journal. */
+const identity = (settings: Settings) =>
+  JournalIdentity.layer.pipe(Layer.provide(FileIdentity.layer({ folder: resolve(settings.dataFolder) })))
+
 const tools = (settings: Settings) =>
   ToolRegistry.layerEffect(
     StandardTools.make({
@@ -105,8 +110,8 @@ export const layer = (settings: Settings) =>
     Layer.provide(tools(settings)),
     Layer.provideMerge(Layer.mergeAll(CommandResponder.layer, NoneRecollection.layer)),
     Layer.provideMerge(keyRing(settings)),
+    Layer.provideMerge(identity(settings)),
     Layer.provideMerge(journal(settings)),
-    Layer.provideMerge(FileIdentity.layer({ folder: resolve(settings.dataFolder) })),
     Layer.provideMerge(NodeStamps.layer),
     Layer.provideMerge(Layer.mergeAll(NodeDigest.layer, NodePrivateFiles.layer))
   )

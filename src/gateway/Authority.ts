@@ -21,7 +21,11 @@ export const deeds = [
   "confirmation.decide",
   "confirmation.withdraw",
   "events.read",
-  "service.halt"
+  "service.halt",
+  "principal.create",
+  "principal.read",
+  "principal.change",
+  "principal.key"
 ] as const
 export type Deed = (typeof deeds)[number]
 
@@ -51,7 +55,12 @@ const table: { readonly [D in Deed]: { readonly HUMAN: ReadonlyArray<Who>; reado
   "confirmation.decide": { HUMAN: ["owner", "approver"], AGENT: [] },
   "confirmation.withdraw": { HUMAN: ["owner", "proposer"], AGENT: ["proposer"] },
   "events.read": { HUMAN: ["operator"], AGENT: [] },
-  "service.halt": { HUMAN: ["operator"], AGENT: [] }
+  "service.halt": { HUMAN: ["operator"], AGENT: [] },
+  "principal.create": { HUMAN: ["operator"], AGENT: [] },
+  // Of itself, a principal is the owner.
+  "principal.read": { HUMAN: ["operator", "owner"], AGENT: ["owner"] },
+  "principal.change": { HUMAN: ["operator"], AGENT: [] },
+  "principal.key": { HUMAN: ["operator", "owner"], AGENT: [] }
 }
 
 /** True where the law lets this actor do this to that. */

@@ -13,6 +13,7 @@ import {
   ConfirmationId,
   Hash,
   IncarnationId,
+  KeyId,
   PermitId,
   PrincipalId,
   SessionId,
@@ -27,6 +28,9 @@ const Millis = Schema.Int
 /** Which gate stands before the tool: none, one person, or two. */
 export const Gate = Schema.Literals(["none", "human", "two-people"])
 export type Gate = typeof Gate.Type
+
+/** Whom keys are for. `SYSTEM` has none. */
+export const PrincipalKind = Schema.Literals(["HUMAN", "AGENT"])
 
 const payloads = {
   "session.created": Schema.Struct({
@@ -137,6 +141,19 @@ const payloads = {
   "action.executed": Schema.Struct({ claimId: ClaimId, output: Handle, late: Schema.Boolean }),
   "action.failed": Schema.Struct({ claimId: ClaimId, code: Schema.String, output: Handle, late: Schema.Boolean }),
   "action.unknown": Schema.Struct({ claimId: ClaimId, leaseUntilMillis: Millis }),
+
+  "principal.created": Schema.Struct({
+    principalId: PrincipalId,
+    kind: PrincipalKind,
+    roles: Schema.Array(Schema.String),
+    createdAtMillis: Millis
+  }),
+  /** `digest` is the token's SHA-256: 256 random bits need no salt. */
+  "principal.key-issued": Schema.Struct({ keyId: KeyId, digest: Hash, createdAtMillis: Millis }),
+  "principal.key-revoked": Schema.Struct({ keyId: KeyId }),
+  "principal.roles-changed": Schema.Struct({ roles: Schema.Array(Schema.String) }),
+  "principal.disabled": Schema.Struct({}),
+  "principal.enabled": Schema.Struct({}),
 
   "service.halted": Schema.Struct({
     by: Actor,

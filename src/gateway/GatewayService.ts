@@ -5,32 +5,26 @@
  * journal's lock) nor transport. What the caller may not know of is `NotFound`, not `Forbidden`.
  */
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import type { Json } from "../kernel/Canonical.ts"
-import { ActionId, CommandKey, PrincipalId, SessionId, TurnId } from "../kernel/Ids.ts"
-import { ActorError, Actors, type Reply } from "../ports/Actors.ts"
+import { ActionId, PrincipalId, SessionId, TurnId } from "../kernel/Ids.ts"
+import { Actors } from "../ports/Actors.ts"
 import { Digest } from "../ports/Digest.ts"
-import type { EventStoreError } from "../ports/EventStore.ts"
-import { HaltSwitch } from "../ports/HaltSwitch.ts"
 import type { Principal } from "../ports/Identity.ts"
 import { Responder } from "../ports/Responder.ts"
-import { CurrentCorrelationId, Stamps } from "../ports/Stamps.ts"
+import { Stamps } from "../ports/Stamps.ts"
 import * as Authority from "./Authority.ts"
 import {
   ActionAnswer,
   type ActionCommand,
   Gateway,
-  HaltAnswer,
-  type HaltCommand,
-  Refused,
-  Rejection,
   SessionAnswer,
   type SessionCommand,
   TurnAnswer,
   type TurnCommand
 } from "./Protocol.ts"
+import * as Operators from "./Operators.ts"
 import * as Questions from "./Questions.ts"
-import * as Rows from "./Rows.ts"
+import * as Sending from "./Sending.ts"
 import { system } from "./System.ts"
 
 export interface GatewayConfig {
@@ -46,49 +40,9 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
   const actors = yield* Actors
   const stamps = yield* Stamps
   const digest = yield* Digest
+  const { permit, refuse, send, unreadable } = yield* Sending.make
   const responder = yield* Responder
-  const haltSwitch = yield* HaltSwitch
   const questions = yield* Questions.make
-
-  const send = Effect.fnUntraced(function* <A>(
-    by: Principal,
-    key: string,
-    to: { readonly kind: string; readonly id: string },
-    command: SessionCommand | TurnCommand | ActionCommand | HaltCommand,
-    said: Json,
-    answer: Schema.Codec<A, unknown>
-  ) {
-    const correlationId = yield* CurrentCorrelationId
-    const stamp = yield* stamps.stamp({ actor: by.actor, key: CommandKey.make(key), correlationId })
-    const reply = yield* actors.send(to.kind, to.id, command, stamp, { deed: command._tag, said })
-    if (reply._tag === "Rejected") return yield* refused(reply)
-    const body = yield* Effect.orDie(Schema.decodeUnknownEffect(answer)(reply.body))
-    return { body, repeated: reply.repeated }
-  })
-
-  const refused = (reply: Reply) =>
-    Effect.flatMap(Effect.orDie(Schema.decodeUnknownEffect(Rejection)(reply.body)), (rejection) =>
-      Effect.fail(new Refused({ rejection, repeated: reply.repeated, retryable: retryable.has(rejection._tag) }))
-    )
-
-  const refuse = (rejection: Rejection) =>
-    Effect.fail(new Refused({ rejection, repeated: false, retryable: retryable.has(rejection._tag) }))
-
-  /** `NotFound` for what the caller may not even read, `Forbidden` for what it may not do. */
-  const permit = Effect.fnUntraced(function* (
-    by: Principal,
-    deed: Authority.Deed,
-    read: Authority.Deed,
-    thing: { readonly kind: string; readonly id: string },
-    subject: Authority.Subject | null
-  ) {
-    if (subject === null || !Authority.may(by.actor, by.roles, read, subject)) {
-      return yield* refuse({ _tag: "NotFound", ...thing })
-    }
-    if (!Authority.may(by.actor, by.roles, deed, subject)) {
-      return yield* refuse({ _tag: "Forbidden", detail: `${by.actor.kind} ${by.actor.id} may not ${deed}` })
-    }
-  })
 
   const session = Effect.fnUntraced(function* (by: Principal, id: SessionId, deed: Authority.Deed) {
     const row = yield* Effect.catch(questions.session(id), unreadable)
@@ -185,16 +139,6 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
     return yield* send(by, key, { kind: "action", id: actionId }, command, { ...input } as Json, ActionAnswer)
   })
 
-  const operate = Effect.fnUntraced(function* (by: Principal, key: string, command: HaltCommand, said: Json) {
-    if (!Authority.may(by.actor, by.roles, "service.halt", { ownerId: by.actor.id })) {
-      return yield* refuse({ _tag: "Forbidden", detail: "only an operator halts and resumes" })
-    }
-    const sent = yield* Effect.exit(send(by, key, { kind: Rows.halt, id: Rows.haltKey }, command, said, HaltAnswer))
-    // Whatever became of it: this process does what the journal says before it answers.
-    yield* Effect.catch(haltSwitch.settle(questions.halt), unreadable)
-    return yield* sent
-  })
-
   return Gateway.of({
     createSession,
     touchSession: onSession("session.touch", () => ({ _tag: "TouchSession" })),
@@ -216,20 +160,6 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
       onAction("confirmation.decide", by, key, id, { _tag: "Deny", roles: by.roles, reason }, reason),
     withdraw: (by, key, id, reason) =>
       onAction("confirmation.withdraw", by, key, id, { _tag: "Withdraw", reason }, reason),
-    halt: (by, key, { reason, cancelRunning = false }) =>
-      operate(by, key, { _tag: "Halt", reason, cancelRunning }, [reason, cancelRunning]),
-    resume: (by, key, reason) => operate(by, key, { _tag: "Resume", reason }, reason)
+    ...(yield* Operators.make)
   })
 })
-
-// ---------------------------------------------------------------------------
-// internal
-// ---------------------------------------------------------------------------
-
-/** Refusals after which the same wish may be granted: something ends, or a person resumes. */
-const retryable: ReadonlySet<Rejection["_tag"]> = new Set(["LimitReached", "Halted"])
-
-const unreadable = ({ message, reason, retryable }: EventStoreError) =>
-  Effect.fail(
-    new ActorError({ reason: reason === "Corrupt" ? "Isolated" : reason, actor: "rows", detail: message, retryable })
-  )

@@ -5,6 +5,7 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Bounds from "../kernel/Bounds.ts"
 import {
@@ -13,6 +14,7 @@ import {
   ConfirmationId,
   Hash,
   IncarnationId,
+  KeyId,
   PermitId,
   PrincipalId,
   SessionId,
@@ -73,6 +75,9 @@ export const endedStatuses: ReadonlySet<ActionStatus> = new Set([
 /** A confirmation's own states; what comes after `Approved` belongs to the action. */
 export const ConfirmationStatus = Schema.Literals(["Pending", "Approved", "Denied", "Expired", "Withdrawn"])
 export type ConfirmationStatus = typeof ConfirmationStatus.Type
+
+export const PrincipalStatus = Schema.Literals(["Active", "Disabled"])
+export type PrincipalStatus = typeof PrincipalStatus.Type
 
 // --- commands ------------------------------------------------------------------------------
 
@@ -165,6 +170,33 @@ export const ActionCommand = Schema.TaggedUnion({
 })
 export type ActionCommand = typeof ActionCommand.Type
 
+/** What may be called a role, in policies and in the table of authority. */
+export const Role = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/u))
+const Roles = Schema.Array(Role).check(Schema.isMaxLength(Bounds.policyRolesMax))
+
+export const PrincipalCommand = Schema.TaggedUnion({
+  CreatePrincipal: {
+    principalId: PrincipalId,
+    kind: Schema.Literals(["HUMAN", "AGENT"]),
+    roles: Roles,
+    keyId: KeyId,
+    /** SHA-256 of the first token. */
+    digest: Hash
+  },
+  IssueKey: {
+    keyId: KeyId,
+    digest: Hash,
+    /** Revoke all others with it. */
+    replace: Schema.Boolean
+  },
+  RevokeKey: { keyId: KeyId },
+  ChangeRoles: { roles: Roles },
+  /** No key of it is valid until it is enabled again. */
+  DisablePrincipal: {},
+  EnablePrincipal: {}
+})
+export type PrincipalCommand = typeof PrincipalCommand.Type
+
 export const HaltCommand = Schema.TaggedUnion({
   Halt: {
     reason: Reason.check(Schema.isMinLength(1)),
@@ -212,6 +244,18 @@ export const ActionAnswer = Schema.Struct({
   deadlineMillis: Schema.NullOr(Schema.Int)
 })
 export type ActionAnswer = typeof ActionAnswer.Type
+
+export const PrincipalAnswer = Schema.Struct({
+  principalId: PrincipalId,
+  kind: Schema.Literals(["HUMAN", "AGENT"]),
+  roles: Schema.Array(Schema.String),
+  status: PrincipalStatus,
+  createdAtMillis: Schema.Int,
+  keys: Schema.Array(Schema.Struct({ keyId: KeyId, createdAtMillis: Schema.Int })),
+  /** The key that this command made, where it made one. */
+  issued: Schema.NullOr(KeyId)
+})
+export type PrincipalAnswer = typeof PrincipalAnswer.Type
 
 export const HaltAnswer = Schema.Struct({
   halted: Schema.Boolean,
@@ -273,6 +317,12 @@ export interface Answered<A> {
 
 type Command<A> = Effect.Effect<Answered<A>, Refused | ActorError>
 
+/** A key that was just made: the token is told here and never again. */
+export interface Issued extends Answered<PrincipalAnswer> {
+  /** Null where the command is a repetition: the token went out with the first answer, or was lost with it. */
+  readonly token: Redacted.Redacted<string> | null
+}
+
 /** What an edge calls: authority checked, ids derived, stamped, sent, answered. `key` is the caller's idempotency key. */
 export class Gateway extends Context.Service<
   Gateway,
@@ -300,6 +350,31 @@ export class Gateway extends Context.Service<
     readonly approve: (by: Principal, key: string, id: ActionId, editedArguments?: Schema.Json) => Command<ActionAnswer>
     readonly deny: (by: Principal, key: string, id: ActionId, reason: string | null) => Command<ActionAnswer>
     readonly withdraw: (by: Principal, key: string, id: ActionId, reason: string | null) => Command<ActionAnswer>
+    readonly createPrincipal: (
+      by: Principal,
+      key: string,
+      input: {
+        readonly principalId: PrincipalId
+        readonly kind: "HUMAN" | "AGENT"
+        readonly roles?: ReadonlyArray<string> | undefined
+      }
+    ) => Effect.Effect<Issued, Refused | ActorError>
+    readonly issueKey: (
+      by: Principal,
+      key: string,
+      id: PrincipalId,
+      replace: boolean
+    ) => Effect.Effect<Issued, Refused | ActorError>
+    /** Once it is answered, the key opens nothing, and what it had opened is closed. */
+    readonly revokeKey: (by: Principal, key: string, id: PrincipalId, keyId: KeyId) => Command<PrincipalAnswer>
+    readonly changeRoles: (
+      by: Principal,
+      key: string,
+      id: PrincipalId,
+      roles: ReadonlyArray<string>
+    ) => Command<PrincipalAnswer>
+    readonly disablePrincipal: (by: Principal, key: string, id: PrincipalId) => Command<PrincipalAnswer>
+    readonly enablePrincipal: (by: Principal, key: string, id: PrincipalId) => Command<PrincipalAnswer>
     /** Once it is answered, no tool of this process starts until somebody resumes. */
     readonly halt: (
       by: Principal,

@@ -4,13 +4,13 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Bounds from "../kernel/Bounds.ts"
-import { ActionId, ConfirmationId, Hash, PermitId, PrincipalId, SessionId, TurnId } from "../kernel/Ids.ts"
+import { ActionId, ConfirmationId, Hash, KeyId, PermitId, PrincipalId, SessionId, TurnId } from "../kernel/Ids.ts"
 import { Handle } from "../kernel/Sealed.ts"
 import { Actor } from "../kernel/Stamp.ts"
 import { type Row, Rows } from "../ports/EventStore.ts"
 import * as GatewayRows from "./Rows.ts"
 import { Gate } from "./Events.ts"
-import { ActionStatus, SessionStatus, TurnStatus } from "./Protocol.ts"
+import { ActionStatus, PrincipalStatus, SessionStatus, TurnStatus } from "./Protocol.ts"
 
 const Due = Schema.optionalKey(Schema.Int)
 
@@ -71,6 +71,15 @@ export const ActionRow = Schema.Struct({
 })
 export type ActionRow = typeof ActionRow.Type & { readonly actionId: ActionId }
 
+export const PrincipalRow = Schema.Struct({
+  kind: Schema.Literals(["HUMAN", "AGENT"]),
+  roles: Schema.Array(Schema.String),
+  status: PrincipalStatus,
+  createdAtMillis: Schema.Int,
+  keys: Schema.Array(Schema.Struct({ keyId: KeyId, createdAtMillis: Schema.Int }))
+})
+export type PrincipalRow = typeof PrincipalRow.Type & { readonly principalId: PrincipalId }
+
 export const HaltRow = Schema.Struct({
   by: Actor,
   sinceMillis: Schema.Int,
@@ -94,10 +103,15 @@ export interface PageRequest {
 const decodeSession = Schema.decodeUnknownSync(SessionRow)
 const decodeTurn = Schema.decodeUnknownSync(TurnRow)
 const decodeAction = Schema.decodeUnknownSync(ActionRow)
+const decodePrincipal = Schema.decodeUnknownSync(PrincipalRow)
 const decodeHalt = Schema.decodeUnknownSync(HaltRow)
 
 const toSession = (row: Row): SessionRow => ({ ...decodeSession(row.body), sessionId: SessionId.make(row.key) })
 const toTurn = (row: Row): TurnRow => ({ ...decodeTurn(row.body), turnId: TurnId.make(row.key) })
+const toPrincipal = (row: Row): PrincipalRow => ({
+  ...decodePrincipal(row.body),
+  principalId: PrincipalId.make(row.key)
+})
 const toAction = (row: Row): ActionRow => ({ ...decodeAction(row.body), actionId: ActionId.make(row.key) })
 
 export const make = Effect.gen(function* () {
@@ -131,6 +145,8 @@ export const make = Effect.gen(function* () {
     action: one("action", toAction),
     /** The halt that stands, or null. */
     halt: one(GatewayRows.halt, ({ body }) => decodeHalt(body))(GatewayRows.haltKey),
+    principal: one("principal", toPrincipal),
+    principals: page("principal", toPrincipal),
     sessions: page("session", toSession),
     turns: page("turn", toTurn),
     actions: page("action", toAction),

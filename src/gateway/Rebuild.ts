@@ -13,6 +13,7 @@ import * as Action from "./Action.ts"
 import * as Bypass from "./Bypass.ts"
 import { events } from "./Events.ts"
 import * as Halt from "./Halt.ts"
+import * as Principal from "./Principal.ts"
 import * as Rows from "./Rows.ts"
 import * as Session from "./Session.ts"
 import * as Turn from "./Turn.ts"
@@ -27,6 +28,7 @@ const foldings: ReadonlyMap<string, Folding> = new Map(
     Turn.behaviour,
     Bypass.behaviour,
     Halt.behaviour,
+    Principal.behaviour,
     {
       kind: "action",
       decider: Action.decider,

@@ -9,18 +9,22 @@
  * | `session` `turn` `action` | id | lists and look-ups; `dueAtMillis` while a deadline runs |
  * | `open-session` | session id | the guard "the session is open" |
  * | `claim` | permit id | what an executor checks a permit against |
+ * | `principal` | id | who may stand at the door |
+ * | `principal-key` | SHA-256 of the token | whom a token stands for, while it stands for somebody |
  * | `halt` | `all` | the guard "nobody stopped everything" |
  */
 import * as Append from "../kernel/Append.ts"
 import type { Json } from "../kernel/Canonical.ts"
 import type { RowIndex } from "../ports/EventStore.ts"
 import type * as Action from "./Action.ts"
+import type * as Principal from "./Principal.ts"
 import type { ActionStatus } from "./Protocol.ts"
 import type * as Session from "./Session.ts"
 import type * as Turn from "./Turn.ts"
 
 export const openSession = "open-session"
 export const claim = "claim"
+export const principalKey = "principal-key"
 export const halt = "halt"
 export const haltKey = "all"
 
@@ -31,9 +35,11 @@ export const pending = "confirmations.pending"
 export const pendingIn = (sessionId: string): string => `session.confirmations.pending:${sessionId}`
 export const confirmations = (status: "created" | "approved" | "denied" | "expired" | "withdrawn"): string =>
   `confirmations.${status}`
+export const principals = "principals.created"
 export const permitsRefused = "permits.refused"
 
 export const indexes: ReadonlyArray<RowIndex> = [
+  { kind: "principal", field: "createdAtMillis", type: "number" },
   { kind: "session", field: "ownerId", type: "text" },
   { kind: "session", field: "status", type: "text" },
   { kind: "session", field: "createdAtMillis", type: "number" },
@@ -126,9 +132,25 @@ export const action = (before: Action.State, after: Action.Live): ReadonlyArray<
   return [row, ...pendingChanges(before, after), ...claimChanges(before, after)]
 }
 
+export const principal = (before: Principal.State, after: Principal.Live): ReadonlyArray<Append.RowChange> => {
+  const { createdAtMillis, kind, principalId, roles, status } = after
+  const keys = after.keys.map(({ createdAtMillis, keyId }) => ({ keyId, createdAtMillis }))
+  const valid = validKeys(after)
+  const gone = [...validKeys(before).keys()].filter((digest) => !valid.has(digest))
+  return [
+    Append.put("principal", principalId, { kind, roles, status, createdAtMillis, keys }),
+    ...gone.map((digest) => Append.drop(principalKey, digest)),
+    ...[...valid].map(([digest, keyId]) => Append.put(principalKey, digest, { principalId, keyId, kind, roles })),
+    ...(before === null ? [Append.add(principals, 1)] : [])
+  ]
+}
+
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+const validKeys = (state: Principal.State): ReadonlyMap<string, string> =>
+  new Map(state?.status === "Active" ? state.keys.map(({ digest, keyId }) => [digest, keyId]) : [])
 
 const isPending = (state: Action.State): boolean => state?.status === "Pending" && state.confirmationId !== null
 

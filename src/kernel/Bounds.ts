@@ -95,6 +95,13 @@ export const turnsInFlightMax = 64
 /** Tools that run at once. */
 export const toolsInFlightMax = 16
 
+// --- principals ----------------------------------------------------------------------------
+
+/** People and agents that may ever have been let in. */
+export const principalsMax = 10_000
+/** Keys of one principal that are valid at once. */
+export const keysPerPrincipalMax = 16
+
 // --- texts and bodies ----------------------------------------------------------------------
 
 export const inputTextMax = 64 * 1024

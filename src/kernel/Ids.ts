@@ -66,8 +66,12 @@ export type ClaimId = typeof ClaimId.Type
 export const IncarnationId = Schema.String.check(shape("inc")).pipe(Schema.brand("IncarnationId"))
 export type IncarnationId = typeof IncarnationId.Type
 
+/** Names a key of a principal; says nothing of the token that it stands for. */
+export const KeyId = Schema.String.check(shape("key")).pipe(Schema.brand("KeyId"))
+export type KeyId = typeof KeyId.Type
+
 /** The prefixes an id can be derived with; see `ports/Digest`. */
-export type IdPrefix = "evt" | "cmd" | "ses" | "trn" | "act" | "cfm" | "pmt" | "clm" | "inc" | "byp"
+export type IdPrefix = "evt" | "cmd" | "ses" | "trn" | "act" | "cfm" | "pmt" | "clm" | "inc" | "byp" | "key"
 
 /** SHA-256 or HMAC-SHA-256 as 64 lower-case hex digits. */
 export const Hash = Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u)).pipe(Schema.brand("Hash"))

@@ -98,6 +98,22 @@ const play = Effect.gen(function* () {
   yield* actions(send)
   yield* endings(send)
   yield* halts(send)
+  yield* principals(send)
+})
+
+const principals = Effect.fnUntraced(function* (send: Send) {
+  const principalId = "ana"
+  const key = (name: string) => ({ keyId: id("key", seed, name), digest: NodeDigest.sha256(name) })
+  const commands = [
+    { _tag: "CreatePrincipal", principalId, kind: "HUMAN", roles: ["approver"], ...key("first") },
+    { _tag: "IssueKey", ...key("second"), replace: false },
+    { _tag: "RevokeKey", keyId: id("key", seed, "first") },
+    { _tag: "ChangeRoles", roles: ["approver", "owner"] },
+    { _tag: "DisablePrincipal" },
+    { _tag: "EnablePrincipal" },
+    { _tag: "IssueKey", ...key("third"), replace: true }
+  ]
+  for (const command of commands) yield* send(owner, "principal", principalId, command)
 })
 
 const halts = Effect.fnUntraced(function* (send: Send) {

@@ -10,6 +10,7 @@ interface Things {
   readonly turnId: string
   readonly actionId: string
   readonly confirmationId: string
+  readonly keyId: string
 }
 
 type Statuses = { readonly [N in Kit.Name]: number }
@@ -98,6 +99,33 @@ const rows: ReadonlyArray<Row> = [
   }),
   row("GET /v1/events", () => "/v1/events", { ...everyone(403), owner: 200 }),
   row("GET /v1/counters", () => "/v1/counters", { ...everyone(403), owner: 200 }),
+  row(
+    "POST /v1/principals",
+    () => "/v1/principals",
+    { ...everyone(403), owner: 201 },
+    { principalId: "newcomer", kind: "HUMAN" }
+  ),
+  row("GET /v1/principals", () => "/v1/principals", everyone(200)),
+  // Bob is a principal of the journal too: of itself, a principal may look and replace its keys.
+  row("GET /v1/principals/{id}", () => "/v1/principals/bob", { ...everyone(404), bob: 200, owner: 200 }),
+  row("POST /v1/principals/{id}/keys", () => "/v1/principals/bob/keys", { ...everyone(404), bob: 201, owner: 201 }),
+  row(
+    "POST /v1/principals/{id}/roles",
+    () => "/v1/principals/bob/roles",
+    { ...everyone(404), bob: 403, owner: 200 },
+    { roles: [] }
+  ),
+  row("POST /v1/principals/{id}/keys/{id}/revoke", (t) => `/v1/principals/bob/keys/${t.keyId}/revoke`, {
+    ...everyone(404),
+    bob: 200,
+    owner: 404
+  }),
+  row("POST /v1/principals/{id}/disable", () => "/v1/principals/bob/disable", {
+    ...everyone(404),
+    bob: 403,
+    owner: 200
+  }),
+  row("POST /v1/principals/{id}/enable", () => "/v1/principals/bob/enable", { ...everyone(404), bob: 403, owner: 200 }),
   row("GET /v1/halt", () => "/v1/halt", everyone(200)),
   row("POST /v1/halt", () => "/v1/halt", { ...everyone(403), owner: 200 }, { reason: "drill" }),
   row("POST /v1/resume", () => "/v1/resume", { ...everyone(403), owner: 200 }, { reason: "over" }),
@@ -135,7 +163,8 @@ layer(Kit.serve(World.make()), { excludeTestServices: true })("the doors of /v1"
         key: "a",
         body: { tool: "note", arguments: { text: "x" } }
       })).json
-      const things: Things = { sessionId, turnId, actionId, confirmationId }
+      const { keyId } = (yield* post("/v1/principals", { key: "p", body: { principalId: "bob", kind: "HUMAN" } })).json
+      const things: Things = { sessionId, turnId, actionId, confirmationId, keyId }
       for (const { body, door, expected, path } of rows) {
         const [method = ""] = door.split(" ")
         for (const as of callers) {

@@ -14,6 +14,7 @@ import { request } from "node:http"
 import { Api } from "#layers/edge/Api.ts"
 import * as HttpDoor from "#layers/edge/HttpDoor.ts"
 import * as Readiness from "#layers/edge/Readiness.ts"
+import * as JournalIdentity from "#layers/identity/JournalIdentity.ts"
 import * as StaticIdentity from "#layers/identity/StaticIdentity.ts"
 import * as Token from "#layers/identity/Token.ts"
 import { Feed } from "#src/ports/Feed.ts"
@@ -42,6 +43,8 @@ export const identity = StaticIdentity.layer(
 
 export interface Call {
   readonly as?: Name
+  /** Instead of the token of `as`. */
+  readonly token?: string
   readonly key?: string
   readonly body?: unknown
   readonly headers?: { readonly [name: string]: string }
@@ -105,7 +108,7 @@ export const caller = Layer.effect(
 )
 
 /** Who may call, and whether the service can work. */
-export const ready = Layer.mergeAll(identity, Readiness.layer())
+export const ready = Layer.mergeAll(Layer.provide(JournalIdentity.layer, identity), Readiness.layer())
 
 /** The door over given ports, silent. */
 export const doorOver = <A, E, R>(ports: Layer.Layer<A, E, R>, options: Partial<HttpDoor.Options> = {}) =>
@@ -123,7 +126,7 @@ export const send = (
   port: number,
   method: string,
   path: string,
-  { as = "owner", body, headers, key, raw }: Call,
+  { as = "owner", body, headers, key, raw, token }: Call,
   signal?: AbortSignal
 ): Promise<Answer> =>
   new Promise((resolve, reject) => {
@@ -136,7 +139,7 @@ export const send = (
       agent: false,
       ...(signal === undefined ? {} : { signal }),
       headers: {
-        ...(as === "nobody" ? {} : { authorization: `Bearer ${tokenOf(as)}` }),
+        ...(as === "nobody" ? {} : { authorization: `Bearer ${token ?? tokenOf(as)}` }),
         ...(key === undefined ? {} : { "idempotency-key": key }),
         ...(payload === undefined ? {} : { "content-type": "application/json" }),
         ...(payload === undefined || headers?.["transfer-encoding"] !== undefined

@@ -37,6 +37,12 @@ const failing = (failure: Refused | ActorError) => {
     approve: fail,
     deny: fail,
     withdraw: fail,
+    createPrincipal: fail,
+    issueKey: fail,
+    revokeKey: fail,
+    changeRoles: fail,
+    disablePrincipal: fail,
+    enablePrincipal: fail,
     halt: fail,
     resume: fail
   })

@@ -6,7 +6,15 @@ import * as Action from "#src/gateway/Action.ts"
 import * as Bypass from "#src/gateway/Bypass.ts"
 import * as Halt from "#src/gateway/Halt.ts"
 import { events } from "#src/gateway/Events.ts"
-import { ActionCommand, HaltCommand, type Judged, SessionCommand, TurnCommand } from "#src/gateway/Protocol.ts"
+import {
+  ActionCommand,
+  HaltCommand,
+  type Judged,
+  PrincipalCommand,
+  SessionCommand,
+  TurnCommand
+} from "#src/gateway/Protocol.ts"
+import * as Principal from "#src/gateway/Principal.ts"
 import * as Session from "#src/gateway/Session.ts"
 import * as Turn from "#src/gateway/Turn.ts"
 import { ClaimId, IncarnationId } from "#src/kernel/Ids.ts"
@@ -38,6 +46,24 @@ laws("halt", {
   commands: steps(storable(Arbitrary.schema(HaltCommand)), { actors: [person, person, agent, system] }),
   words: (command) => said(command.reason),
   reaches: ["service.halted", "service.resumed"]
+})
+
+laws("principal", {
+  decider: Principal.decider,
+  events,
+  commands: steps(storable(Arbitrary.schema(PrincipalCommand)), { actors: [person] }),
+  aim: (state, command) =>
+    state !== null && command._tag === "RevokeKey"
+      ? { ...command, keyId: state.keys[0]?.keyId ?? command.keyId }
+      : command,
+  reaches: [
+    "principal.created",
+    "principal.key-issued",
+    "principal.key-revoked",
+    "principal.roles-changed",
+    "principal.disabled",
+    "principal.enabled"
+  ]
 })
 
 /** What the turn waits for, so that a history gets to its end more often than by chance. */

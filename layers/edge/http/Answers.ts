@@ -38,10 +38,10 @@ export const ask = <A, R>(question: (by: Principal) => Effect.Effect<A, Problems
   orProblem(Effect.flatMap(Caller, question))
 
 /** Sends a command on the caller's behalf, under its key; `reply` shapes the recorded answer. */
-export const command = <A, B, R>(
+export const command = <A extends Answered<unknown>, B, R>(
   headers: { readonly "idempotency-key": string; readonly "x-correlation-id"?: string },
-  send: (by: Principal, key: string) => Effect.Effect<Answered<A>, Problems.Failure, R>,
-  reply: (answered: Answered<A>) => B
+  send: (by: Principal, key: string) => Effect.Effect<A, Problems.Failure, R>,
+  reply: (answered: A) => B
 ) =>
   ask((by) =>
     send(by, headers["idempotency-key"]).pipe(

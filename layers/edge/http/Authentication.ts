@@ -5,7 +5,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Identity } from "#src/ports/Identity.ts"
 import { Authentication, Caller } from "../api/Doors.ts"
-import * as Problems from "../Problems.ts"
 import * as Answers from "./Answers.ts"
 import * as Exchange from "./Exchange.ts"
 
@@ -15,7 +14,7 @@ export const layer: Layer.Layer<Authentication, never, Identity> = Layer.effect(
     Authentication.of({
       token: (door, { credential }) =>
         Effect.matchEffect(identity.authenticate(credential), {
-          onFailure: () => Answers.refuse(Problems.make("Unauthenticated")),
+          onFailure: (error) => Answers.orProblem(Effect.fail(error)),
           onSuccess: (principal) =>
             Effect.flatMap(Exchange.Current, (exchange) => {
               exchange.principal = principal.actor

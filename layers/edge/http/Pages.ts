@@ -20,8 +20,8 @@ export interface Page<A> {
 }
 
 export interface List<Row, A, E> {
-  /** Prefix of the list's keys, which its cursors carry. */
-  readonly prefix: string
+  /** What the list's keys look like, which its cursors carry. */
+  readonly keys: RegExp
   readonly read: (request: Questions.PageRequest) => Effect.Effect<Questions.Page<Row>, E>
   readonly positionOf: (row: Row) => Cursor.Position
   readonly visible: (row: Row) => boolean
@@ -35,7 +35,7 @@ export const page = Effect.fnUntraced(function* <Row, A, E>(
   request: Request
 ): Effect.fn.Return<Page<A>, E | Problems.Problem> {
   const limit = request.limit ?? Bounds.pageDefault
-  const from = request.after === undefined ? undefined : Cursor.decode(list.prefix, request.after)
+  const from = request.after === undefined ? undefined : Cursor.decode(list.keys, request.after)
   if (from === null) return yield* Problems.make("InvalidCursor")
   let after: Cursor.Position | undefined = from
   const items: Array<A> = []

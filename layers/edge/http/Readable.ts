@@ -14,9 +14,10 @@ import {
   type TurnStatus
 } from "#src/gateway/Protocol.ts"
 import * as Questions from "#src/gateway/Questions.ts"
-import { ActionId, type ConfirmationId, type SessionId, type TurnId } from "#src/kernel/Ids.ts"
+import { ActionId, type ConfirmationId, type PrincipalId, type SessionId, type TurnId } from "#src/kernel/Ids.ts"
 import type { Principal } from "#src/ports/Identity.ts"
 import { Vault } from "#src/ports/Vault.ts"
+import * as Cursor from "../Cursor.ts"
 import * as Problems from "../Problems.ts"
 import { LongPoll } from "./LongPoll.ts"
 import * as Pages from "./Pages.ts"
@@ -61,7 +62,7 @@ export const make = Effect.gen(function* () {
     const where = { ownerId: id, ...(request.status === undefined ? {} : { status: request.status }) }
     return yield* Pages.page(
       {
-        prefix: "ses",
+        keys: Cursor.idsWith("ses"),
         read: (page) => questions.sessions(where, page),
         positionOf: (row) => ({ value: row.createdAtMillis, key: row.sessionId }),
         visible: (row) => may(by, "session.read", row),
@@ -77,7 +78,7 @@ export const make = Effect.gen(function* () {
     const where = { sessionId, ...(request.status === undefined ? {} : { status: request.status }) }
     return yield* Pages.page(
       {
-        prefix: "trn",
+        keys: Cursor.idsWith("trn"),
         read: (page) => questions.turns(where, page),
         positionOf: (row) => ({ value: row.createdAtMillis, key: row.turnId }),
         visible: (row) => may(by, "turn.read", row),
@@ -102,7 +103,7 @@ export const make = Effect.gen(function* () {
     const where = yield* scope(by, request.sessionId)
     return yield* Pages.page(
       {
-        prefix: "act",
+        keys: Cursor.idsWith("act"),
         read: (page) =>
           questions.actions({ ...where, ...(request.status === undefined ? {} : { status: request.status }) }, page),
         positionOf: actionPosition,
@@ -122,7 +123,7 @@ export const make = Effect.gen(function* () {
     const deed = waiting ? "confirmation.decide" : "action.read"
     return yield* Pages.page(
       {
-        prefix: "act",
+        keys: Cursor.idsWith("act"),
         read: (page) => questions.actions(status === "Approved" ? where : { ...where, status }, page),
         positionOf: actionPosition,
         visible: (row) => asked(row) && Show.confirmationStatus(row.status) === status && may(by, deed, row),
@@ -133,8 +134,28 @@ export const make = Effect.gen(function* () {
     )
   })
 
+  const principal = Effect.fnUntraced(function* (by: Principal, id: PrincipalId) {
+    const row = yield* questions.principal(id)
+    return row !== null && may(by, "principal.read", { ownerId: id }) ? row : yield* notFound("principal", id)
+  })
+
+  const principals = (by: Principal, request: Pages.Request) =>
+    Pages.page(
+      {
+        keys: principalIds,
+        read: (page) => questions.principals({}, page),
+        positionOf: (row) => ({ value: row.createdAtMillis, key: row.principalId }),
+        visible: (row) => may(by, "principal.read", { ownerId: row.principalId }),
+        sparse: true,
+        show: (row) => Effect.succeed(Show.principal(row))
+      },
+      request
+    )
+
   return {
     show,
+    principal,
+    principals,
     session,
     sessions,
     turns,
@@ -142,15 +163,31 @@ export const make = Effect.gen(function* () {
     confirmations,
     /** Waits until the turn ended, or for `waitMillis`. */
     turn: (by: Principal, id: TurnId, waitMillis = 0) =>
-      longPoll.until(`turn:${id}`, waitMillis, turn(by, id), (row) => row.status !== "Running"),
+      longPoll.until(
+        by,
+        `turn:${id}`,
+        waitMillis,
+        (by) => turn(by, id),
+        (row) => row.status !== "Running"
+      ),
     /** Waits until nothing more is to happen by itself. */
     action: (by: Principal, id: ActionId, waitMillis = 0) =>
-      longPoll.until(`action:${id}`, waitMillis, action(by, id, { kind: "action", id }), (row) =>
-        endedStatuses.has(row.status)
+      longPoll.until(
+        by,
+        `action:${id}`,
+        waitMillis,
+        (by) => action(by, id, { kind: "action", id }),
+        (row) => endedStatuses.has(row.status)
       ),
     /** Waits until it is decided. */
     confirmation: (by: Principal, id: ConfirmationId, waitMillis = 0) =>
-      longPoll.until(`action:${actionIdOf(id)}`, waitMillis, confirmation(by, id), (row) => row.status !== "Pending")
+      longPoll.until(
+        by,
+        `action:${actionIdOf(id)}`,
+        waitMillis,
+        (by) => confirmation(by, id),
+        (row) => row.status !== "Pending"
+      )
   }
 })
 
@@ -163,6 +200,8 @@ export const actionIdOf = (id: ConfirmationId): ActionId => ActionId.make(`act_$
 
 const may = (by: Principal, deed: Authority.Deed, subject: Authority.Subject): boolean =>
   Authority.may(by.actor, by.roles, deed, subject)
+
+const principalIds = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
 
 const notFound = (kind: string, id: string) => Problems.make("NotFound", `there is no ${kind} ${id}`, { kind, id })
 

@@ -11,6 +11,7 @@ import type { StoredEvent } from "#src/kernel/Envelope.ts"
 import * as Sealed from "#src/kernel/Sealed.ts"
 import type { Vault } from "#src/ports/Vault.ts"
 import type { HaltAnswer, HaltState } from "../api/HaltApi.ts"
+import type { Principal } from "../api/PrincipalsApi.ts"
 import type * as Resources from "../api/Resources.ts"
 
 export const time = (millis: number): string => new Date(millis).toISOString()
@@ -47,6 +48,16 @@ export const actionAnswer = (answer: Protocol.ActionAnswer): Resources.ActionAns
   claimId: answer.claimId,
   approvalsMissing: answer.approvalsMissing,
   deadlineAt: timeOrNull(answer.deadlineMillis)
+})
+
+/** As the API shows it, from the row or from the recorded answer. */
+export const principal = (shown: Questions.PrincipalRow | Protocol.PrincipalAnswer): Principal => ({
+  principalId: shown.principalId,
+  kind: shown.kind,
+  roles: shown.roles,
+  status: shown.status,
+  createdAt: time(shown.createdAtMillis),
+  keys: shown.keys.map(({ createdAtMillis, keyId }) => ({ keyId, createdAt: time(createdAtMillis) }))
 })
 
 export const haltAnswer = (answer: Protocol.HaltAnswer): HaltAnswer => ({

@@ -6,7 +6,10 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import * as Drain from "#layers/edge/http/Drain.ts"
 import * as LongPoll from "#layers/edge/http/LongPoll.ts"
+import { KeyId } from "#src/kernel/Ids.ts"
 import { Feed } from "#src/ports/Feed.ts"
+import { Identity, Unauthenticated } from "#src/ports/Identity.ts"
+import { owner } from "#test/kit/world.ts"
 
 /** A feed that is told by hand, a row that changes by hand, and a record of what was done in which order. */
 const stage = Effect.gen(function* () {
@@ -25,15 +28,27 @@ const stage = Effect.gen(function* () {
     position: Effect.succeed(0)
   })
   const drain = yield* Drain.make
-  const longPoll = yield* LongPoll.make.pipe(Effect.provide(Layer.merge(feed, Layer.succeed(Drain.Drain, drain))))
-  const look = Effect.sync(() => {
-    steps.push("look")
-    return row
+  let revoked = false
+  const identity = Layer.succeed(Identity, {
+    authenticate: () => Effect.die("nobody is asked who they are"),
+    renew: (by) => (revoked ? Effect.fail(new Unauthenticated({ retryable: false })) : Effect.succeed(by))
   })
+  const longPoll = yield* LongPoll.make.pipe(
+    Effect.provide(Layer.mergeAll(feed, identity, Layer.succeed(Drain.Drain, drain)))
+  )
+  const look = () =>
+    Effect.sync(() => {
+      steps.push("look")
+      return row
+    })
   return {
     steps,
     drain,
-    until: (waitMillis: number) => longPoll.until("action:a", waitMillis, look, (found) => found !== "Pending"),
+    until: (waitMillis: number, by = owner) =>
+      longPoll.until(by, "action:a", waitMillis, look, (found) => found !== "Pending"),
+    revoke: () => {
+      revoked = true
+    },
     become: (next: string) =>
       Effect.suspend(() => {
         row = next
@@ -48,6 +63,20 @@ const stage = Effect.gen(function* () {
 const settle = TestClock.adjust(0)
 
 describe("a long poll", () => {
+  it.effect("watches over its caller's key too, and ends once it is revoked", () =>
+    Effect.gen(function* () {
+      const { become, revoke, steps, until } = yield* stage
+      const keyId = KeyId.make(`key_${"0".repeat(26)}`)
+      const poll = yield* Effect.forkChild(Effect.flip(until(1_000, { ...owner, keyId })))
+      yield* settle
+      assert.deepStrictEqual(steps, ["register action:a", "register principal:owner", "look"])
+      revoke()
+      yield* become("Denied")
+      assert.strictEqual((yield* Fiber.join(poll))._tag, "Unauthenticated")
+      assert.strictEqual(steps.filter((step) => step === "look").length, 1, "nothing more is looked at")
+    })
+  )
+
   it.effect("registers before it looks, and lets go of every registration", () =>
     Effect.gen(function* () {
       const { become, steps, until } = yield* stage

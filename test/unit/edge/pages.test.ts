@@ -11,7 +11,7 @@ const list = (count: number, options: Partial<Pages.List<number, string, never>>
   const reads: Array<number> = []
   const rows = Array.from({ length: count }, (_, index) => count - index)
   const made: Pages.List<number, string, never> = {
-    prefix: "act",
+    keys: Cursor.idsWith("act"),
     read: ({ after, limit = Bounds.pageDefault }) =>
       Effect.sync(() => {
         const rest = after === undefined ? rows : rows.filter((row) => row < after.value)

@@ -12,7 +12,7 @@ describe("a cursor", () => {
     for (const value of [0, 1, 1_774_000_000_000, 8_640_000_000_000_000]) {
       const text = Cursor.encode({ value, key })
       assert.isTrue(Schema.is(Cursor.Text)(text))
-      assert.deepStrictEqual(Cursor.decode("ses", text), { value, key })
+      assert.deepStrictEqual(Cursor.decode(Cursor.idsWith("ses"), text), { value, key })
     }
   })
 
@@ -35,8 +35,8 @@ describe("a cursor", () => {
       raw(JSON.stringify([1, key])),
       Buffer.from(`1.${key}`).toString("base64")
     ]
-    for (const one of wrong) assert.isNull(Cursor.decode("ses", one), one)
-    assert.isNull(Cursor.decode("act", text))
+    for (const one of wrong) assert.isNull(Cursor.decode(Cursor.idsWith("ses"), one), one)
+    assert.isNull(Cursor.decode(Cursor.idsWith("act"), text))
   })
 })
 

@@ -36,7 +36,11 @@ const allowed: { readonly [D in Authority.Deed]: ReadonlyArray<keyof typeof who>
   "confirmation.decide": ["owner", "approver"],
   "confirmation.withdraw": ["owner", "proposer"],
   "events.read": ["operator"],
-  "service.halt": ["operator"]
+  "service.halt": ["operator"],
+  "principal.create": ["operator"],
+  "principal.read": ["owner", "operator", "agent called owner"],
+  "principal.change": ["operator"],
+  "principal.key": ["owner", "operator"]
 }
 
 describe("the table of authority", () => {
