@@ -3,8 +3,8 @@
  *
  *   no <folder>/owner.token --first start--> minted, 0600 --every start--> read, kept as a hash
  *
- * Owns the owner's token. Does not own further people and agents (`JournalIdentity`), or showing the token: the command that starts
- * the service prints it on a terminal only.
+ * Owns the owner's token. Does not own further people and agents (`JournalIdentity`), or showing the token: the
+ * command that starts the service prints it on a terminal only.
  *
  * To replace a token, stop the service, remove the file, start again.
  */

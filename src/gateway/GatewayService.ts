@@ -1,8 +1,8 @@
 /**
- * The gateway as edges call it: who may, under which id, stamped, sent, answered.
+ * The gateway as edges call it: who may, under which id, with which command.
  *
- * Owns the way of a command from a principal to an actor. Does not own rules (actors judge again under the
- * journal's lock) nor transport. What the caller may not know of is `NotFound`, not `Forbidden`.
+ * Owns what is asked of sessions, turns and actions. Does not own what every command has in common (`Sending`), what
+ * operators ask (`Operators`), rules (actors judge again under the journal's lock) nor transport.
  */
 import * as Effect from "effect/Effect"
 import type { Json } from "../kernel/Canonical.ts"
