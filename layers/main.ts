@@ -70,10 +70,13 @@ const policies = Effect.fnUntraced(function* (settings: Settings.Settings) {
   return {
     folder: resolve(settings.policyFolder),
     set: yield* engine.set,
-    tools: catalog.tools.map(({ name }) => name),
+    tools: (yield* catalog.tools).map(({ name }) => name),
     ask: (question: PolicyQuestion) =>
       Effect.flatMap(catalog.check(question.tool, question.arguments), (checked) =>
         engine.decide({ ...question, arguments: checked })
+      ).pipe(
+        // No journal stands behind this catalog.
+        Effect.catchTag("EventStoreError", Effect.die)
       )
   }
 })

@@ -119,7 +119,7 @@ describe("docs/policies.md", () => {
 
   it.effect("lists what policies see of a tool", () =>
     Effect.gen(function* () {
-      const { tools } = yield* ToolCatalog
+      const tools = yield* (yield* ToolCatalog).tools
       const view = fromTools(tools).tools.get("payment.send")
       assert(view !== undefined)
       assert.strictEqual(`${describeTool(view).join("\n")}\n`, yield* Effect.promise(() => text("payment-send.txt")))

@@ -78,7 +78,7 @@ describe("docs/tools.md", () => {
       yield* gone
       const catalog = yield* ToolCatalog
       assert.deepStrictEqual(
-        catalog.tools.map((tool) => tool.name),
+        (yield* catalog.tools).map((tool) => tool.name),
         ["file.list", "file.read", "file.write", "mail.send", "shell.run"]
       )
       const executor = yield* ToolExecutor

@@ -14,11 +14,12 @@ import { PrincipalsApi } from "./api/PrincipalsApi.ts"
 import { ProbesApi, ServiceApi } from "./api/ServiceApi.ts"
 import { declare } from "./api/ProblemDocument.ts"
 import { SessionsApi } from "./api/SessionsApi.ts"
+import { ToolsApi } from "./api/ToolsApi.ts"
 import { TurnsApi } from "./api/TurnsApi.ts"
 
 /** Everything under `/v1`: read strictly, behind a token. The token is asked for before anything is read. */
 const V1 = HttpApi.make("keelson/v1")
-  .add(SessionsApi, TurnsApi, ActionsApi, ConfirmationsApi, HaltApi, PrincipalsApi, JournalApi, ServiceApi)
+  .add(SessionsApi, TurnsApi, ActionsApi, ConfirmationsApi, ToolsApi, HaltApi, PrincipalsApi, JournalApi, ServiceApi)
   .prefix("/v1")
   .middleware(Intake)
   .middleware(Authentication)

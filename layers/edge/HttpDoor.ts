@@ -37,6 +37,7 @@ import * as PrincipalsDoor from "./http/PrincipalsDoor.ts"
 import * as Paths from "./http/Paths.ts"
 import * as ServiceDoor from "./http/ServiceDoor.ts"
 import * as SessionsDoor from "./http/SessionsDoor.ts"
+import * as ToolsDoor from "./http/ToolsDoor.ts"
 import * as TurnsDoor from "./http/TurnsDoor.ts"
 
 /** All of them are defaults in `kernel/Bounds`; tests make them small. */
@@ -177,6 +178,7 @@ const routes = (limits: Limits) =>
       TurnsDoor.layer,
       ActionsDoor.layer,
       ConfirmationsDoor.layer,
+      ToolsDoor.layer,
       HaltDoor.layer,
       PrincipalsDoor.layer,
       JournalDoor.layer,

@@ -112,6 +112,7 @@ export const table = {
   ArgumentsInvalid: define(422, "The tool does not take these arguments", "See its schema in `/v1/tools`.", {
     fields: ["tool"]
   }),
+  ToolUnusable: define(422, "The tool can't be declared so", "Mend what `detail` says.", { fields: ["tool"] }),
   Halted: define(423, "A person stopped all actions", "Wait until a person resumes them.", { retryable: true }),
   LimitReached: define(429, "A limit is reached", "Finish something, or wait.", {
     retryAfterSeconds: 1,
@@ -219,6 +220,8 @@ export const fromRejection = (rejection: Rejection, repeated: boolean): Problem 
       return told("UnknownTool", `there is no tool ${rejection.tool}`, { tool: rejection.tool })
     case "ArgumentsInvalid":
       return told("ArgumentsInvalid", rejection.detail, { tool: rejection.tool })
+    case "ToolUnusable":
+      return told("ToolUnusable", rejection.detail, { tool: rejection.tool })
     case "Erased":
       return told("Erased", `session ${rejection.sessionId} was forgotten`, { sessionId: rejection.sessionId })
     case "Halted":

@@ -17,20 +17,21 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import type { EventStoreError } from "#src/ports/EventStore.ts"
 import { Digest } from "#src/ports/Digest.ts"
 import { type PolicyDecision, PolicyEngine, PolicyError, type PolicyQuestion } from "#src/ports/PolicyEngine.ts"
-import { ToolCatalog } from "#src/ports/ToolExecutor.ts"
+import { ToolCatalog, type ToolDescriptor } from "#src/ports/ToolExecutor.ts"
 import { fromArguments, isWhole } from "./CedarContext.ts"
 import { denied, fromResponse } from "./CedarDecision.ts"
 import { type CompiledSet, compile } from "./CedarPolicySet.ts"
 import { attempt, type PolicyFile, wholeSet } from "./CedarPolicyText.ts"
-import { principalTypes } from "./CedarSchema.ts"
+import { fromTools, principalTypes, type ToolView } from "./CedarSchema.ts"
 import { readFolder } from "./PolicyFolder.ts"
 
 /** An engine over the given files, for the tools in the catalog. The prepared set is dropped with the scope. */
 export const make = Effect.fnUntraced(function* (files: ReadonlyArray<PolicyFile>) {
   const { sha256 } = yield* Digest
-  const { tools } = yield* ToolCatalog
+  const tools = yield* Effect.flatMap(ToolCatalog, (catalog) => catalog.tools)
   const compiled = yield* Effect.fromResult(compile(files, tools, sha256))
   const prepared = yield* Effect.acquireRelease(prepare(compiled), release)
   return PolicyEngine.of({
@@ -42,11 +43,11 @@ export const make = Effect.fnUntraced(function* (files: ReadonlyArray<PolicyFile
 /** Reads the folder once, at start. What stands in it is in force; an empty folder permits nothing. */
 export const layer = (options: {
   readonly folder: string
-}): Layer.Layer<PolicyEngine, PolicyError, ToolCatalog | Digest> =>
+}): Layer.Layer<PolicyEngine, PolicyError | EventStoreError, ToolCatalog | Digest> =>
   Layer.effect(
     PolicyEngine,
     Effect.flatMap(readFolder(options.folder), (files) =>
-      Effect.mapError(make(files), (error) => inFolder(options.folder, error))
+      Effect.catchTag(make(files), "PolicyError", (error) => Effect.fail(inFolder(options.folder, error)))
     )
   ).pipe(Layer.provide(NodeFileSystem.layer))
 
@@ -63,7 +64,7 @@ interface Prepared {
 const decide = (compiled: CompiledSet, prepared: Prepared, question: PolicyQuestion): PolicyDecision => {
   const { hash } = compiled.set
   if (prepared.closed) return denied(hash, "This policy engine is closed, so nothing is permitted.")
-  const view = compiled.vocabulary.tools.get(question.tool)
+  const view = compiled.vocabulary.tools.get(question.tool) ?? declaredView(question.declared)
   if (view === undefined) return denied(hash, "There is no such tool, so no policy can permit it.")
   const { actor, roles, sessionId, ownerId } = question
   if (roles.length > Bounds.policyRolesMax) {
@@ -99,6 +100,21 @@ const decide = (compiled: CompiledSet, prepared: Prepared, question: PolicyQuest
   if (answer === undefined) return denied(hash, "Cedar failed, so nothing is permitted.")
   if (answer.type === "failure") return denied(hash, "Cedar could not read the question, so it is denied.")
   return fromResponse(answer.response, compiled.entries, hash)
+}
+
+/**
+ * Of a tool that was declared after the policies were read: they can't name it, but those that name no tool judge it.
+ * Views are kept by the definition's hash, as many as tools may be declared.
+ */
+const declaredViews = new Map<string, ToolView>()
+const declaredView = (tool: ToolDescriptor | undefined): ToolView | undefined => {
+  if (tool === undefined) return undefined
+  const known = declaredViews.get(tool.hash)
+  if (known !== undefined) return known
+  const view = fromTools([tool]).tools.get(tool.name)
+  if (declaredViews.size >= Bounds.toolsDeclaredMax) declaredViews.clear()
+  if (view !== undefined) declaredViews.set(tool.hash, view)
+  return view
 }
 
 /**

@@ -3,6 +3,7 @@
  *
  * Owns nothing but that choice. The texts are read, validated and evaluated like files of a folder.
  */
+import type { EventStoreError } from "#src/ports/EventStore.ts"
 import * as Layer from "effect/Layer"
 import type { Digest } from "#src/ports/Digest.ts"
 import { PolicyEngine, type PolicyError } from "#src/ports/PolicyEngine.ts"
@@ -12,5 +13,5 @@ import { make } from "./CedarPolicyEngine.ts"
 /** `texts`: policy text by file name, for example `{ "agents.cedar": "..." }`. None permits nothing. */
 export const layerText = (texts: {
   readonly [file: string]: string
-}): Layer.Layer<PolicyEngine, PolicyError, ToolCatalog | Digest> =>
+}): Layer.Layer<PolicyEngine, PolicyError | EventStoreError, ToolCatalog | Digest> =>
   Layer.effect(PolicyEngine, make(Object.entries(texts).map(([file, text]) => ({ file, text }))))

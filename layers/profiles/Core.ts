@@ -19,6 +19,7 @@ import * as BypassReporter from "#src/gateway/BypassReporter.ts"
 import * as Dispatcher from "#src/gateway/Dispatcher.ts"
 import * as GatewayService from "#src/gateway/GatewayService.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
+import * as DeclaredTool from "#src/gateway/DeclaredTool.ts"
 import * as Halt from "#src/gateway/Halt.ts"
 import * as Principal from "#src/gateway/Principal.ts"
 import * as ReceiptKeeper from "#src/gateway/ReceiptKeeper.ts"
@@ -39,7 +40,15 @@ export const actors = (settings: Settings) =>
         pendingPerSessionMax: settings.confirmationsPendingPerSessionMax
       })
       return LocalActors.layer({
-        behaviours: [Session.behaviour, Turn.behaviour, action, Bypass.behaviour, Halt.behaviour, Principal.behaviour]
+        behaviours: [
+          Session.behaviour,
+          Turn.behaviour,
+          action,
+          Bypass.behaviour,
+          Halt.behaviour,
+          Principal.behaviour,
+          DeclaredTool.behaviour
+        ]
       })
     })
   )

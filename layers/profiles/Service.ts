@@ -25,6 +25,7 @@ import * as NodePrivateFiles from "#layers/private-files/NodePrivateFiles.ts"
 import * as NoneRecollection from "#layers/recollection/NoneRecollection.ts"
 import * as CommandResponder from "#layers/responder/CommandResponder.ts"
 import * as NodeStamps from "#layers/stamps/NodeStamps.ts"
+import * as DeclaredTools from "#layers/tool-executor/DeclaredTools.ts"
 import * as StandardTools from "#layers/tool-executor/StandardTools.ts"
 import * as ToolRegistry from "#layers/tool-executor/ToolRegistry.ts"
 import * as KeyCheck from "#layers/vault/KeyCheck.ts"
@@ -106,7 +107,7 @@ export const policiesOnly = (settings: Settings) =>
 export const layer = (settings: Settings) =>
   Core.layer(settings).pipe(
     Layer.provideMerge(policies(settings)),
-    Layer.provideMerge(ToolRegistry.layerCatalog),
+    Layer.provideMerge(Layer.provide(DeclaredTools.layer, ToolRegistry.layerCatalog)),
     Layer.provide(tools(settings)),
     Layer.provideMerge(Layer.mergeAll(CommandResponder.layer, NoneRecollection.layer)),
     Layer.provideMerge(keyRing(settings)),

@@ -9,6 +9,7 @@ import * as VolatilePolicyEngine from "#layers/policy-engine/VolatilePolicyEngin
 import * as NoneRecollection from "#layers/recollection/NoneRecollection.ts"
 import * as CommandResponder from "#layers/responder/CommandResponder.ts"
 import * as NodeStamps from "#layers/stamps/NodeStamps.ts"
+import * as DeclaredTools from "#layers/tool-executor/DeclaredTools.ts"
 import * as ToolRegistry from "#layers/tool-executor/ToolRegistry.ts"
 import type { EventStore, Rows } from "#src/ports/EventStore.ts"
 import type { KeyRing } from "#src/ports/KeyRing.ts"
@@ -30,7 +31,7 @@ export interface Options {
 export const layer = (options: Options) =>
   Core.layer({ ...defaults, ...options.settings }).pipe(
     Layer.provideMerge(VolatilePolicyEngine.layerText(options.policies)),
-    Layer.provideMerge(ToolRegistry.layerCatalog),
+    Layer.provideMerge(Layer.provide(DeclaredTools.layer, ToolRegistry.layerCatalog)),
     Layer.provideMerge(ToolRegistry.layer(options.tools)),
     Layer.provideMerge(
       Layer.mergeAll(

@@ -16,14 +16,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
 import type * as Scope from "effect/Scope"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
 import type { ActionId, PermitId, SessionId } from "#src/kernel/Ids.ts"
 import type { Actor } from "#src/kernel/Stamp.ts"
 import { Digest } from "#src/ports/Digest.ts"
-import { ArgumentsInvalid, ToolCatalog, type ToolDescriptor, ToolFailed } from "#src/ports/ToolExecutor.ts"
+import { type ArgumentsInvalid, ToolCatalog, type ToolDescriptor, ToolFailed } from "#src/ports/ToolExecutor.ts"
+import * as Arguments from "./Arguments.ts"
 
 /** What a handler may know of the permit it runs under. */
 export interface ToolContext {
@@ -111,8 +111,8 @@ export const register = <Parameters extends Codec, Success extends Codec>(
   options: RegisterOptions = {}
 ): RegisteredTool => {
   const parameters = Schema.toCodecJson(tool.parametersSchema)
-  const decode = Schema.decodeUnknownEffect(parameters, strict)
-  const encode = Schema.encodeUnknownEffect(parameters, strict)
+  const decode = Schema.decodeUnknownEffect(parameters, Arguments.strict)
+  const encode = Schema.encodeUnknownEffect(parameters, Arguments.strict)
   const encodeOutput = Schema.encodeUnknownEffect(Schema.toCodecJson(tool.successSchema))
   return {
     tool,
@@ -162,14 +162,16 @@ export const layerCatalog: Layer.Layer<ToolCatalog, never, ToolRegistry> = Layer
   ToolCatalog,
   Effect.map(ToolRegistry, (registry) =>
     ToolCatalog.of({
-      tools: registry.descriptors,
-      find: (name) => registry.find(name)?.descriptor,
+      tools: Effect.succeed(registry.descriptors),
+      find: (name) => Effect.succeed(registry.find(name)?.descriptor ?? null),
       check: (name, args) => {
         const found = registry.find(name)
         return found === undefined
-          ? Effect.fail(argumentsInvalid(name, `there is no such tool; there are: ${listed(registry.descriptors)}`))
+          ? Effect.fail(Arguments.invalid(name, `there is no such tool; there are: ${listed(registry.descriptors)}`))
           : found.check(args)
-      }
+      },
+      admits: (name) =>
+        Effect.succeed(registry.find(name) === undefined ? null : "this service has a tool of that name")
     })
   )
 )
@@ -178,20 +180,13 @@ export const layerCatalog: Layer.Layer<ToolCatalog, never, ToolRegistry> = Layer
 // internal
 // ---------------------------------------------------------------------------
 
-const strict = { onExcessProperty: "error", errors: "all" } as const
-
 /** No character of a name may end a line of `Permit.digestInput` or need quoting where people read it. */
 const namePattern = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/
 
-const invalid = (tool: string, detail: string) => new ToolInvalid({ tool: plain(tool), detail, retryable: false })
-
-const argumentsInvalid = (tool: string, detail: string) =>
-  new ArgumentsInvalid({ tool: plain(tool), detail: detail.slice(0, Bounds.reasonTextMax), retryable: false })
+const invalid = (tool: string, detail: string) =>
+  new ToolInvalid({ tool: Arguments.plain(tool), detail, retryable: false })
 
 const listed = (descriptors: ReadonlyArray<ToolDescriptor>) => descriptors.map((tool) => tool.name).join(", ")
-
-/** Control, format and other invisible characters made visible as `?`, so that no error can paint over a terminal. */
-const plain = (text: string) => text.slice(0, 200).replace(/\p{C}|\p{Zl}|\p{Zp}/gu, "?")
 
 const describe = Effect.fnUntraced(function* (registered: RegisteredTool, sha256: Digest["Service"]["sha256"]) {
   const { tool, version, timeoutMillis } = registered
@@ -215,7 +210,8 @@ const describe = Effect.fnUntraced(function* (registered: RegisteredTool, sha256
     description,
     inputSchema,
     hash: sha256(Canonical.encode({ name, description, inputSchema, version })),
-    idempotent: Context.get(tool.annotations, Ai.Idempotent)
+    idempotent: Context.get(tool.annotations, Ai.Idempotent),
+    executor: null
   } satisfies ToolDescriptor
 })
 
@@ -234,59 +230,11 @@ const jsonSchema = Effect.fnUntraced(function* ({ tool }: RegisteredTool) {
 })
 
 const entry = (registered: RegisteredTool, descriptor: ToolDescriptor): Entry => {
-  const { name } = descriptor
-  const refuse = (error: Schema.SchemaError) => argumentsInvalid(name, explain(error))
-  const decode = (args: Canonical.Json) =>
-    deeperThan(args, Bounds.argumentsDepthMax)
-      ? Effect.fail(argumentsInvalid(name, `nested deeper than ${Bounds.argumentsDepthMax} levels`))
-      : Effect.mapError(registered.decode(args), refuse)
+  const { check, decode } = Arguments.checker(descriptor.name, registered)
   return {
     descriptor,
     timeoutMillis: registered.timeoutMillis,
-    check: (args) =>
-      decode(args).pipe(
-        Effect.flatMap((decoded) => Effect.mapError(registered.encode(decoded), refuse)),
-        Effect.flatMap((encoded) => canonical(name, encoded))
-      ),
+    check,
     run: (args, context) => Effect.flatMap(decode(args), (decoded) => registered.handle(decoded, context))
   }
 }
-
-/** Written and read back, so that what is shown, digested and run can't differ in key order or in `-0`. */
-const canonical = (tool: string, encoded: Canonical.Json) =>
-  Effect.try({
-    try: () => Canonical.encode(encoded),
-    catch: () => argumentsInvalid(tool, "hold something that JSON has no form for, such as half a surrogate pair")
-  }).pipe(
-    Effect.filterOrFail(
-      (text) => text.length <= Bounds.argumentsTextMax,
-      (text) => argumentsInvalid(tool, `${text.length} characters of arguments; at most ${Bounds.argumentsTextMax}`)
-    ),
-    Effect.map(Canonical.decode)
-  )
-
-const standardIssues = SchemaIssue.makeFormatterStandardSchemaV1()
-
-/** The first problems, each with the path to it. */
-const explain = (error: Schema.SchemaError): string => {
-  const { issues } = standardIssues(error.issue)
-  const told = issues.slice(0, 3).map(({ path = [], message }) => {
-    const at = path.map((part) => segment(typeof part === "object" ? part.key : part)).join("")
-    return `${at === "" ? "arguments" : at.replace(/^\./, "")}: ${plain(message)}`
-  })
-  return issues.length > told.length ? `${told.join("; ")}; and ${issues.length - told.length} more` : told.join("; ")
-}
-
-const segment = (key: PropertyKey): string => (typeof key === "number" ? `[${key}]` : `.${plain(String(key))}`)
-
-/** Without recursion: what is measured may be deeper than the stack. */
-const deeperThan = (value: Canonical.Json, levels: number): boolean => {
-  let containers: ReadonlyArray<object> = isContainer(value) ? [value] : []
-  for (let depth = 0; containers.length > 0; depth++) {
-    if (depth === levels) return true
-    containers = containers.flatMap((container) => Object.values(container).filter(isContainer))
-  }
-  return false
-}
-
-const isContainer = (value: unknown): value is object => typeof value === "object" && value !== null

@@ -31,6 +31,8 @@ import {
 import type { Json } from "../kernel/Canonical.ts"
 import * as Sealed from "../kernel/Sealed.ts"
 import type { Actor, Stamp } from "../kernel/Stamp.ts"
+import type { RemoteExecutor } from "../ports/ToolExecutor.ts"
+import * as Authority from "./Authority.ts"
 import * as Confirmation from "./Confirmation.ts"
 import { type Event, event, type Gate } from "./Events.ts"
 import type { ActionAnswer, ActionCommand, ActionStatus, Judged, Rejection } from "./Protocol.ts"
@@ -67,6 +69,10 @@ export interface Live {
   readonly incarnation: IncarnationId | null
   readonly code: string | null
   readonly output: Sealed.Handle | null
+  /** Who runs the tool elsewhere; null where this service does. */
+  readonly executor: RemoteExecutor | null
+  /** The end of a remote run, once it is claimed. */
+  readonly runUntilMillis: number | null
 }
 
 export type State = Live | null
@@ -87,9 +93,11 @@ export type ActionEvent =
       | "confirmation.requested"
       | "action.lapsed"
       | "action.claimed"
+      | "action.lease-renewed"
       | "action.executed"
       | "action.failed"
       | "action.unknown"
+      | "action.reconciled"
     >
   | Confirmation.ConfirmationEvent
 
@@ -108,9 +116,18 @@ export const decide = (state: State, prepared: Prepared, stamp: Stamp): Decided 
       return Confirmation.deny(state, command.roles, command.reason, stamp)
     case "Withdraw":
       return Confirmation.withdraw(state, command.reason, stamp)
-    default:
+    case "Reconcile":
+      return reconcile(state, command, stamp)
+    case "Claim":
+    case "ReportOutcome":
+    case "RenewLease":
+      return byExecutor(state, command, prepared, stamp)
+    case "ExpireAction":
+    case "RaiseUnknown":
       if (stamp.actor.kind !== "SYSTEM") return Result.fail({ _tag: "Forbidden", detail: "only SYSTEM says this" })
-      return bySystem(state, command, prepared, stamp)
+      return command._tag === "ExpireAction"
+        ? expire(state, command.deadlineMillis, stamp)
+        : raiseUnknown(state, command.leaseUntilMillis, stamp)
   }
 }
 
@@ -142,9 +159,11 @@ export const evolve = (state: State, recorded: Recorded): State => {
     case "action.lapsed":
       return { ...state, status: "Lapsed", deadlineMillis: null }
     case "action.claimed": {
-      const { claimId, incarnation, leaseUntilMillis } = happened.payload
-      return { ...state, status: "Claimed", claimId, incarnation, deadlineMillis: leaseUntilMillis }
+      const { claimId, incarnation, leaseUntilMillis, runUntilMillis = null } = happened.payload
+      return { ...state, status: "Claimed", claimId, incarnation, deadlineMillis: leaseUntilMillis, runUntilMillis }
     }
+    case "action.lease-renewed":
+      return { ...state, deadlineMillis: happened.payload.leaseUntilMillis }
     case "action.executed":
       return { ...state, status: "Executed", output: happened.payload.output, deadlineMillis: null }
     case "action.failed": {
@@ -153,6 +172,16 @@ export const evolve = (state: State, recorded: Recorded): State => {
     }
     case "action.unknown":
       return { ...state, status: "Unknown", deadlineMillis: null }
+    case "action.reconciled": {
+      const { by, note, outcome } = happened.payload
+      return {
+        ...state,
+        status: outcome,
+        decidedBy: by,
+        output: note,
+        code: outcome === "Failed" ? "Reconciled" : null
+      }
+    }
   }
 }
 
@@ -182,7 +211,7 @@ export const confirmationIdOf = (actionId: string): ConfirmationId => Confirmati
 // ---------------------------------------------------------------------------
 
 type Propose = Extract<ActionCommand, { _tag: "ProposeAction" }>
-type BySystem = Exclude<ActionCommand, Propose | { _tag: "Approve" } | { _tag: "Deny" } | { _tag: "Withdraw" }>
+type ByExecutor = Extract<ActionCommand, { _tag: "Claim" | "ReportOutcome" | "RenewLease" }>
 
 const propose = (state: State, command: Propose, prepared: Prepared, stamp: Stamp): Decided => {
   if (state !== null) return Result.fail(Confirmation.conflict(state, stamp))
@@ -193,7 +222,9 @@ const propose = (state: State, command: Propose, prepared: Prepared, stamp: Stam
   const refs = [{ kind: "session", id: sessionId }, ...(turnId === null ? [] : [{ kind: "turn", id: turnId }])]
   const expiresAtMillis = stamp.atMillis + prepared.confirmationTtlMillis
   const said = Sealed.plain(judged.argumentsText)
-  const facts = { actionId, sessionId, ownerId, agentId, turnId, callId, roles, tool, toolHash, digest }
+  const { executor } = judged
+  const remote = executor === null ? {} : { executor }
+  const facts = { actionId, sessionId, ownerId, agentId, turnId, callId, roles, tool, toolHash, digest, ...remote }
   const happened: ReadonlyArray<ActionEvent> = [
     event(
       "action.proposed",
@@ -212,7 +243,7 @@ const propose = (state: State, command: Propose, prepared: Prepared, stamp: Stam
     case "Deny":
       return Result.succeed([...happened, event("action.denied", { policies: decision.policies })])
     case "Run":
-      return Result.succeed([...happened, Confirmation.permitted({ actionId }, digest, [], expiresAtMillis)])
+      return Result.succeed([...happened, Confirmation.permitted({ actionId, executor }, digest, [], expiresAtMillis)])
     case "Ask":
     case "AskTwo":
       return Result.succeed([
@@ -228,23 +259,30 @@ const propose = (state: State, command: Propose, prepared: Prepared, stamp: Stam
   }
 }
 
-const bySystem = (state: Live, command: BySystem, prepared: Prepared, stamp: Stamp): Decided => {
+/** What this service runs, SYSTEM claims and reports; what an agent runs elsewhere, that agent does. */
+const byExecutor = (state: Live, command: ByExecutor, prepared: Prepared, stamp: Stamp): Decided => {
+  const { executor } = state
+  const own = executor === null ? stamp.actor.kind === "SYSTEM" : isRemote(executor, stamp.actor)
+  if (!own) return Result.fail({ _tag: "Forbidden", detail: "only what runs the tool claims and reports" })
   switch (command._tag) {
-    case "ExpireAction":
-      return expire(state, command.deadlineMillis, stamp)
     case "Claim":
       return claim(state, command, prepared, stamp)
     case "ReportOutcome":
       return report(state, command, stamp)
-    case "RaiseUnknown":
-      if (state.status !== "Claimed" || state.claimId === null) return Result.fail(Confirmation.conflict(state, stamp))
-      if (state.deadlineMillis !== command.leaseUntilMillis || stamp.atMillis < command.leaseUntilMillis) {
-        return Result.fail({ _tag: "NotDue" })
-      }
-      return Result.succeed([
-        event("action.unknown", { claimId: state.claimId, leaseUntilMillis: command.leaseUntilMillis })
-      ])
+    case "RenewLease":
+      return renew(state, command, stamp)
   }
+}
+
+const isRemote = (executor: RemoteExecutor, actor: Actor): boolean =>
+  actor.kind === "AGENT" && actor.id === executor.principalId
+
+const raiseUnknown = (state: Live, leaseUntilMillis: number, stamp: Stamp): Decided => {
+  if (state.status !== "Claimed" || state.claimId === null) return Result.fail(Confirmation.conflict(state, stamp))
+  if (state.deadlineMillis !== leaseUntilMillis || stamp.atMillis < leaseUntilMillis) {
+    return Result.fail({ _tag: "NotDue" })
+  }
+  return Result.succeed([event("action.unknown", { claimId: state.claimId, leaseUntilMillis })])
 }
 
 const expire = (state: Live, deadlineMillis: number, stamp: Stamp): Decided => {
@@ -267,11 +305,43 @@ const claim = (
   if (state.deadlineMillis !== null && stamp.atMillis >= state.deadlineMillis) {
     return Result.fail({ _tag: "Conflict", kind: "action", id: state.actionId, status: "Lapsed" })
   }
-  // What was allowed covers its execution too: a lease never outlives the permit.
+  const claimed = { permitId: state.permitId, claimId: command.claimId, incarnation: command.incarnation }
+  if (state.executor !== null) {
+    const { leaseMillis, runMillisMax } = state.executor
+    const runUntilMillis = stamp.atMillis + runMillisMax
+    const leaseUntilMillis = Math.min(stamp.atMillis + leaseMillis, runUntilMillis)
+    return Result.succeed([event("action.claimed", { ...claimed, leaseUntilMillis, runUntilMillis })])
+  }
+  // What was allowed covers its execution too: a lease here never outlives the permit.
   const leaseMillis = stamp.atMillis + prepared.claimLeaseMillis
   const leaseUntilMillis = Math.min(leaseMillis, state.deadlineMillis ?? leaseMillis)
-  const { claimId, incarnation } = command
-  return Result.succeed([event("action.claimed", { permitId: state.permitId, claimId, incarnation, leaseUntilMillis })])
+  return Result.succeed([event("action.claimed", { ...claimed, leaseUntilMillis })])
+}
+
+/** A sign of life that gains less than a third of a lease is heard and not written down. */
+const renew = (state: Live, command: Extract<ActionCommand, { _tag: "RenewLease" }>, stamp: Stamp): Decided => {
+  if (state.status !== "Claimed" || state.claimId !== command.claimId || state.executor === null) {
+    return Result.fail(Confirmation.conflict(state, stamp))
+  }
+  const now = state.deadlineMillis ?? stamp.atMillis
+  if (stamp.atMillis >= now) return Result.fail({ ...Confirmation.conflict(state, stamp), status: "Unknown" })
+  const { leaseMillis } = state.executor
+  const leaseUntilMillis = Math.min(stamp.atMillis + leaseMillis, state.runUntilMillis ?? now)
+  return Result.succeed(
+    leaseUntilMillis - now < leaseMillis / 3
+      ? []
+      : [event("action.lease-renewed", { claimId: command.claimId, leaseUntilMillis })]
+  )
+}
+
+const reconcile = (state: Live, command: Extract<ActionCommand, { _tag: "Reconcile" }>, stamp: Stamp): Decided => {
+  if (!Authority.may(stamp.actor, command.roles, "action.reconcile", Confirmation.authoritySubject(state))) {
+    return Result.fail({ _tag: "Forbidden", detail: "only the session's owner, or a role that the policy names" })
+  }
+  if (state.status !== "Unknown" || state.claimId === null) return Result.fail(Confirmation.conflict(state, stamp))
+  const { claimId } = state
+  const { note, outcome } = command
+  return Result.succeed([event("action.reconciled", { claimId, by: stamp.actor, outcome, note: Sealed.plain(note) })])
 }
 
 const report = (state: Live, command: Extract<ActionCommand, { _tag: "ReportOutcome" }>, stamp: Stamp): Decided => {
@@ -289,6 +359,8 @@ const report = (state: Live, command: Extract<ActionCommand, { _tag: "ReportOutc
 
 const proposed = (payload: Event<"action.proposed">["payload"]): Live => ({
   ...payload,
+  executor: payload.executor ?? null,
+  runUntilMillis: null,
   status: "Pending",
   policies: [],
   setHash: null,

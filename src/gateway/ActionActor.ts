@@ -12,6 +12,7 @@ import * as Bounds from "../kernel/Bounds.ts"
 import * as Canonical from "../kernel/Canonical.ts"
 import { digestInput } from "../kernel/Permit.ts"
 import type { Actor, Stamp } from "../kernel/Stamp.ts"
+import type { EventStoreError } from "../ports/EventStore.ts"
 import { PolicyEngine } from "../ports/PolicyEngine.ts"
 import { ToolCatalog } from "../ports/ToolExecutor.ts"
 import * as Action from "./Action.ts"
@@ -27,7 +28,14 @@ export interface ActionConfig {
   readonly pendingPerSessionMax: number
 }
 
-type ActionBehaviour = Behaviour<Action.State, ActionCommand, Action.Prepared, Action.ActionEvent, Rejection>
+type ActionBehaviour = Behaviour<
+  Action.State,
+  ActionCommand,
+  Action.Prepared,
+  Action.ActionEvent,
+  Rejection,
+  EventStoreError
+>
 
 export const make = Effect.fnUntraced(function* (config: ActionConfig) {
   const policy = yield* PolicyEngine
@@ -45,17 +53,20 @@ export const make = Effect.fnUntraced(function* (config: ActionConfig) {
     args: Canonical.Json,
     commit: Commit
   ) {
-    const tool = catalog.find(question.tool)
-    if (tool === undefined) return Result.fail<Rejection>({ _tag: "UnknownTool", tool: question.tool })
-    const checked = yield* Effect.result(catalog.check(question.tool, args))
-    if (Result.isFailure(checked)) return Result.fail(invalid(question.tool, checked.failure.detail))
+    const tool = yield* catalog.find(question.tool)
+    if (tool === null) return Result.fail<Rejection>({ _tag: "UnknownTool", tool: question.tool })
+    const checked = yield* catalog.check(question.tool, args).pipe(
+      Effect.map((checked) => Result.succeed(checked)),
+      Effect.catchTag("ArgumentsInvalid", ({ detail }) => Effect.succeed(Result.fail(invalid(question.tool, detail))))
+    )
+    if (Result.isFailure(checked)) return Result.fail(checked.failure)
     const argumentsText = Canonical.encode(checked.success)
     if (argumentsText.length > Bounds.argumentsTextMax) {
       return Result.fail(invalid(question.tool, `arguments may hold ${Bounds.argumentsTextMax} characters`))
     }
-    const decision = yield* policy.decide({ ...question, arguments: checked.success })
+    const decision = yield* policy.decide({ ...question, arguments: checked.success, declared: tool })
     const digest = commit(digestInput(question.actor, question.tool, tool.hash, argumentsText))
-    return Result.succeed<Judged>({ toolHash: tool.hash, argumentsText, digest, decision })
+    return Result.succeed<Judged>({ toolHash: tool.hash, executor: tool.executor, argumentsText, digest, decision })
   })
 
   const judgementFor = (state: Action.State, command: ActionCommand, stamp: Stamp, commit: Commit) => {
@@ -86,6 +97,7 @@ export const make = Effect.fnUntraced(function* (config: ActionConfig) {
       command._tag === "ExpireAction" ||
       command._tag === "ReportOutcome" ||
       command._tag === "RaiseUnknown" ||
+      command._tag === "RenewLease" ||
       command._tag === "Withdraw",
     prepare: Effect.fnUntraced(function* (state, command, stamp, commit) {
       const times = {

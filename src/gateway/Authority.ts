@@ -21,6 +21,9 @@ export const deeds = [
   "confirmation.decide",
   "confirmation.withdraw",
   "events.read",
+  "action.execute",
+  "action.reconcile",
+  "tool.declare",
   "service.halt",
   "principal.create",
   "principal.read",
@@ -35,10 +38,12 @@ export interface Subject {
   readonly agentId?: PrincipalId | undefined
   readonly proposer?: Actor | undefined
   readonly approvers?: ReadonlyArray<string> | undefined
+  /** The agent that runs the tool elsewhere. */
+  readonly executorId?: PrincipalId | undefined
 }
 
 /** `operator` runs the service: the principal that holds the role `owner`, which a laptop mints at first start. */
-type Who = "owner" | "agent" | "proposer" | "approver" | "operator"
+type Who = "owner" | "agent" | "proposer" | "approver" | "executor" | "operator"
 
 /** Columns of the table: which relations of a HUMAN and of an AGENT to the subject suffice. */
 const table: { readonly [D in Deed]: { readonly HUMAN: ReadonlyArray<Who>; readonly AGENT: ReadonlyArray<Who> } } = {
@@ -51,10 +56,14 @@ const table: { readonly [D in Deed]: { readonly HUMAN: ReadonlyArray<Who>; reado
   "turn.read": { HUMAN: ["owner"], AGENT: ["agent"] },
   "turn.cancel": { HUMAN: ["owner"], AGENT: [] },
   "action.propose": { HUMAN: ["owner"], AGENT: ["agent"] },
-  "action.read": { HUMAN: ["owner", "approver"], AGENT: ["agent", "proposer"] },
+  "action.read": { HUMAN: ["owner", "approver"], AGENT: ["agent", "proposer", "executor"] },
   "confirmation.decide": { HUMAN: ["owner", "approver"], AGENT: [] },
   "confirmation.withdraw": { HUMAN: ["owner", "proposer"], AGENT: ["proposer"] },
   "events.read": { HUMAN: ["operator"], AGENT: [] },
+  "action.execute": { HUMAN: [], AGENT: ["executor"] },
+  "action.reconcile": { HUMAN: ["owner", "approver"], AGENT: [] },
+  // Of a tool, the agent that runs it is the owner.
+  "tool.declare": { HUMAN: ["operator"], AGENT: ["owner"] },
   "service.halt": { HUMAN: ["operator"], AGENT: [] },
   "principal.create": { HUMAN: ["operator"], AGENT: [] },
   // Of itself, a principal is the owner.
@@ -77,6 +86,8 @@ const stands = (actor: Actor, roles: ReadonlyArray<string>, who: Who, subject: S
       return actor.id === subject.agentId
     case "proposer":
       return subject.proposer !== undefined && subject.proposer.kind === actor.kind && subject.proposer.id === actor.id
+    case "executor":
+      return actor.id === subject.executorId
     case "operator":
       return roles.includes("owner")
     case "approver":

@@ -93,12 +93,18 @@ export const withdraw = (action: Live, reason: string | null, stamp: Stamp): Dec
 
 /** One permit for one action, under the action's own 26 characters. */
 export const permitted = (
-  action: Pick<Live, "actionId">,
+  action: Pick<Live, "actionId" | "executor">,
   digest: Live["digest"],
   approvedBy: ReadonlyArray<Actor>,
   expiresAtMillis: number
 ): Event<"action.permitted"> =>
-  event("action.permitted", { permitId: permitIdOf(action.actionId), digest, approvedBy, expiresAtMillis })
+  event("action.permitted", {
+    permitId: permitIdOf(action.actionId),
+    digest,
+    approvedBy,
+    expiresAtMillis,
+    ...(action.executor === null ? {} : { executorId: action.executor.principalId })
+  })
 
 export const permitIdOf = (actionId: string): PermitId => PermitId.make(`pmt_${actionId.slice(4)}`)
 
@@ -116,7 +122,8 @@ export const authoritySubject = (action: Live): Authority.Subject => ({
   ownerId: action.ownerId,
   agentId: action.agentId,
   proposer: action.proposer,
-  approvers: action.approvers
+  approvers: action.approvers,
+  executorId: action.executor?.principalId
 })
 
 // ---------------------------------------------------------------------------

@@ -154,7 +154,9 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
       case "turn.started":
         return startTurn(id as TurnId)
       case "action.permitted":
-        return startAction(id as ActionId)
+        return (payload as Payloads["action.permitted"]).executorId === undefined
+          ? startAction(id as ActionId)
+          : Effect.void
       case "turn.completed":
       case "turn.failed":
       case "turn.cancelled":
@@ -188,7 +190,7 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
     )
     yield* every(
       (request) => questions.actions({ status: "Approved" }, request),
-      ({ actionId }) => startAction(actionId)
+      ({ actionId, executorId }) => (executorId === undefined ? startAction(actionId) : Effect.void)
     )
   })
 

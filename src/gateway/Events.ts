@@ -82,6 +82,20 @@ const payloads = {
   "turn.failed": Schema.Struct({ code: Schema.String, detail: Handle }),
   "turn.cancelled": Schema.Struct({ reason: Schema.NullOr(Handle) }),
 
+  "tool.declared": Schema.Struct({
+    name: Schema.String,
+    description: Schema.String,
+    inputSchemaText: Schema.String,
+    hash: Hash,
+    idempotent: Schema.Boolean,
+    executorId: PrincipalId,
+    leaseMillis: Millis,
+    runMillisMax: Millis,
+    createdAtMillis: Millis
+  }),
+  "tool.withdrawn": Schema.Struct({}),
+  "tool.restored": Schema.Struct({}),
+
   "action.proposed": Schema.Struct({
     actionId: ActionId,
     sessionId: SessionId,
@@ -95,7 +109,9 @@ const payloads = {
     tool: Schema.String,
     toolHash: Hash,
     arguments: Handle,
-    digest: Hash
+    digest: Hash,
+    /** Where the tool runs elsewhere: by whom, and for how long. */
+    executor: Schema.optionalKey(Schema.Struct({ principalId: PrincipalId, leaseMillis: Millis, runMillisMax: Millis }))
   }),
   "action.judged": Schema.Struct({
     effect: Effective,
@@ -129,18 +145,30 @@ const payloads = {
     permitId: PermitId,
     digest: Hash,
     approvedBy: Schema.Array(Actor),
-    expiresAtMillis: Millis
+    expiresAtMillis: Millis,
+    /** Who is to claim it, where that is not this service. */
+    executorId: Schema.optionalKey(PrincipalId)
   }),
   "action.lapsed": Schema.Struct({ permitId: PermitId, deadlineMillis: Millis }),
   "action.claimed": Schema.Struct({
     permitId: PermitId,
     claimId: ClaimId,
     incarnation: IncarnationId,
-    leaseUntilMillis: Millis
+    leaseUntilMillis: Millis,
+    /** The end of a remote run, however many signs of life there are. */
+    runUntilMillis: Schema.optionalKey(Millis)
   }),
+  "action.lease-renewed": Schema.Struct({ claimId: ClaimId, leaseUntilMillis: Millis }),
   "action.executed": Schema.Struct({ claimId: ClaimId, output: Handle, late: Schema.Boolean }),
   "action.failed": Schema.Struct({ claimId: ClaimId, code: Schema.String, output: Handle, late: Schema.Boolean }),
   "action.unknown": Schema.Struct({ claimId: ClaimId, leaseUntilMillis: Millis }),
+  /** A person looked at the world and says what became of an unknown outcome. */
+  "action.reconciled": Schema.Struct({
+    claimId: ClaimId,
+    by: Actor,
+    outcome: Schema.Literals(["Executed", "Failed"]),
+    note: Handle
+  }),
 
   "principal.created": Schema.Struct({
     principalId: PrincipalId,

@@ -24,6 +24,7 @@ import {
 } from "./Protocol.ts"
 import * as Operators from "./Operators.ts"
 import * as Questions from "./Questions.ts"
+import * as RemoteTools from "./RemoteTools.ts"
 import * as Sending from "./Sending.ts"
 import { system } from "./System.ts"
 
@@ -160,6 +161,7 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
       onAction("confirmation.decide", by, key, id, { _tag: "Deny", roles: by.roles, reason }, reason),
     withdraw: (by, key, id, reason) =>
       onAction("confirmation.withdraw", by, key, id, { _tag: "Withdraw", reason }, reason),
+    ...(yield* RemoteTools.make),
     ...(yield* Operators.make)
   })
 })

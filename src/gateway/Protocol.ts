@@ -13,7 +13,6 @@ import {
   ClaimId,
   ConfirmationId,
   Hash,
-  IncarnationId,
   KeyId,
   PermitId,
   PrincipalId,
@@ -24,188 +23,11 @@ import { Actor } from "../kernel/Stamp.ts"
 import type { ActorError } from "../ports/Actors.ts"
 import type { Principal } from "../ports/Identity.ts"
 import { PolicyDecision } from "../ports/PolicyEngine.ts"
-import { Proposal } from "../ports/Responder.ts"
+import { ActionStatus, PrincipalStatus, SessionStatus, ToolName, ToolStatus, TurnStatus } from "./Commands.ts"
+
+export * from "./Commands.ts"
 
 const text = (maximum: number) => Schema.String.check(Schema.isMaxLength(maximum))
-
-/** What a person or a model says about why. */
-export const Reason = text(Bounds.reasonTextMax)
-
-// --- states --------------------------------------------------------------------------------
-
-export const SessionStatus = Schema.Literals(["Open", "Closed", "Expired", "Erased"])
-export type SessionStatus = typeof SessionStatus.Type
-
-export const TurnStatus = Schema.Literals(["Running", "Completed", "Failed", "Cancelled"])
-export type TurnStatus = typeof TurnStatus.Type
-
-/**
- * ```
- * Pending -> Approved -> Claimed -> Executed | Failed | Unknown
- *         -> Denied | Expired | Withdrawn
- *            Approved -> Lapsed              Unknown -> Executed | Failed
- * ```
- * An action that its policy lets run starts `Approved`; one that it forbids starts `Denied`.
- */
-export const ActionStatus = Schema.Literals([
-  "Pending",
-  "Approved",
-  "Denied",
-  "Expired",
-  "Withdrawn",
-  "Lapsed",
-  "Claimed",
-  "Executed",
-  "Failed",
-  "Unknown"
-])
-export type ActionStatus = typeof ActionStatus.Type
-
-/** States that an action does not leave by itself. `Unknown` may still get its outcome, but nobody may say when. */
-export const endedStatuses: ReadonlySet<ActionStatus> = new Set([
-  "Denied",
-  "Expired",
-  "Withdrawn",
-  "Lapsed",
-  "Executed",
-  "Failed",
-  "Unknown"
-])
-
-/** A confirmation's own states; what comes after `Approved` belongs to the action. */
-export const ConfirmationStatus = Schema.Literals(["Pending", "Approved", "Denied", "Expired", "Withdrawn"])
-export type ConfirmationStatus = typeof ConfirmationStatus.Type
-
-export const PrincipalStatus = Schema.Literals(["Active", "Disabled"])
-export type PrincipalStatus = typeof PrincipalStatus.Type
-
-// --- commands ------------------------------------------------------------------------------
-
-export const SessionCommand = Schema.TaggedUnion({
-  CreateSession: {
-    sessionId: SessionId,
-    ownerId: PrincipalId,
-    /** Under whose name the session's responder proposes. */
-    agentId: PrincipalId,
-    title: Schema.NullOr(text(200)),
-    ttlMillis: Schema.Int.check(Schema.isBetween({ minimum: 1_000, maximum: Bounds.sessionTtlMillisMax })),
-    idleMillis: Schema.Int.check(Schema.isBetween({ minimum: 1_000, maximum: Bounds.sessionTtlMillisMax })),
-    /** Sessions this owner may have open. */
-    quota: Schema.Int
-  },
-  TouchSession: {},
-  CloseSession: { reason: Schema.NullOr(Reason) },
-  /** By SYSTEM, once the deadline has passed. */
-  ExpireSession: { deadlineMillis: Schema.Int },
-  /** Forgets every word said in the session, for ever. Closes it first if it is open. */
-  EraseSession: {}
-})
-export type SessionCommand = typeof SessionCommand.Type
-
-export const TurnCommand = Schema.TaggedUnion({
-  StartTurn: {
-    turnId: TurnId,
-    sessionId: SessionId,
-    ownerId: PrincipalId,
-    agentId: PrincipalId,
-    input: text(Bounds.inputTextMax).check(Schema.isMinLength(1)),
-    responder: Schema.Struct({ provider: Schema.String, model: Schema.String, deterministic: Schema.Boolean }),
-    stepsMax: Schema.Int,
-    tokensMax: Schema.Int,
-    timeoutMillis: Schema.Int
-  },
-  RecordRecall: {
-    source: Schema.String,
-    items: Schema.Array(Schema.Struct({ memoryId: Schema.String, text: Schema.String }))
-  },
-  RecordResponse: {
-    step: Schema.Int,
-    text: Schema.String,
-    proposals: Schema.Array(Proposal),
-    inputTokens: Schema.Int,
-    outputTokens: Schema.Int
-  },
-  RecordOutcome: {
-    callId: Schema.String,
-    actionId: Schema.NullOr(ActionId),
-    outcome: Schema.String,
-    output: Schema.Json,
-    editedArguments: Schema.NullOr(Schema.Json)
-  },
-  RecordMemories: { source: Schema.String, memoryIds: Schema.Array(Schema.String) },
-  CompleteTurn: {},
-  FailTurn: { code: Schema.String, detail: Schema.String },
-  CancelTurn: { reason: Schema.NullOr(Reason) }
-})
-export type TurnCommand = typeof TurnCommand.Type
-
-export const ActionCommand = Schema.TaggedUnion({
-  ProposeAction: {
-    actionId: ActionId,
-    sessionId: SessionId,
-    ownerId: PrincipalId,
-    agentId: PrincipalId,
-    turnId: Schema.NullOr(TurnId),
-    callId: Schema.NullOr(Schema.String),
-    /** The proposer's roles, as its credential said. */
-    roles: Schema.Array(Schema.String),
-    tool: text(128),
-    arguments: Schema.Json
-  },
-  Approve: { roles: Schema.Array(Schema.String), editedArguments: Schema.optionalKey(Schema.Json) },
-  Deny: { roles: Schema.Array(Schema.String), reason: Schema.NullOr(Reason) },
-  Withdraw: { reason: Schema.NullOr(Reason) },
-  /** By SYSTEM: a confirmation past its deadline expires, an unclaimed permit past it lapses. */
-  ExpireAction: { deadlineMillis: Schema.Int },
-  /** By SYSTEM, for the executor of one incarnation: spends the permit. */
-  Claim: { claimId: ClaimId, incarnation: IncarnationId },
-  ReportOutcome: {
-    claimId: ClaimId,
-    outcome: Schema.Literals(["Executed", "Failed"]),
-    code: Schema.NullOr(Schema.String),
-    output: Schema.Json
-  },
-  /** By SYSTEM, once the lease is over. */
-  RaiseUnknown: { leaseUntilMillis: Schema.Int }
-})
-export type ActionCommand = typeof ActionCommand.Type
-
-/** What may be called a role, in policies and in the table of authority. */
-export const Role = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/u))
-const Roles = Schema.Array(Role).check(Schema.isMaxLength(Bounds.policyRolesMax))
-
-export const PrincipalCommand = Schema.TaggedUnion({
-  CreatePrincipal: {
-    principalId: PrincipalId,
-    kind: Schema.Literals(["HUMAN", "AGENT"]),
-    roles: Roles,
-    keyId: KeyId,
-    /** SHA-256 of the first token. */
-    digest: Hash
-  },
-  IssueKey: {
-    keyId: KeyId,
-    digest: Hash,
-    /** Revoke all others with it. */
-    replace: Schema.Boolean
-  },
-  RevokeKey: { keyId: KeyId },
-  ChangeRoles: { roles: Roles },
-  /** No key of it is valid until it is enabled again. */
-  DisablePrincipal: {},
-  EnablePrincipal: {}
-})
-export type PrincipalCommand = typeof PrincipalCommand.Type
-
-export const HaltCommand = Schema.TaggedUnion({
-  Halt: {
-    reason: Reason.check(Schema.isMinLength(1)),
-    /** Stop the tools that run, too. */
-    cancelRunning: Schema.Boolean
-  },
-  Resume: { reason: Schema.NullOr(Reason) }
-})
-export type HaltCommand = typeof HaltCommand.Type
 
 // --- answers -------------------------------------------------------------------------------
 
@@ -245,6 +67,14 @@ export const ActionAnswer = Schema.Struct({
 })
 export type ActionAnswer = typeof ActionAnswer.Type
 
+export const ToolAnswer = Schema.Struct({
+  name: ToolName,
+  hash: Hash,
+  executorId: PrincipalId,
+  status: ToolStatus
+})
+export type ToolAnswer = typeof ToolAnswer.Type
+
 export const PrincipalAnswer = Schema.Struct({
   principalId: PrincipalId,
   kind: Schema.Literals(["HUMAN", "AGENT"]),
@@ -283,6 +113,8 @@ export const Rejection = Schema.TaggedUnion({
   PolicyDenied: { policies: Schema.Array(Schema.String), reason: Schema.String },
   UnknownTool: { tool: Schema.String },
   ArgumentsInvalid: { tool: Schema.String, detail: Schema.String },
+  /** A tool can't be declared so. */
+  ToolUnusable: { tool: Schema.String, detail: Schema.String },
   /** Too early: the deadline that the command names has not passed, or is not this one. */
   NotDue: {},
   Erased: { sessionId: SessionId }
@@ -292,6 +124,9 @@ export type Rejection = typeof Rejection.Type
 /** What the policy said of exact arguments, prepared for the rules. */
 export const Judged = Schema.Struct({
   toolHash: Hash,
+  executor: Schema.NullOr(
+    Schema.Struct({ principalId: PrincipalId, leaseMillis: Schema.Int, runMillisMax: Schema.Int })
+  ),
   argumentsText: text(Bounds.argumentsTextMax),
   /** HMAC under the session's key of `kernel/Permit.digestInput`. */
   digest: Hash,
@@ -350,6 +185,41 @@ export class Gateway extends Context.Service<
     readonly approve: (by: Principal, key: string, id: ActionId, editedArguments?: Schema.Json) => Command<ActionAnswer>
     readonly deny: (by: Principal, key: string, id: ActionId, reason: string | null) => Command<ActionAnswer>
     readonly withdraw: (by: Principal, key: string, id: ActionId, reason: string | null) => Command<ActionAnswer>
+    /** Declares a tool that an agent runs elsewhere; `executorId` is the caller's own unless an operator says another. */
+    readonly declareTool: (
+      by: Principal,
+      key: string,
+      input: {
+        readonly name: string
+        readonly description: string
+        readonly inputSchema: Schema.Json
+        readonly idempotent?: boolean | undefined
+        readonly leaseMillis?: number | undefined
+        readonly runMillisMax?: number | undefined
+        readonly executorId?: PrincipalId | undefined
+      }
+    ) => Command<ToolAnswer>
+    readonly withdrawTool: (by: Principal, key: string, name: string) => Command<ToolAnswer>
+    /** Spends the permit of an action whose tool the caller runs. */
+    readonly claim: (by: Principal, key: string, id: ActionId) => Command<ActionAnswer>
+    readonly renewLease: (by: Principal, key: string, id: ActionId, claimId: ClaimId) => Command<ActionAnswer>
+    readonly reportOutcome: (
+      by: Principal,
+      key: string,
+      id: ActionId,
+      input: {
+        readonly claimId: ClaimId
+        readonly outcome: "Executed" | "Failed"
+        readonly code?: string | undefined
+        readonly output?: Schema.Json | undefined
+      }
+    ) => Command<ActionAnswer>
+    readonly reconcile: (
+      by: Principal,
+      key: string,
+      id: ActionId,
+      input: { readonly outcome: "Executed" | "Failed"; readonly note: string }
+    ) => Command<ActionAnswer>
     readonly createPrincipal: (
       by: Principal,
       key: string,

@@ -10,7 +10,7 @@ import { Actor } from "../kernel/Stamp.ts"
 import { type Row, Rows } from "../ports/EventStore.ts"
 import * as GatewayRows from "./Rows.ts"
 import { Gate } from "./Events.ts"
-import { ActionStatus, PrincipalStatus, SessionStatus, TurnStatus } from "./Protocol.ts"
+import { ActionStatus, PrincipalStatus, SessionStatus, ToolStatus, TurnStatus } from "./Protocol.ts"
 
 const Due = Schema.optionalKey(Schema.Int)
 
@@ -67,9 +67,24 @@ export const ActionRow = Schema.Struct({
   claimId: Schema.NullOr(Schema.String),
   code: Schema.NullOr(Schema.String),
   output: Schema.NullOr(Handle),
+  executorId: Schema.optionalKey(PrincipalId),
   dueAtMillis: Due
 })
 export type ActionRow = typeof ActionRow.Type & { readonly actionId: ActionId }
+
+export const ToolRow = Schema.Struct({
+  name: Schema.String,
+  description: Schema.String,
+  inputSchemaText: Schema.String,
+  hash: Hash,
+  idempotent: Schema.Boolean,
+  executorId: PrincipalId,
+  leaseMillis: Schema.Int,
+  runMillisMax: Schema.Int,
+  status: ToolStatus,
+  createdAtMillis: Schema.Int
+})
+export type ToolRow = typeof ToolRow.Type
 
 export const PrincipalRow = Schema.Struct({
   kind: Schema.Literals(["HUMAN", "AGENT"]),
@@ -103,11 +118,13 @@ export interface PageRequest {
 const decodeSession = Schema.decodeUnknownSync(SessionRow)
 const decodeTurn = Schema.decodeUnknownSync(TurnRow)
 const decodeAction = Schema.decodeUnknownSync(ActionRow)
+const decodeTool = Schema.decodeUnknownSync(ToolRow)
 const decodePrincipal = Schema.decodeUnknownSync(PrincipalRow)
 const decodeHalt = Schema.decodeUnknownSync(HaltRow)
 
 const toSession = (row: Row): SessionRow => ({ ...decodeSession(row.body), sessionId: SessionId.make(row.key) })
 const toTurn = (row: Row): TurnRow => ({ ...decodeTurn(row.body), turnId: TurnId.make(row.key) })
+const toTool = (row: Row): ToolRow => decodeTool(row.body)
 const toPrincipal = (row: Row): PrincipalRow => ({
   ...decodePrincipal(row.body),
   principalId: PrincipalId.make(row.key)
@@ -145,6 +162,8 @@ export const make = Effect.gen(function* () {
     action: one("action", toAction),
     /** The halt that stands, or null. */
     halt: one(GatewayRows.halt, ({ body }) => decodeHalt(body))(GatewayRows.haltKey),
+    tool: one("tool", toTool),
+    tools: page("tool", toTool),
     principal: one("principal", toPrincipal),
     principals: page("principal", toPrincipal),
     sessions: page("session", toSession),

@@ -12,6 +12,7 @@ import type { StoredEvent } from "../kernel/Envelope.ts"
 import * as Action from "./Action.ts"
 import * as Bypass from "./Bypass.ts"
 import { events } from "./Events.ts"
+import * as DeclaredTool from "./DeclaredTool.ts"
 import * as Halt from "./Halt.ts"
 import * as Principal from "./Principal.ts"
 import * as Rows from "./Rows.ts"
@@ -29,6 +30,7 @@ const foldings: ReadonlyMap<string, Folding> = new Map(
     Bypass.behaviour,
     Halt.behaviour,
     Principal.behaviour,
+    DeclaredTool.behaviour,
     {
       kind: "action",
       decider: Action.decider,

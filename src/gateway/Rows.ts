@@ -9,6 +9,7 @@
  * | `session` `turn` `action` | id | lists and look-ups; `dueAtMillis` while a deadline runs |
  * | `open-session` | session id | the guard "the session is open" |
  * | `claim` | permit id | what an executor checks a permit against |
+ * | `tool` | name | tools that agents declared |
  * | `principal` | id | who may stand at the door |
  * | `principal-key` | SHA-256 of the token | whom a token stands for, while it stands for somebody |
  * | `halt` | `all` | the guard "nobody stopped everything" |
@@ -17,6 +18,7 @@ import * as Append from "../kernel/Append.ts"
 import type { Json } from "../kernel/Canonical.ts"
 import type { RowIndex } from "../ports/EventStore.ts"
 import type * as Action from "./Action.ts"
+import type * as DeclaredTool from "./DeclaredTool.ts"
 import type * as Principal from "./Principal.ts"
 import type { ActionStatus } from "./Protocol.ts"
 import type * as Session from "./Session.ts"
@@ -36,9 +38,11 @@ export const pendingIn = (sessionId: string): string => `session.confirmations.p
 export const confirmations = (status: "created" | "approved" | "denied" | "expired" | "withdrawn"): string =>
   `confirmations.${status}`
 export const principals = "principals.created"
+export const toolsDeclared = "tools.declared"
 export const permitsRefused = "permits.refused"
 
 export const indexes: ReadonlyArray<RowIndex> = [
+  { kind: "tool", field: "createdAtMillis", type: "number" },
   { kind: "principal", field: "createdAtMillis", type: "number" },
   { kind: "session", field: "ownerId", type: "text" },
   { kind: "session", field: "status", type: "text" },
@@ -50,6 +54,7 @@ export const indexes: ReadonlyArray<RowIndex> = [
   { kind: "turn", field: "dueAtMillis", type: "number" },
   { kind: "action", field: "sessionId", type: "text" },
   { kind: "action", field: "ownerId", type: "text" },
+  { kind: "action", field: "executorId", type: "text" },
   { kind: "action", field: "status", type: "text" },
   { kind: "action", field: "createdAtMillis", type: "number" },
   { kind: "action", field: "dueAtMillis", type: "number" }
@@ -127,10 +132,16 @@ export const action = (before: Action.State, after: Action.Live): ReadonlyArray<
     claimId: after.claimId,
     code: after.code,
     output: after.output as Json,
+    ...(after.executor === null ? {} : { executorId: after.executor.principalId }),
     ...(after.deadlineMillis === null ? {} : { dueAtMillis: after.deadlineMillis })
   })
   return [row, ...pendingChanges(before, after), ...claimChanges(before, after)]
 }
+
+export const tool = (before: DeclaredTool.State, after: DeclaredTool.Live): ReadonlyArray<Append.RowChange> => [
+  Append.put("tool", after.name, { ...after }),
+  ...(before === null ? [Append.add(toolsDeclared, 1)] : [])
+]
 
 export const principal = (before: Principal.State, after: Principal.Live): ReadonlyArray<Append.RowChange> => {
   const { createdAtMillis, kind, principalId, roles, status } = after

@@ -20,10 +20,11 @@ import {
   Refused,
   Rejection,
   type SessionCommand,
+  type ToolCommand,
   type TurnCommand
 } from "./Protocol.ts"
 
-type Command = SessionCommand | TurnCommand | ActionCommand | PrincipalCommand | HaltCommand
+type Command = SessionCommand | TurnCommand | ActionCommand | PrincipalCommand | ToolCommand | HaltCommand
 
 export const make = Effect.gen(function* () {
   const actors = yield* Actors

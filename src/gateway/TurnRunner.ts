@@ -109,7 +109,7 @@ export const make = Effect.gen(function* () {
 
   const respond = Effect.fnUntraced(function* (turn: Turn.Live, step: number) {
     const answered = yield* responder
-      .respond(yield* transcript(turn), catalog.tools)
+      .respond(yield* transcript(turn), yield* catalog.tools)
       .pipe(Effect.retry(whileRetryable), Effect.result)
     if (answered._tag === "Failure") {
       const { reason, detail } = answered.failure

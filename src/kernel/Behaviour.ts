@@ -16,7 +16,8 @@ import type { Stamp } from "./Stamp.ts"
 /** HMAC under the subject's data key: how a room commits to words without keeping them. */
 export type Commit = (text: string) => Hash
 
-export interface Behaviour<State, Command, Prepared, Event extends Draft, Rejection> {
+/** `Unready` is what a look-up may meet: a store that does not answer. The caller is told so, and may repeat. */
+export interface Behaviour<State, Command, Prepared, Event extends Draft, Rejection, Unready = never> {
   /** The stream's kind: the actor `id` lives in the stream `<kind>:<id>`. */
   readonly kind: string
   readonly events: EventRegistry
@@ -37,7 +38,7 @@ export interface Behaviour<State, Command, Prepared, Event extends Draft, Reject
     command: Command,
     stamp: Stamp,
     commit: Commit | null
-  ) => Effect.Effect<Result.Result<Prepared, Rejection>>
+  ) => Effect.Effect<Result.Result<Prepared, Rejection>, Unready>
   /** The rows one event changes; pure, so any process rebuilds the same tables. */
   readonly rows: (
     before: State,
@@ -55,4 +56,4 @@ export interface Behaviour<State, Command, Prepared, Event extends Draft, Reject
 }
 
 /** A behaviour with its types put away: how engines hold many kinds side by side. */
-export type AnyBehaviour = Behaviour<any, any, any, any, any>
+export type AnyBehaviour = Behaviour<any, any, any, any, any, any>

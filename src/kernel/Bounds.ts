@@ -158,6 +158,17 @@ export const shellArgumentsMax = 64
 /** Kept of standard output, and as much of standard error. */
 export const shellOutputBytesMax = 64 * 1024
 
+/** Tools that agents may ever have declared. */
+export const toolsDeclaredMax = 500
+/** Text of a declared tool's schema, in UTF-16 units. */
+export const toolSchemaTextMax = 32 * 1024
+/** A remote executor's claim without a heartbeat, and a whole run of it. */
+export const remoteLeaseMillisMin = 5_000
+export const remoteLeaseMillis = 30_000
+export const remoteLeaseMillisMax = 300_000
+export const remoteRunMillis = 600_000
+export const remoteRunMillisMax = 3_600_000
+
 // --- policies ------------------------------------------------------------------------------
 
 export const policyFilesMax = 200
@@ -192,6 +203,18 @@ export const relations: ReadonlyArray<Relation> = [
   [claimLeaseMillis < confirmationTtlMillis, "a lease ends within the confirmation's life, execution included"],
   [toolMillis <= toolMillisMax && toolMillisMax <= claimLeaseMillis, "a tool ends before its lease does"],
   [toolMillis + toolStopMillis <= claimLeaseMillis, "an ordinary run can be stopped within its lease"],
+  [
+    remoteLeaseMillisMin <= remoteLeaseMillis && remoteLeaseMillis <= remoteLeaseMillisMax,
+    "shortest <= default <= longest lease of a remote executor"
+  ],
+  [
+    remoteLeaseMillis <= remoteRunMillis && remoteRunMillis <= remoteRunMillisMax,
+    "a lease fits into a run, and a run into the longest one"
+  ],
+  [
+    (3 * remoteRunMillisMax) / remoteLeaseMillisMin < streamEventsMax / 2,
+    "the signs of life of one run leave an action's stream room"
+  ],
   [2 * shellOutputBytesMax <= toolOutputBytesMax, "both outputs of a command fit into a tool's output"],
   [listEntriesMax <= listScanMax, "a listing looks at no fewer entries than it gives"],
   [confirmationsPendingPerSessionMax <= confirmationsPendingMax, "one session can't hold more than all may"],

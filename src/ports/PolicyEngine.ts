@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import type { Json } from "../kernel/Canonical.ts"
 import { Hash } from "../kernel/Ids.ts"
 import type { Actor } from "../kernel/Stamp.ts"
+import type { ToolDescriptor } from "./ToolExecutor.ts"
 
 /** `Run`: at once. `Ask`: a person decides. `AskTwo`: two people, neither the proposer. `Deny`: never. */
 export const Effective = Schema.Literals(["Run", "Ask", "AskTwo", "Deny"])
@@ -34,6 +35,8 @@ export interface PolicyQuestion {
   readonly actor: Actor
   readonly roles: ReadonlyArray<string>
   readonly tool: string
+  /** Its definition, where it was declared after the policies were read. */
+  readonly declared?: ToolDescriptor | undefined
   /** The decoded arguments. */
   readonly arguments: Json
   readonly sessionId: string

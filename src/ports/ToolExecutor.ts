@@ -8,8 +8,9 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Json } from "../kernel/Canonical.ts"
-import type { Hash } from "../kernel/Ids.ts"
+import type { Hash, PrincipalId } from "../kernel/Ids.ts"
 import type { Permit } from "../kernel/Permit.ts"
+import type { EventStoreError } from "./EventStore.ts"
 
 /** What everyone may know about a tool. `hash` covers name, description, input schema and version. */
 export interface ToolDescriptor {
@@ -20,6 +21,17 @@ export interface ToolDescriptor {
   readonly hash: Hash
   /** Whether repeating a run with the same arguments changes nothing more. */
   readonly idempotent: boolean
+  /** Who runs it elsewhere; null where this service does. */
+  readonly executor: RemoteExecutor | null
+}
+
+/** An agent that runs its tool where it lives: it claims the permit, and reports what came of it. */
+export interface RemoteExecutor {
+  readonly principalId: PrincipalId
+  /** How long a claim lasts without a sign of life. */
+  readonly leaseMillis: number
+  /** How long a run may take in all, however many signs of life there are. */
+  readonly runMillisMax: number
 }
 
 /** The tool ran and did what it does. */
@@ -102,9 +114,13 @@ export class ToolExecutor extends Context.Service<
 export class ToolCatalog extends Context.Service<
   ToolCatalog,
   {
-    readonly tools: ReadonlyArray<ToolDescriptor>
-    readonly find: (name: string) => ToolDescriptor | undefined
+    /** All of them, by name in code unit order. */
+    readonly tools: Effect.Effect<ReadonlyArray<ToolDescriptor>, EventStoreError>
+    /** Null where there is none, or none any more. */
+    readonly find: (name: string) => Effect.Effect<ToolDescriptor | null, EventStoreError>
     /** The arguments as the tool will see them: checked, nothing unknown in them. */
-    readonly check: (name: string, args: Json) => Effect.Effect<Json, ArgumentsInvalid>
+    readonly check: (name: string, args: Json) => Effect.Effect<Json, ArgumentsInvalid | EventStoreError>
+    /** Why a tool can't be declared so, in one clause; null where it can. */
+    readonly admits: (name: string, inputSchema: Json) => Effect.Effect<string | null>
   }
 >()("keelson/ports/ToolCatalog") {}

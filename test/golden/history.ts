@@ -4,6 +4,7 @@
  * Time is TestClock's, ids and keys come from a seed, commands go one after the other. `regenerate.ts` writes it down
  * once per released version; `golden.test.ts` replays what was written then with today's code, for ever.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
@@ -14,6 +15,7 @@ import * as VolatilePolicyEngine from "#layers/policy-engine/VolatilePolicyEngin
 import * as Core from "#layers/profiles/Core.ts"
 import { defaults } from "#layers/profiles/Settings.ts"
 import * as SeededStamps from "#layers/stamps/SeededStamps.ts"
+import * as DeclaredTools from "#layers/tool-executor/DeclaredTools.ts"
 import * as ToolRegistry from "#layers/tool-executor/ToolRegistry.ts"
 import * as StoreVault from "#layers/vault/StoreVault.ts"
 import type { ActionCommand, SessionCommand, TurnCommand } from "#src/gateway/Protocol.ts"
@@ -30,10 +32,13 @@ import { note, policies } from "#test/kit/world.ts"
 
 const seed = "golden"
 
+/** Tools that are declared later can't be named yet. */
+const remote = `@id("runner") permit (principal in Role::"runner", action, resource);`
+
 const world = Core.actors(defaults).pipe(
   Layer.provideMerge(StoreVault.layer),
-  Layer.provide(VolatilePolicyEngine.layerText(policies)),
-  Layer.provide(ToolRegistry.layerCatalog),
+  Layer.provide(VolatilePolicyEngine.layerText({ ...policies, "remote.cedar": remote })),
+  Layer.provide(Layer.provide(DeclaredTools.layer, ToolRegistry.layerCatalog)),
   Layer.provide(
     ToolRegistry.layer(["look", "note", "pair", "hidden"].map((name) => note(name, () => Effect.succeed(1))))
   ),
@@ -41,6 +46,13 @@ const world = Core.actors(defaults).pipe(
   Layer.provideMerge(SeededStamps.layer({ seed })),
   Layer.provideMerge(NodeDigest.layer)
 )
+
+const deploySchema = {
+  type: "object",
+  properties: { text: { type: "string" } },
+  required: ["text"],
+  additionalProperties: false
+}
 
 const id = NodeDigest.derive
 const sessionId = SessionId.make(id("ses", seed))
@@ -99,6 +111,43 @@ const play = Effect.gen(function* () {
   yield* endings(send)
   yield* halts(send)
   yield* principals(send)
+  yield* remoteTools(send)
+})
+
+const remoteTools = Effect.fnUntraced(function* (send: Send) {
+  const declare = {
+    _tag: "DeclareTool",
+    name: "deploy",
+    description: "Puts a version into the world.",
+    inputSchemaText: encode(deploySchema),
+    hash: NodeDigest.sha256("deploy"),
+    idempotent: false,
+    executorId: agent.id,
+    leaseMillis: 30_000,
+    runMillisMax: 60_000
+  }
+  for (const command of [declare, { _tag: "WithdrawTool" }, declare]) yield* send(agent, "tool", "deploy", command)
+  const ask = (name: string) =>
+    send(agent, "action", actionId(name), {
+      ...propose(name, "deploy", "what is to be deployed"),
+      roles: ["agent", "runner"]
+    })
+  const [done, lost] = ["remote", "remote-lost"]
+  const claim = (name: string) => ({ _tag: "Claim", claimId: claimId(name), incarnation })
+  const outcome = { _tag: "ReportOutcome", outcome: "Executed", code: null, output: { deployed: true } }
+  yield* ask(done)
+  yield* send(agent, "action", actionId(done), claim(done))
+  for (let beat = 0; beat < 20; beat++) {
+    yield* send(agent, "action", actionId(done), { _tag: "RenewLease", claimId: claimId(done) })
+  }
+  yield* send(agent, "action", actionId(done), { ...outcome, claimId: claimId(done) })
+  yield* ask(lost)
+  yield* send(agent, "action", actionId(lost), claim(lost))
+  const leaseUntilMillis = (yield* Clock.currentTimeMillis) + 30_000
+  yield* TestClock.adjust("30 seconds")
+  yield* send(system, "action", actionId(lost), { _tag: "RaiseUnknown", leaseUntilMillis })
+  const said = { _tag: "Reconcile", roles: [], outcome: "Failed", note: "what a person saw" }
+  yield* send(owner, "action", actionId(lost), said)
 })
 
 const principals = Effect.fnUntraced(function* (send: Send) {

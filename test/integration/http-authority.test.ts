@@ -11,6 +11,7 @@ interface Things {
   readonly actionId: string
   readonly confirmationId: string
   readonly keyId: string
+  readonly farId: string
 }
 
 type Statuses = { readonly [N in Kit.Name]: number }
@@ -126,6 +127,40 @@ const rows: ReadonlyArray<Row> = [
     owner: 200
   }),
   row("POST /v1/principals/{id}/enable", () => "/v1/principals/bob/enable", { ...everyone(404), bob: 403, owner: 200 }),
+  row(
+    "POST /v1/tools",
+    () => "/v1/tools",
+    { ...everyone(403), owner: 201, robot: 201 },
+    { name: "remote", description: "", inputSchema: Kit.remoteSchema, executorId: "robot" }
+  ),
+  // The robot runs the tool `far`; the session's agent proposed with it, a person approved.
+  row("POST /v1/actions/{id}/claim", (t) => `/v1/actions/${t.farId}/claim`, {
+    ...everyone(404),
+    robot: 200,
+    agent: 403,
+    ana: 403,
+    owner: 403
+  }),
+  row(
+    "POST /v1/actions/{id}/heartbeat",
+    (t) => `/v1/actions/${t.farId}/heartbeat`,
+    { ...everyone(404), robot: 409, agent: 403, ana: 403, owner: 403 },
+    { claimId: `clm_${"0".repeat(26)}` }
+  ),
+  row(
+    "POST /v1/actions/{id}/outcome",
+    (t) => `/v1/actions/${t.farId}/outcome`,
+    { ...everyone(404), robot: 409, agent: 403, ana: 403, owner: 403 },
+    { claimId: `clm_${"0".repeat(26)}`, outcome: "Executed" }
+  ),
+  row(
+    "POST /v1/actions/{id}/reconcile",
+    (t) => `/v1/actions/${t.farId}/reconcile`,
+    { ...everyone(404), robot: 403, agent: 403, ana: 409, owner: 409 },
+    { outcome: "Failed", note: "looked" }
+  ),
+  row("GET /v1/actions?executorId", () => "/v1/actions?executorId=robot", { ...everyone(403), robot: 200 }),
+  row("POST /v1/tools/{id}/withdraw", () => "/v1/tools/far/withdraw", { ...everyone(404), robot: 200, owner: 409 }),
   row("GET /v1/halt", () => "/v1/halt", everyone(200)),
   row("POST /v1/halt", () => "/v1/halt", { ...everyone(403), owner: 200 }, { reason: "drill" }),
   row("POST /v1/resume", () => "/v1/resume", { ...everyone(403), owner: 200 }, { reason: "over" }),
@@ -164,7 +199,16 @@ layer(Kit.serve(World.make()), { excludeTestServices: true })("the doors of /v1"
         body: { tool: "note", arguments: { text: "x" } }
       })).json
       const { keyId } = (yield* post("/v1/principals", { key: "p", body: { principalId: "bob", kind: "HUMAN" } })).json
-      const things: Things = { sessionId, turnId, actionId, confirmationId, keyId }
+      const far = { name: "far", description: "", inputSchema: Kit.remoteSchema }
+      yield* post("/v1/tools", { as: "robot", key: "far", body: far })
+      const asked = yield* post(`/v1/sessions/${sessionId}/actions`, {
+        as: "agent",
+        key: "far",
+        body: { tool: "far", arguments: { text: "x" } }
+      })
+      const farId = asked.json.actionId
+      yield* post(`/v1/confirmations/${asked.json.confirmationId}/approve`, { key: "far" })
+      const things: Things = { sessionId, turnId, actionId, confirmationId, keyId, farId }
       for (const { body, door, expected, path } of rows) {
         const [method = ""] = door.split(" ")
         for (const as of callers) {

@@ -41,6 +41,14 @@ export const identity = StaticIdentity.layer(
   Object.entries(principals).map(([name, principal]) => ({ token: tokens.get(name)!, principal }))
 )
 
+/** The JSON Schema of tools that are run elsewhere. */
+export const remoteSchema = {
+  type: "object",
+  properties: { text: { type: "string" } },
+  required: ["text"],
+  additionalProperties: false
+}
+
 export interface Call {
   readonly as?: Name
   /** Instead of the token of `as`. */

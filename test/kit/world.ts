@@ -34,12 +34,14 @@ export const note = (name: string, keep: (text: string) => Effect.Effect<number>
     ({ text }) => Effect.map(keep(text), (kept) => ({ kept }))
   )
 
-/** `look` runs, `note` asks a person, `pair` asks two, anything else is denied. */
+/** `look` runs, `note` and what agents declared ask a person, `pair` asks two, anything else is denied. */
 export const policies = {
   "test.cedar": `
 @id("look") permit (principal, action == Action::"look", resource);
 @id("note") @gate("human") @approvers("approver") permit (principal, action == Action::"note", resource);
 @id("pair") @gate("two-people") @approvers("approver") permit (principal, action == Action::"pair", resource);
+@id("remote") @gate("human") @approvers("approver") permit (principal, action, resource)
+  unless { [Action::"look", Action::"note", Action::"pair", Action::"hidden"].contains(action) };
 @id("never") forbid (principal, action == Action::"note", resource) when { context.arguments.text == "forbidden" };
 `
 }

@@ -42,6 +42,8 @@ export interface Trial<State, Command, Event extends Envelope.Draft, Rejection> 
   readonly words?: (command: Command) => ReadonlyArray<string>
   /** Histories per law. Default 100. */
   readonly runs?: number
+  /** Histories in which each of `reaches` must come about. Default 400. */
+  readonly reachRuns?: number
 }
 
 export interface StepsOptions {
@@ -168,7 +170,7 @@ const check = <State, Command, Event extends Envelope.Draft, Rejection>(
 const reached = <State, Command, Event extends Envelope.Draft, Rejection>(
   trial: Trial<State, Command, Event, Rejection>
 ): Effect.Effect<string | undefined> =>
-  Arbitrary.sampleEffect(trial.commands, { count: reachRuns, size: 24, seed: "reached" }).pipe(
+  Arbitrary.sampleEffect(trial.commands, { count: trial.reachRuns ?? reachRuns, size: 24, seed: "reached" }).pipe(
     Effect.orDie,
     Effect.map((histories) => {
       const seen = new Set<string>()

@@ -4,6 +4,7 @@ import * as Schema from "effect/Schema"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as Action from "#src/gateway/Action.ts"
 import * as Bypass from "#src/gateway/Bypass.ts"
+import * as DeclaredTool from "#src/gateway/DeclaredTool.ts"
 import * as Halt from "#src/gateway/Halt.ts"
 import { events } from "#src/gateway/Events.ts"
 import {
@@ -12,12 +13,13 @@ import {
   type Judged,
   PrincipalCommand,
   SessionCommand,
+  ToolCommand,
   TurnCommand
 } from "#src/gateway/Protocol.ts"
 import * as Principal from "#src/gateway/Principal.ts"
 import * as Session from "#src/gateway/Session.ts"
 import * as Turn from "#src/gateway/Turn.ts"
-import { ClaimId, IncarnationId } from "#src/kernel/Ids.ts"
+import { ActionId, ClaimId, IncarnationId, SessionId } from "#src/kernel/Ids.ts"
 import type { Stamp } from "#src/kernel/Stamp.ts"
 import { agent, laws, person, steps, storable, system } from "./decider.ts"
 
@@ -64,6 +66,15 @@ laws("principal", {
     "principal.disabled",
     "principal.enabled"
   ]
+})
+
+laws("tool", {
+  decider: DeclaredTool.decider,
+  events,
+  commands: steps(storable(Arbitrary.schema(ToolCommand)), { actors: [agent] }),
+  aim: (state, command) =>
+    state !== null && command._tag === "DeclareTool" ? { ...command, hash: state.hash } : command,
+  reaches: ["tool.declared", "tool.withdrawn", "tool.restored"]
 })
 
 /** What the turn waits for, so that a history gets to its end more often than by chance. */
@@ -131,10 +142,13 @@ laws("turn", {
   ]
 })
 
+const remote = { principalId: agent.id, leaseMillis: 8, runMillisMax: 200 }
+
 const Verdict = Schema.NullOr(
   Schema.Struct({
     effect: Schema.Literals(["Run", "Ask", "AskTwo", "Deny"]),
-    path: Schema.Literals(["a secret path", "another secret path"])
+    path: Schema.Literals(["a secret path", "another secret path"]),
+    remote: Schema.Boolean
   })
 )
 
@@ -143,6 +157,7 @@ const judged = (verdict: typeof Verdict.Type): Judged | null => {
   const argumentsText = JSON.stringify({ path: verdict.path })
   return {
     toolHash: NodeDigest.sha256("tool"),
+    executor: verdict.remote ? remote : null,
     argumentsText,
     digest: NodeDigest.sha256(argumentsText),
     decision: {
@@ -163,8 +178,9 @@ const prepared: Arbitrary.Arbitrary<Action.Prepared> = Arbitrary.all({
   Arbitrary.map(({ command, verdict }) => ({
     command,
     judged: judged(verdict),
-    confirmationTtlMillis: 120_000,
-    claimLeaseMillis: 60_000
+    // In the measure of the gaps between the commands.
+    confirmationTtlMillis: 40,
+    claimLeaseMillis: 8
   }))
 )
 
@@ -174,31 +190,70 @@ const following = (state: Action.Live, lot: number): ActionCommand | null => {
   const claimId = state.claimId ?? ClaimId.make(NodeDigest.derive("clm", "law"))
   switch (state.status) {
     case "Pending":
-      return lot === 0 ? { _tag: "ExpireAction", deadlineMillis } : { _tag: "Approve", roles: ["reviewer"] }
+      if (lot === 0) return { _tag: "ExpireAction", deadlineMillis }
+      return lot === 1
+        ? { _tag: "Deny", roles: ["reviewer"], reason: "it was denied" }
+        : { _tag: "Approve", roles: ["reviewer"] }
     case "Approved": {
       const incarnation = IncarnationId.make(NodeDigest.derive("inc", "law"))
       return lot === 0 ? { _tag: "ExpireAction", deadlineMillis } : { _tag: "Claim", claimId, incarnation }
     }
     case "Claimed":
+      return lot < 2 ? { _tag: "RaiseUnknown", leaseUntilMillis: deadlineMillis } : reported(claimId, lot)
     case "Unknown":
-      if (lot === 0) return { _tag: "RaiseUnknown", leaseUntilMillis: deadlineMillis }
-      return {
-        _tag: "ReportOutcome",
-        claimId,
-        outcome: lot === 1 ? "Failed" : "Executed",
-        code: null,
-        output: "it came out"
-      }
+      return reported(claimId, lot)
     default:
       return null
   }
 }
 
-const aimed = (state: Action.State, command: ActionCommand, atMillis: number): ActionCommand => {
-  if (state === null) {
-    return command._tag === "ProposeAction" ? { ...command, ownerId: person.id, agentId: agent.id } : command
+const reported = (claimId: ClaimId, lot: number): ActionCommand => ({
+  _tag: "ReportOutcome",
+  claimId,
+  outcome: lot === 2 ? "Failed" : "Executed",
+  code: null,
+  output: "it came out"
+})
+
+const proposal = {
+  _tag: "ProposeAction" as const,
+  actionId: ActionId.make(NodeDigest.derive("act", "law")),
+  sessionId: SessionId.make(NodeDigest.derive("ses", "law")),
+  ownerId: person.id,
+  agentId: agent.id,
+  turnId: null,
+  callId: null,
+  roles: [],
+  tool: "file.read",
+  arguments: { path: "a secret path" }
+}
+
+/** Drawn from the stamp, evenly: times alone are mostly small gaps. */
+const lotOf = ({ atMillis, key }: Stamp): number =>
+  Number.parseInt(NodeDigest.sha256(`${atMillis} ${key}`).slice(0, 6), 16)
+
+/** What an agent that runs the tool elsewhere may well do next. */
+const remotely = (state: Action.Live, lot: number): ActionCommand | null => {
+  const claimId = state.claimId ?? ClaimId.make(NodeDigest.derive("clm", "law"))
+  if (state.status === "Approved") {
+    return { _tag: "Claim", claimId, incarnation: IncarnationId.make(NodeDigest.derive("inc", "law")) }
   }
-  const next = atMillis % 2 === 0 ? following(state, atMillis % 3) : null
+  if (state.status !== "Claimed") return null
+  return lot % 4 === 0 ? reported(claimId, lot) : { _tag: "RenewLease", claimId }
+}
+
+const aimed = (state: Action.State, command: ActionCommand, { actor, ...stamp }: Stamp): ActionCommand => {
+  const lot = lotOf({ actor, ...stamp })
+  if (state === null) {
+    const proposed = command._tag === "ProposeAction" ? command : lot % 2 === 0 ? proposal : null
+    return proposed === null ? command : { ...proposed, ownerId: person.id, agentId: agent.id }
+  }
+  if (state.status === "Unknown" && actor.kind === "HUMAN") {
+    return { _tag: "Reconcile", roles: [], outcome: lot % 2 === 0 ? "Failed" : "Executed", note: "somebody looked" }
+  }
+  const elsewhere = state.executor !== null && actor.kind === "AGENT" ? remotely(state, lot) : null
+  if (elsewhere !== null) return elsewhere
+  const next = lot % 3 > 0 ? following(state, Math.floor(lot / 3) % 4) : null
   if (next !== null) return next
   const deadlineMillis = state.deadlineMillis ?? 0
   switch (command._tag) {
@@ -219,13 +274,20 @@ const aimed = (state: Action.State, command: ActionCommand, atMillis: number): A
 laws("action", {
   decider: Action.decider,
   events,
-  commands: steps(prepared, { actors: [person, { ...person, id: system.id }, agent, system, system] }),
+  // What a person says of an unknown outcome stands at the end of a long way.
+  reachRuns: 2_000,
+  commands: steps(prepared, {
+    actors: [person, person, { ...person, id: system.id }, agent, agent, system, system],
+    gapMillisMax: 12,
+    lengthMax: 40
+  }),
   aim: (state: Action.State, { command, ...rest }: Action.Prepared, stamp: Stamp) => ({
     ...rest,
-    command: aimed(state, command, stamp.atMillis)
+    command: aimed(state, command, stamp)
   }),
   words: ({ command, judged }) => [
     ...said(judged?.argumentsText ?? null, judged?.decision.reason ?? null),
+    ...(command._tag === "Reconcile" ? [command.note] : []),
     ...(command._tag === "Deny" || command._tag === "Withdraw" ? said(command.reason) : []),
     ...(command._tag === "ReportOutcome" && typeof command.output === "string" ? [command.output] : [])
   ],
@@ -243,7 +305,9 @@ laws("action", {
     "action.claimed",
     "action.executed",
     "action.failed",
-    "action.unknown"
+    "action.unknown",
+    "action.lease-renewed",
+    "action.reconciled"
   ]
 })
 

@@ -3,8 +3,9 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { Hash, PrincipalId } from "#src/kernel/Ids.ts"
+import { PrincipalId } from "#src/kernel/Ids.ts"
 import { ActorKind } from "#src/kernel/Stamp.ts"
+import { Tools } from "./ToolsApi.ts"
 import { busy, probes, questions } from "./ProblemDocument.ts"
 
 export const Whoami = Schema.Struct({
@@ -12,18 +13,6 @@ export const Whoami = Schema.Struct({
   id: PrincipalId,
   roles: Schema.Array(Schema.String)
 }).annotate({ identifier: "Whoami" })
-
-export const Tools = Schema.Struct({
-  items: Schema.Array(
-    Schema.Struct({
-      name: Schema.String,
-      description: Schema.String,
-      inputSchema: Schema.Json.annotate({ description: "JSON Schema (2020-12) of the arguments." }),
-      hash: Hash.annotate({ description: "Over name, description, schema and version." }),
-      idempotent: Schema.Boolean.annotate({ description: "Running it again changes nothing more." })
-    }).annotate({ identifier: "Tool" })
-  )
-}).annotate({ identifier: "Tools" })
 
 export const Health = Schema.Struct({ status: Schema.Literal("ok") }).annotate({ identifier: "Health" })
 

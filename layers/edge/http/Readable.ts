@@ -29,6 +29,10 @@ export interface Which<Status> extends Pages.Request {
   readonly status?: Status | undefined
 }
 
+export interface WhichActions extends Which<ActionStatus> {
+  readonly executorId?: PrincipalId | undefined
+}
+
 /** An action that people are or were asked about. */
 type Asked = Questions.ActionRow & { readonly confirmationId: ConfirmationId }
 
@@ -99,8 +103,20 @@ export const make = Effect.gen(function* () {
     return { sessionId }
   })
 
-  const actions = Effect.fnUntraced(function* (by: Principal, request: Which<ActionStatus>) {
-    const where = yield* scope(by, request.sessionId)
+  /** Those whose tool the caller runs: its own work, whoever's session it is in. */
+  const work = (by: Principal, executorId: PrincipalId) =>
+    may(by, "action.execute", { ownerId: by.actor.id, executorId })
+      ? Effect.succeed({ executorId })
+      : Effect.fail(Problems.make("Forbidden", "only the agent that runs the tools lists its work"))
+
+  const actions = Effect.fnUntraced(function* (by: Principal, request: WhichActions) {
+    const where =
+      request.executorId === undefined
+        ? yield* scope(by, request.sessionId)
+        : {
+            ...(yield* work(by, request.executorId)),
+            ...(request.sessionId === undefined ? {} : { sessionId: request.sessionId })
+          }
     return yield* Pages.page(
       {
         keys: Cursor.idsWith("act"),

@@ -2,7 +2,6 @@
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Layer from "effect/Layer"
-import type { Json } from "#src/kernel/Canonical.ts"
 import { Actors } from "#src/ports/Actors.ts"
 import { HaltSwitch } from "#src/ports/HaltSwitch.ts"
 import { ToolCatalog } from "#src/ports/ToolExecutor.ts"
@@ -11,22 +10,16 @@ import { Readiness } from "../Readiness.ts"
 import * as Answers from "./Answers.ts"
 import { Drain } from "./Drain.ts"
 import * as Exchange from "./Exchange.ts"
+import * as Show from "./Show.ts"
 
 const service = HttpApiBuilder.group(
   Api,
   "service",
   Effect.fnUntraced(function* (handlers) {
     const catalog = yield* ToolCatalog
-    const tools = catalog.tools.map(({ name, description, inputSchema, hash, idempotent }) => ({
-      name,
-      description,
-      inputSchema: inputSchema as Json,
-      hash,
-      idempotent
-    }))
     return handlers
       .handle("whoami", () => Answers.ask(({ actor, roles }) => Effect.succeed({ ...actor, roles })))
-      .handle("tools", () => Answers.ask(() => Effect.succeed({ items: tools })))
+      .handle("tools", () => Answers.ask(() => Effect.map(catalog.tools, (tools) => ({ items: tools.map(Show.tool) }))))
   })
 )
 

@@ -9,7 +9,10 @@ import type * as Questions from "#src/gateway/Questions.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
 import * as Sealed from "#src/kernel/Sealed.ts"
+import type { ToolDescriptor } from "#src/ports/ToolExecutor.ts"
 import type { Vault } from "#src/ports/Vault.ts"
+import type { Alive, Claimed } from "../api/ActionsApi.ts"
+import type { Tool } from "../api/ToolsApi.ts"
 import type { HaltAnswer, HaltState } from "../api/HaltApi.ts"
 import type { Principal } from "../api/PrincipalsApi.ts"
 import type * as Resources from "../api/Resources.ts"
@@ -58,6 +61,32 @@ export const principal = (shown: Questions.PrincipalRow | Protocol.PrincipalAnsw
   status: shown.status,
   createdAt: time(shown.createdAtMillis),
   keys: shown.keys.map(({ createdAtMillis, keyId }) => ({ keyId, createdAt: time(createdAtMillis) }))
+})
+
+/** A claim as it was answered, with the words that it is about. */
+export const claimed = (answer: Protocol.ActionAnswer, action: Resources.Action): Claimed => ({
+  actionId: answer.actionId,
+  claimId: answer.claimId!,
+  tool: answer.tool,
+  argumentsText: action.argumentsText,
+  arguments: action.arguments,
+  status: answer.status,
+  leaseUntil: timeOrNull(answer.deadlineMillis)
+})
+
+export const alive = (answer: Protocol.ActionAnswer, cancel: boolean): Alive => ({
+  status: answer.status,
+  leaseUntil: timeOrNull(answer.deadlineMillis),
+  cancel
+})
+
+export const tool = ({ description, executor, hash, idempotent, inputSchema, name }: ToolDescriptor): Tool => ({
+  name,
+  description,
+  inputSchema: inputSchema as Tool["inputSchema"],
+  hash,
+  idempotent,
+  executor
 })
 
 export const haltAnswer = (answer: Protocol.HaltAnswer): HaltAnswer => ({

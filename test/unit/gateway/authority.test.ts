@@ -6,7 +6,8 @@ const subject: Authority.Subject = {
   ownerId: actor("HUMAN", "owner").id,
   agentId: actor("AGENT", "assistant").id,
   proposer: actor("AGENT", "proposer"),
-  approvers: ["approver"]
+  approvers: ["approver"],
+  executorId: actor("AGENT", "runner").id
 }
 
 const who = {
@@ -16,6 +17,8 @@ const who = {
   operator: [actor("HUMAN", "boss"), ["owner"]],
   agent: [actor("AGENT", "assistant"), ["agent"]],
   proposer: [actor("AGENT", "proposer"), []],
+  executor: [actor("AGENT", "runner"), []],
+  "person called runner": [actor("HUMAN", "runner"), []],
   "agent called owner": [actor("AGENT", "owner"), ["approver"]],
   "agent with the operator's role": [actor("AGENT", "robot"), ["owner"]],
   system: [actor("SYSTEM", "system"), ["owner", "approver"]]
@@ -32,10 +35,13 @@ const allowed: { readonly [D in Authority.Deed]: ReadonlyArray<keyof typeof who>
   "turn.read": ["owner", "agent"],
   "turn.cancel": ["owner"],
   "action.propose": ["owner", "agent"],
-  "action.read": ["owner", "approver", "agent", "proposer"],
+  "action.read": ["owner", "approver", "agent", "proposer", "executor"],
   "confirmation.decide": ["owner", "approver"],
   "confirmation.withdraw": ["owner", "proposer"],
   "events.read": ["operator"],
+  "action.execute": ["executor"],
+  "action.reconcile": ["owner", "approver"],
+  "tool.declare": ["operator", "agent called owner"],
   "service.halt": ["operator"],
   "principal.create": ["operator"],
   "principal.read": ["owner", "operator", "agent called owner"],

@@ -21,6 +21,7 @@ export const judged = (
   approvers: ReadonlyArray<string> = []
 ): Judged => ({
   toolHash: hash("tool"),
+  executor: null,
   argumentsText,
   digest: hash(argumentsText),
   decision: { effect, approvers, policies: ["p1"], errors: [], reason: "because", setHash: hash("set") }

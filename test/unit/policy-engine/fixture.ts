@@ -6,7 +6,8 @@ import * as CedarPolicyEngine from "#layers/policy-engine/CedarPolicyEngine.ts"
 import { layerText } from "#layers/policy-engine/VolatilePolicyEngine.ts"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import type { Json } from "#src/kernel/Canonical.ts"
-import { PolicyEngine, type PolicyQuestion } from "#src/ports/PolicyEngine.ts"
+import type { EventStoreError } from "#src/ports/EventStore.ts"
+import { PolicyEngine, type PolicyError, type PolicyQuestion } from "#src/ports/PolicyEngine.ts"
 import { ToolCatalog, type ToolDescriptor } from "#src/ports/ToolExecutor.ts"
 import { actor } from "#test/kit/decider.ts"
 
@@ -15,7 +16,8 @@ export const tool = (name: string, inputSchema: Json): ToolDescriptor => ({
   description: "",
   inputSchema,
   hash: NodeDigest.sha256(name),
-  idempotent: false
+  idempotent: false,
+  executor: null
 })
 
 export const object = (properties: { readonly [name: string]: Json }, required = Object.keys(properties)): Json => ({
@@ -37,9 +39,10 @@ export const tools: ReadonlyArray<ToolDescriptor> = [
 
 export const catalog = (descriptors: ReadonlyArray<ToolDescriptor> = tools) =>
   Layer.succeed(ToolCatalog, {
-    tools: descriptors,
-    find: (name) => descriptors.find((one) => one.name === name),
-    check: (_name, args) => Effect.succeed(args)
+    tools: Effect.succeed(descriptors),
+    find: (name) => Effect.succeed(descriptors.find((one) => one.name === name) ?? null),
+    check: (_name, args) => Effect.succeed(args),
+    admits: () => Effect.succeed(null)
   })
 
 const world = (descriptors?: ReadonlyArray<ToolDescriptor>) => Layer.merge(catalog(descriptors), NodeDigest.layer)
@@ -57,10 +60,12 @@ export const folderEngine = (folder: string, descriptors?: ReadonlyArray<ToolDes
 
 /** Where the set is refused: `file:line` and detail of each problem. */
 export const problems = (texts: { readonly [file: string]: string }, descriptors?: ReadonlyArray<ToolDescriptor>) =>
-  Effect.scoped(engine(texts, descriptors)).pipe(
-    Effect.flip,
-    Effect.map((error) => error.problems)
-  )
+  Effect.scoped(engine(texts, descriptors)).pipe(Effect.flip, Effect.map(problemsOf))
+
+export const problemsOf = (error: PolicyError | EventStoreError) => {
+  if (error._tag === "EventStoreError") throw error
+  return error.problems
+}
 
 export const agent = actor("AGENT", "assistant")
 export const person = actor("HUMAN", "ann")

@@ -11,12 +11,11 @@ import { compile } from "#layers/policy-engine/CedarPolicySet.ts"
 import { installStarterSet, starterFolder } from "#layers/policy-engine/PolicyFolder.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
-import { folderEngine, read, tool, tools } from "./fixture.ts"
+import { folderEngine, problemsOf, read, tool, tools } from "./fixture.ts"
 
 const policy = (id: string) => `@id("${id}") permit (principal, action, resource);\n`
 
-const refusal = (folder: string) =>
-  Effect.map(Effect.flip(Effect.scoped(folderEngine(folder))), (error) => error.problems)
+const refusal = (folder: string) => Effect.map(Effect.flip(Effect.scoped(folderEngine(folder))), problemsOf)
 
 const hashOf = (files: { readonly [file: string]: string }, descriptors = tools) => {
   const listed = Object.entries(files).map(([file, text]) => ({ file, text }))

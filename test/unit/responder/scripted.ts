@@ -55,7 +55,8 @@ export const tool = (name: string): ToolDescriptor => ({
   description: `what ${name} does`,
   inputSchema: { type: "object", properties: { path: { type: "string" } }, required: ["path"] },
   hash: "0".repeat(64) as Hash,
-  idempotent: false
+  idempotent: false,
+  executor: null
 })
 
 export const tools = [tool("file.read"), tool("file.write")]

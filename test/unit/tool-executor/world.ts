@@ -87,7 +87,7 @@ export const claim = Effect.fnUntraced(function* (
   const now = yield* stamps.nowMillis
   const id = String(world.claims.size)
   const argumentsText = Canonical.encode(args)
-  const toolHash = catalog.find(tool)?.hash ?? Ids.Hash.make("0".repeat(64))
+  const toolHash = (yield* catalog.find(tool))?.hash ?? Ids.Hash.make("0".repeat(64))
   const fields: PermitFields = {
     permitId: NodeDigest.derive("pmt", id) as Ids.PermitId,
     claimId: NodeDigest.derive("clm", id) as Ids.ClaimId,

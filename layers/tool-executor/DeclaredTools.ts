@@ -1,0 +1,116 @@
+/**
+ * The tools that this service runs, and those that agents declared and run elsewhere, as one catalog.
+ *
+ * Owns the look-up of declared tools in the journal's rows and the check of arguments against their JSON Schemas. Does
+ * not own declaring (`gateway/DeclaredTool`).
+ *
+ * Invariants: a tool of the service is never shadowed; a schema that can't be checked whole (a keyword that is not
+ * understood, a pattern, which may run for ever) is not admitted, so no part of it is silently skipped.
+ */
+import * as Effect from "effect/Effect"
+import * as JsonSchema from "effect/JsonSchema"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as SchemaRepresentation from "effect/SchemaRepresentation"
+import * as Bounds from "#src/kernel/Bounds.ts"
+import * as Canonical from "#src/kernel/Canonical.ts"
+import * as Questions from "#src/gateway/Questions.ts"
+import type { Rows } from "#src/ports/EventStore.ts"
+import { ToolCatalog, type ToolDescriptor } from "#src/ports/ToolExecutor.ts"
+import * as Arguments from "./Arguments.ts"
+
+export const make = Effect.gen(function* () {
+  const own = yield* ToolCatalog
+  const questions = yield* Questions.make
+  const checkers = new Map<string, Checker>()
+
+  /** A definition never changes under its hash, so neither does its checker. */
+  const checkerOf = (tool: Questions.ToolRow): Checker => {
+    const known = checkers.get(tool.hash)
+    if (known !== undefined) return known
+    const made = Arguments.checker(tool.name, codecOf(Canonical.decode(tool.inputSchemaText)))
+    checkers.set(tool.hash, made)
+    return made
+  }
+
+  /** Bounded by what may be declared. */
+  const declared = Effect.gen(function* () {
+    const found: Array<Questions.ToolRow> = []
+    let after: Questions.PageRequest["after"] = undefined
+    for (;;) {
+      const page: Questions.Page<Questions.ToolRow> = yield* questions.tools({}, { limit: Bounds.pageMax, after })
+      found.push(...page.items)
+      if (page.next === null) return found.filter(({ status }) => status === "Declared").map(describe)
+      after = page.next
+    }
+  })
+
+  const standing = (name: string) =>
+    Effect.map(questions.tool(name), (row) => (row?.status === "Declared" ? row : null))
+
+  return ToolCatalog.of({
+    tools: Effect.gen(function* () {
+      const all = [...(yield* own.tools), ...(yield* declared)]
+      return all.sort((a, b) => (a.name < b.name ? -1 : 1))
+    }),
+    find: Effect.fnUntraced(function* (name) {
+      const mine = yield* own.find(name)
+      if (mine !== null) return mine
+      const row = yield* standing(name)
+      return row === null ? null : describe(row)
+    }),
+    check: Effect.fnUntraced(function* (name, args) {
+      if ((yield* own.find(name)) !== null) return yield* own.check(name, args)
+      const row = yield* standing(name)
+      return yield* row === null ? own.check(name, args) : checkerOf(row).check(args)
+    }),
+    admits: (name, inputSchema) =>
+      Effect.map(own.admits(name, inputSchema), (refused) => refused ?? faultOf(inputSchema))
+  })
+})
+
+/** Replaces the catalog it stands on by one that knows the journal's tools too. */
+export const layer: Layer.Layer<ToolCatalog, never, ToolCatalog | Rows> = Layer.effect(ToolCatalog, make)
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+type Checker = ReturnType<typeof Arguments.checker>
+
+const describe = (row: Questions.ToolRow): ToolDescriptor => ({
+  name: row.name,
+  description: row.description,
+  inputSchema: Canonical.decode(row.inputSchemaText),
+  hash: row.hash,
+  idempotent: row.idempotent,
+  executor: { principalId: row.executorId, leaseMillis: row.leaseMillis, runMillisMax: row.runMillisMax }
+})
+
+/** Throws where Effect's importer does not understand the schema whole. */
+const codecOf = (inputSchema: Canonical.Json): Arguments.Codec => {
+  const document = JsonSchema.fromSchemaDraft2020_12(inputSchema as JsonSchema.JsonSchema)
+  const schema = SchemaRepresentation.fromJsonSchemaDocument(document) as Schema.Codec<Canonical.Json, Canonical.Json>
+  return {
+    decode: Schema.decodeUnknownEffect(schema, Arguments.strict),
+    encode: Schema.encodeUnknownEffect(schema, Arguments.strict)
+  }
+}
+
+const faultOf = (inputSchema: Canonical.Json): string | null => {
+  if (typeof inputSchema !== "object" || inputSchema === null || Array.isArray(inputSchema)) {
+    return "its schema is not an object"
+  }
+  const { additionalProperties, type } = inputSchema as { readonly [key: string]: Canonical.Json }
+  if (type !== "object") return 'its schema does not say "type": "object"'
+  if (additionalProperties !== false) return 'its schema does not say "additionalProperties": false'
+  if (Canonical.encode(inputSchema).length > Bounds.toolSchemaTextMax) {
+    return `its schema holds more than ${Bounds.toolSchemaTextMax} characters`
+  }
+  try {
+    codecOf(inputSchema)
+    return null
+  } catch (cause) {
+    return `its schema can't be checked: ${Arguments.plain(cause instanceof Error ? cause.message : String(cause))}`
+  }
+}

@@ -1,0 +1,220 @@
+/** Tools that agents run where they live, over HTTP: declared, proposed, decided, claimed once, reported. */
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as World from "#test/kit/world.ts"
+import * as Kit from "./http-kit.ts"
+
+const world = World.make()
+
+const declare = (name: string, more: object = {}) =>
+  Effect.flatMap(Kit.Caller, ({ post }) =>
+    post("/v1/tools", {
+      as: "robot",
+      key: `declare-${name}`,
+      body: { name, description: "Puts a version into the world.", inputSchema: Kit.remoteSchema, ...more }
+    })
+  )
+
+/** A session of the owner in which the assistant proposed an action that the robot runs, approved by the owner. */
+const approved = Effect.fnUntraced(function* (name: string) {
+  const { post } = yield* Kit.Caller
+  yield* declare(name, { leaseMillis: 5_000 })
+  const { sessionId } = (yield* post("/v1/sessions", { key: `s-${name}` })).json
+  const asked = yield* post(`/v1/sessions/${sessionId}/actions`, {
+    as: "agent",
+    key: `a-${name}`,
+    body: { tool: name, arguments: { text: "version 2" } }
+  })
+  assert.strictEqual(asked.json.status, "Pending", asked.text)
+  yield* post(`/v1/confirmations/${asked.json.confirmationId}/approve`, { key: `y-${name}` })
+  return { sessionId, actionId: String(asked.json.actionId) }
+})
+
+layer(Kit.serve(world), { excludeTestServices: true })("a tool that runs elsewhere", (it) => {
+  it.effect(
+    "is declared once, listed with who runs it, and withdrawn; the same definition again is the same tool",
+    () =>
+      Effect.gen(function* () {
+        const { get, post } = yield* Kit.Caller
+        const first = yield* declare("ship")
+        assert.deepInclude(first.json, { name: "ship", executorId: "robot", status: "Declared" })
+        const listed = (yield* get("/v1/tools")).json.items.find((one: { name: string }) => one.name === "ship")
+        assert.deepInclude(listed, { hash: first.json.hash, inputSchema: Kit.remoteSchema })
+        assert.deepInclude(listed.executor, { principalId: "robot", leaseMillis: 30_000 })
+        const body = { name: "ship", description: "Puts a version into the world.", inputSchema: Kit.remoteSchema }
+        const again = yield* post("/v1/tools", { as: "robot", key: "again", body })
+        assert.deepStrictEqual(again.json, first.json)
+        const other = yield* post("/v1/tools", { as: "robot", key: "other", body: { ...body, description: "Else." } })
+        assert.deepInclude(other.json, { code: "Conflict", state: "Declared" })
+        yield* post("/v1/tools/ship/withdraw", { as: "robot", key: "w" })
+        const names = (yield* get("/v1/tools")).json.items.map((one: { name: string }) => one.name)
+        assert.notInclude(names, "ship")
+        const { sessionId } = (yield* post("/v1/sessions", { key: "s" })).json
+        const asked = yield* post(`/v1/sessions/${sessionId}/actions`, {
+          key: "late",
+          body: { tool: "ship", arguments: { text: "x" } }
+        })
+        assert.strictEqual(asked.json.code, "UnknownTool")
+      })
+  )
+
+  it.effect("is declared with a schema that can be checked whole, under a name that nobody has", () =>
+    Effect.gen(function* () {
+      const { post } = yield* Kit.Caller
+      const text = { type: "object", properties: { text: { type: "string", pattern: "(a+)+$" } } }
+      const faults: ReadonlyArray<readonly [string, object, string]> = [
+        ["look", {}, "this service has a tool of that name"],
+        ["f1", { inputSchema: { type: "string" } }, '"type": "object"'],
+        ["f2", { inputSchema: { type: "object" } }, '"additionalProperties": false'],
+        ["f3", { inputSchema: [] }, "not an object"],
+        ["f4", { inputSchema: { ...text, additionalProperties: false } }, "can't be checked"],
+        ["f5", { inputSchema: { ...Kit.remoteSchema, if: {}, then: { required: ["x"] } } }, "can't be checked"],
+        ["f6", { inputSchema: { ...Kit.remoteSchema, $ref: "https://elsewhere.example/schema" } }, "can't be checked"]
+      ]
+      for (const [name, more, said] of faults) {
+        const { json } = yield* declare(name, more)
+        assert.strictEqual(json.code, "ToolUnusable", name)
+        assert.include(json.detail, said, name)
+      }
+      const foreign = yield* declare("f7", { executorId: "assistant" })
+      assert.strictEqual(foreign.json.code, "Forbidden")
+      const shape = yield* post("/v1/tools", { as: "robot", key: "f8", body: { name: "no spaces", description: "" } })
+      assert.strictEqual(shape.json.code, "InvalidBody")
+    })
+  )
+
+  it.effect("takes the arguments that its schema takes, and no others", () =>
+    Effect.gen(function* () {
+      const { post } = yield* Kit.Caller
+      yield* declare("strict")
+      const { sessionId } = (yield* post("/v1/sessions", { key: "s-strict" })).json
+      for (const [index, args] of [{}, { text: 1 }, { text: "x", more: 1 }, [], null].entries()) {
+        const body = { tool: "strict", arguments: args }
+        const { json } = yield* post(`/v1/sessions/${sessionId}/actions`, { as: "agent", key: `k${index}`, body })
+        assert.strictEqual(json.code, "ArgumentsInvalid", JSON.stringify(args))
+      }
+    })
+  )
+
+  it.effect("runs where its agent claims it: once, on the very text that a person saw, and says what came of it", () =>
+    Effect.gen(function* () {
+      const { get, post } = yield* Kit.Caller
+      const { actionId } = yield* approved("deploy")
+      const work = yield* get("/v1/actions?executorId=robot&status=Approved", { as: "robot" })
+      assert.include(
+        work.json.items.map((one: { actionId: string }) => one.actionId),
+        actionId
+      )
+      const claim = yield* post(`/v1/actions/${actionId}/claim`, { as: "robot", key: `c-${actionId}` })
+      assert.deepInclude(claim.json, { status: "Claimed", argumentsText: '{"text":"version 2"}' })
+      const repeated = yield* post(`/v1/actions/${actionId}/claim`, { as: "robot", key: `c-${actionId}` })
+      assert.deepStrictEqual(repeated.json, claim.json)
+      const second = yield* post(`/v1/actions/${actionId}/claim`, { as: "robot", key: `c2-${actionId}` })
+      assert.deepInclude(second.json, { code: "Conflict", state: "Claimed" })
+      const { claimId } = claim.json
+      const alive = yield* post(`/v1/actions/${actionId}/heartbeat`, {
+        as: "robot",
+        key: `h-${actionId}`,
+        body: { claimId }
+      })
+      assert.deepInclude(alive.json, { status: "Claimed", cancel: false })
+      const body = { claimId, outcome: "Executed", output: { version: 2 } }
+      const done = yield* post(`/v1/actions/${actionId}/outcome`, { as: "robot", key: `o-${actionId}`, body })
+      assert.strictEqual(done.json.status, "Executed")
+      assert.deepInclude((yield* get(`/v1/actions/${actionId}`)).json, { status: "Executed", output: { version: 2 } })
+      const other = yield* post(`/v1/actions/${actionId}/outcome`, { as: "robot", key: `o2-${actionId}`, body })
+      assert.deepInclude(other.json, { code: "Conflict", state: "Executed" })
+      // Nothing of it ran here.
+      assert.deepStrictEqual(world.done, [])
+    })
+  )
+
+  it.effect(
+    "whose agent dies after the claim ends as Unknown, is never claimed again, and takes the late outcome once",
+    () =>
+      Effect.gen(function* () {
+        const { get, post } = yield* Kit.Caller
+        const { actionId } = yield* approved("dies")
+        const { claimId, leaseUntil } = (yield* post(`/v1/actions/${actionId}/claim`, {
+          as: "robot",
+          key: `c-${actionId}`
+        })).json
+        const ended = yield* get(`/v1/actions/${actionId}?waitMillis=20000`)
+        assert.strictEqual(ended.json.status, "Unknown")
+        assert.isAtLeast(Date.now(), Date.parse(leaseUntil))
+        const again = yield* post(`/v1/actions/${actionId}/claim`, { as: "robot", key: `again-${actionId}` })
+        assert.deepInclude(again.json, { code: "Conflict", state: "Unknown" })
+        const body = { claimId, outcome: "Executed", output: "after all" }
+        const late = yield* post(`/v1/actions/${actionId}/outcome`, { as: "robot", key: `late-${actionId}`, body })
+        assert.strictEqual(late.json.status, "Executed")
+        const twice = yield* post(`/v1/actions/${actionId}/outcome`, { as: "robot", key: `twice-${actionId}`, body })
+        assert.strictEqual(twice.status, 409)
+      }),
+    30_000
+  )
+
+  it.effect(
+    "of which nobody knows is settled by a person who looked, with a reason",
+    () =>
+      Effect.gen(function* () {
+        const { get, post } = yield* Kit.Caller
+        const { actionId } = yield* approved("lost")
+        yield* post(`/v1/actions/${actionId}/claim`, { as: "robot", key: `c-${actionId}` })
+        yield* get(`/v1/actions/${actionId}?waitMillis=20000`)
+        const body = { outcome: "Failed", note: "no trace of version 2" }
+        const said = yield* post(`/v1/actions/${actionId}/reconcile`, { as: "ana", key: "r", body })
+        assert.strictEqual(said.json.status, "Failed")
+        const shown = (yield* get(`/v1/actions/${actionId}`)).json
+        assert.deepInclude(shown, { code: "Reconciled", output: "no trace of version 2" })
+        assert.deepStrictEqual(shown.decidedBy, { kind: "HUMAN", id: "ana" })
+      }),
+    30_000
+  )
+
+  it.effect("is not claimed while everything is halted, and is told to stop where that was asked", () =>
+    Effect.gen(function* () {
+      const { post } = yield* Kit.Caller
+      const waiting = yield* approved("held")
+      const running = yield* approved("runs")
+      const { claimId } = (yield* post(`/v1/actions/${running.actionId}/claim`, {
+        as: "robot",
+        key: `c-${running.actionId}`
+      })).json
+      yield* post("/v1/halt", { key: "h", body: { reason: "a drill", cancelRunning: true } })
+      const refused = yield* post(`/v1/actions/${waiting.actionId}/claim`, {
+        as: "robot",
+        key: `c-${waiting.actionId}`
+      })
+      assert.strictEqual(refused.json.code, "Halted")
+      const alive = yield* post(`/v1/actions/${running.actionId}/heartbeat`, {
+        as: "robot",
+        key: `b-${running.actionId}`,
+        body: { claimId }
+      })
+      assert.isTrue(alive.json.cancel)
+      const body = { claimId, outcome: "Failed", code: "Cancelled" }
+      assert.strictEqual(
+        (yield* post(`/v1/actions/${running.actionId}/outcome`, { as: "robot", key: `o-${running.actionId}`, body }))
+          .status,
+        200
+      )
+      yield* post("/v1/resume", { key: "r" })
+      const claimed = yield* post(`/v1/actions/${waiting.actionId}/claim`, {
+        as: "robot",
+        key: `c-${waiting.actionId}`
+      })
+      assert.strictEqual(claimed.status, 200, "the very same wish, granted now")
+    })
+  )
+
+  it.effect("gives no more than a result may hold", () =>
+    Effect.gen(function* () {
+      const { post } = yield* Kit.Caller
+      const { actionId } = yield* approved("talks")
+      const { claimId } = (yield* post(`/v1/actions/${actionId}/claim`, { as: "robot", key: `c-${actionId}` })).json
+      const body = { claimId, outcome: "Executed", output: "x".repeat(300_000) }
+      const { json } = yield* post(`/v1/actions/${actionId}/outcome`, { as: "robot", key: `o-${actionId}`, body })
+      assert.strictEqual(json.code, "ArgumentsInvalid")
+    })
+  )
+})
