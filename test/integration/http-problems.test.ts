@@ -102,6 +102,7 @@ it.live("every rejection of a rule is a problem of its own, with what it is abou
       "LimitReached",
       { limit: "turnsPerSession", maximum: 1 }
     ],
+    [{ _tag: "ToolUnusable", tool: "t", detail: "d" }, "ToolUnusable", { tool: "t" }],
     [{ _tag: "Halted" }, "Halted", {}],
     [{ _tag: "PolicyDenied", policies: ["p"], reason: "no" }, "PolicyDenied", { policies: ["p"], detail: "no" }],
     [{ _tag: "UnknownTool", tool: "t" }, "UnknownTool", { tool: "t" }],
