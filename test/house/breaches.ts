@@ -45,6 +45,8 @@ export const rooms: { readonly [file: string]: string } = {
   "layers/vault/Vault.ts": 'import { spend } from "#src/kernel/Permit.ts"\nexport const vault = spend\n',
   "layers/edge/Routes.ts":
     'import { vault } from "#layers/vault/Vault.ts"\nimport type { Session } from "#src/gateway/Session.ts"\nexport const route = (session: Session) => [session, vault]\n',
+  "layers/edge/Api.ts": "export const api = 1\n",
+  "layers/client/Client.ts": 'import { api } from "#layers/edge/Api.ts"\nexport const client = api\n',
   "layers/cli/Commands.ts": "export const commands = 1\n",
   "layers/profiles/laptop.ts": 'import { route } from "#layers/edge/Routes.ts"\nexport const laptop = route\n',
   "layers/main.ts":
@@ -126,6 +128,8 @@ const doors: ReadonlyArray<Breach> = [
   imported("a port folder to a profile", "layers/digest/D.ts", 'export { laptop } from "../profiles/laptop.ts"'),
   imported("the edge to a profile", "layers/edge/P.ts", 'export { laptop } from "../profiles/laptop.ts"'),
   imported("the edge to the commands", "layers/edge/C.ts", 'export { commands } from "#layers/cli/Commands.ts"'),
+  imported("a client to the service's inside", "layers/client/A.ts", 'export { route } from "#layers/edge/Routes.ts"'),
+  imported("a client to a port folder", "layers/client/B.ts", 'export { vault } from "../vault/Vault.ts"'),
   imported("a profile to main", "layers/profiles/M.ts", 'export { main } from "../main.ts"'),
   imported("layers to tests", "layers/digest/T.ts", 'export { it } from "vitest"'),
   imported("layers into src by path", "layers/digest/S.ts", 'export { spend } from "../../src/kernel/Permit.ts"')
