@@ -30,7 +30,7 @@ import { ToolCatalog } from "#src/ports/ToolExecutor.ts"
 const open = Effect.fnUntraced(function* (settings: Settings.Settings) {
   const folder = resolve(settings.dataFolder)
   const ownerToken = yield* FileIdentity.ensureOwnerToken({ folder }).pipe(Effect.provide(NodePrivateFiles.layer))
-  const service = yield* Layer.build(Service.served(settings))
+  const service = yield* Layer.build(Service.served(settings, process.env))
   const { hash, policies } = yield* Context.get(service, PolicyEngine).set
   const running: Running = {
     url: Context.get(service, HttpAddress).url,

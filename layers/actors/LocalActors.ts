@@ -15,15 +15,18 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import type { AnyBehaviour } from "#src/kernel/Behaviour.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import * as Gauge from "#src/kernel/Gauge.ts"
 import { StreamId } from "#src/kernel/Ids.ts"
 import { ActorError, Actors, type Reply } from "#src/ports/Actors.ts"
 import { Digest } from "#src/ports/Digest.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
 import { Vault } from "#src/ports/Vault.ts"
 import * as Mailbox from "./Mailbox.ts"
+import * as Numbers from "./Numbers.ts"
 import * as RestartBudget from "./RestartBudget.ts"
 
 export interface Options {
@@ -64,6 +67,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   const failed = Effect.fnUntraced(function* (stream: StreamId, why: string) {
     const { allowed, backoffMillis } = yield* budget.spend(stream)
+    yield* Metric.update(Metric.withAttributes(Numbers.restarts, { of: "stream" }), 1)
     if (allowed) yield* Effect.sleep(Duration.millis(backoffMillis))
     else {
       isolated.set(stream, why)
@@ -116,7 +120,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const refuse = (reason: ActorError["reason"], actor: string, detail: string, retryable: boolean) =>
     Effect.fail(new ActorError({ reason, actor, detail, retryable }))
 
-  const send: Actors["Service"]["send"] = (kind, id, command, stamp, said) =>
+  const deliver: Actors["Service"]["send"] = (kind, id, command, stamp, said) =>
     Effect.suspend(() => {
       const behaviour = behaviours.get(kind)
       if (behaviour === undefined) return Effect.die(new Error(`no actor kind ${kind}`))
@@ -137,6 +141,18 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       quiet.closeUnsafe()
       return Deferred.await(reply)
     })
+
+  const send: Actors["Service"]["send"] = (kind, id, command, stamp, said) =>
+    Effect.withSpan(
+      Effect.tapError(deliver(kind, id, command, stamp, said), ({ reason }) =>
+        Metric.update(Metric.withAttributes(Numbers.errors, { reason }), 1)
+      ),
+      "Actors.send",
+      {
+        attributes: { "keelson.stream": `${kind}:${id}`, "keelson.command": Mailbox.nameOf(command) },
+        captureStackTrace: false
+      }
+    )
 
   const drain = Effect.gen(function* () {
     draining = true
@@ -164,6 +180,15 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     Effect.forever,
     Effect.forkScoped
   )
+
+  yield* Gauge.show(Numbers.mailboxDepth, () => inHand)
+  yield* Gauge.show(Numbers.mailboxDepthMax, () => {
+    let most = 0
+    for (const resident of residents.values()) most = Math.max(most, resident.inHand)
+    return most
+  })
+  yield* Gauge.show(Numbers.resident, () => residents.size)
+  yield* Gauge.show(Numbers.isolated, () => isolated.size)
 
   return Actors.of({
     send,

@@ -15,11 +15,13 @@ import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import type { Outcome, Refusal } from "#src/kernel/Append.ts"
 import type { AnyBehaviour } from "#src/kernel/Behaviour.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import type { StreamId } from "#src/kernel/Ids.ts"
+import * as Trace from "#src/kernel/Trace.ts"
 import { ActorError, type Reply } from "#src/ports/Actors.ts"
 import type { EventStore, EventStoreError } from "#src/ports/EventStore.ts"
 import type { KeyRingError } from "#src/ports/KeyRing.ts"
@@ -61,7 +63,7 @@ export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): M
         decisions.push({ _tag: "Again", letter })
         continue
       }
-      const exit = yield* Effect.exit(Memory.decide(world, behaviour, tentative, letter))
+      const exit = yield* Effect.exit(inTrace(letter, Memory.decide(world, behaviour, tentative, letter)))
       if (Exit.isFailure(exit)) {
         decisions.push({ _tag: "Broken", letter, cause: exit.cause })
         continue
@@ -165,7 +167,19 @@ export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): M
     const appends = decisions.flatMap((decision) =>
       decision._tag === "Decided" && decision.step._tag === "Commit" ? [decision.step.append] : []
     )
-    const outcomes = appends.length === 0 ? [] : yield* world.store.append(appends)
+    const traces = decisions.flatMap((decision) =>
+      decision._tag === "Decided" && decision.step._tag === "Commit"
+        ? (Trace.spanOf(decision.letter.stamp.traceparent) ?? [])
+        : []
+    )
+    const outcomes =
+      appends.length === 0
+        ? []
+        : yield* Effect.withSpan(world.store.append(appends), "EventStore.append", {
+            ...Trace.together(traces),
+            attributes: { "keelson.stream": stream, "keelson.appends": appends.length },
+            captureStackTrace: false
+          })
     yield* answerDone(decisions)
     const again = yield* settle(decisions, outcomes)
     // Last, since it may pause: nobody else's answer waits for it.
@@ -229,11 +243,24 @@ export const failAll = (letters: Iterable<Letter>, error: ActorError): Effect.Ef
 export const isolated = (actor: string, why: string): ActorError =>
   new ActorError({ reason: "Isolated", actor, detail: `isolated until someone looks: ${why}`, retryable: false })
 
+/** How a command is called. */
+export const nameOf = (command: unknown): string =>
+  Predicate.hasProperty(command, "_tag") && typeof command._tag === "string" ? command._tag : "command"
+
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
 
 type Commit = Extract<Memory.Step, { readonly _tag: "Commit" }>
+
+/** The decision in its caller's trace: what it looks up is part of that. */
+const inTrace = <A, E>(letter: Letter, deciding: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Trace.within(letter.stamp.traceparent)(
+    Effect.withSpan(deciding, "Actor.decide", {
+      attributes: { "keelson.command": nameOf(letter.command) },
+      captureStackTrace: false
+    })
+  )
 
 type Decision =
   | { readonly _tag: "Decided"; readonly letter: Letter; readonly step: Memory.Step }

@@ -20,6 +20,8 @@ export interface Allowance {
   readonly backoffMillis: number
 }
 
+const cellOf = (name: string): string => `restarts:${name}`
+
 const refused: Allowance = { allowed: false, backoffMillis: 0 }
 
 export const make = Effect.gen(function* () {
@@ -29,7 +31,7 @@ export const make = Effect.gen(function* () {
   const spend = (name: string): Effect.Effect<Allowance> => {
     const attempt = Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      const cell = `restarts:${name}`
+      const cell = cellOf(name)
       const before = yield* store.cell(cell)
       const known = before === null ? [] : (yield* Schema.decodeEffect(Spent)(before)).restartsAtMillis
       const recent = known.filter((at) => at > now - Bounds.restartWindowMillis)
@@ -58,7 +60,16 @@ export const make = Effect.gen(function* () {
     )
   }
 
-  return { spend }
+  /** Restarts of `name` that count at this moment. */
+  const used = Effect.fnUntraced(function* (name: string) {
+    const now = yield* Clock.currentTimeMillis
+    const text = yield* store.cell(cellOf(name))
+    if (text === null) return 0
+    const { restartsAtMillis } = yield* Schema.decodeEffect(Spent)(text)
+    return restartsAtMillis.filter((at) => at > now - Bounds.restartWindowMillis).length
+  })
+
+  return { spend, used }
 })
 
 export const backoffMillis = (restarts: number): number =>

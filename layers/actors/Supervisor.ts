@@ -8,9 +8,11 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { type EventStore, EventStoreError } from "#src/ports/EventStore.ts"
+import * as Numbers from "./Numbers.ts"
 import * as RestartBudget from "./RestartBudget.ts"
 
 export type ProcessStatus = "running" | "restarting" | "down"
@@ -24,6 +26,8 @@ export class Supervisor extends Context.Service<
       process: Effect.Effect<never, E, R>
     ) => Effect.Effect<void, never, R | Scope.Scope>
     readonly status: Effect.Effect<ReadonlyMap<string, ProcessStatus>>
+    /** Brings the gauges of restart budgets up to date: the store knows what they are. */
+    readonly look: Effect.Effect<void, unknown>
   }
 >()("keelson/layers/Supervisor") {}
 
@@ -45,6 +49,7 @@ export const make = Effect.gen(function* () {
           continue
         }
         const { allowed, backoffMillis } = yield* budget.spend(name)
+        yield* Metric.update(Metric.withAttributes(Numbers.restarts, { of: name }), 1)
         statuses.set(name, allowed ? "restarting" : "down")
         if (!allowed) return yield* Effect.logError(`${name} stays down: its restart budget is spent`)
         yield* Effect.sleep(Duration.millis(backoffMillis))
@@ -53,7 +58,15 @@ export const make = Effect.gen(function* () {
 
   return Supervisor.of({
     supervise: (name, process) => Effect.asVoid(Effect.forkScoped(keep(name, process))),
-    status: Effect.sync(() => new Map(statuses))
+    status: Effect.sync(() => new Map(statuses)),
+    look: Effect.gen(function* () {
+      yield* Metric.update(Numbers.budget, Bounds.restartBudget)
+      for (const [name, status] of statuses) {
+        const of = { of: name }
+        yield* Metric.update(Metric.withAttributes(Numbers.down, of), status === "down" ? 1 : 0)
+        yield* Metric.update(Metric.withAttributes(Numbers.budgetUsed, of), yield* budget.used(name))
+      }
+    })
   })
 })
 

@@ -10,6 +10,7 @@ import { SqlError } from "effect/sql/SqlError"
 import { FolderLocked } from "#layers/sql-client/FolderLock.ts"
 import { EngineFailed } from "#layers/sql-client/PgliteEngine.ts"
 import { ServerNotDurable } from "#layers/sql-client/PostgresPgClient.ts"
+import { OtelWrong } from "#layers/telemetry/OtelExport.ts"
 import { WorkspaceInvalid } from "#layers/tool-executor/Workspace.ts"
 import { EventStoreError } from "#src/ports/EventStore.ts"
 import { KeyRingError } from "#src/ports/KeyRing.ts"
@@ -52,6 +53,7 @@ export const refusal = (error: unknown, door: Door): CommandRefused => {
     return told(`Store${error.reason}`, capital(error.detail), engineRemedy[error.reason])
   if (error instanceof ServerNotDurable) return told("StoreNotDurable", capital(error.detail), null)
   if (error instanceof SqlError) return database(error)
+  if (error instanceof OtelWrong) return told("TelemetryWrong", capital(error.detail), "See docs/operations.md.")
   if (error instanceof PlatformError.PlatformError) return told("SystemRefused", error.message, null)
   return told(tagOf(error), capital(messageOf(error)), null)
 }

@@ -10,6 +10,7 @@ import { ConfirmationsApi } from "./api/ConfirmationsApi.ts"
 import { Authentication, Intake } from "./api/Doors.ts"
 import { HaltApi } from "./api/HaltApi.ts"
 import { JournalApi } from "./api/JournalApi.ts"
+import { MetricsApi, PrometheusApi } from "./api/MetricsApi.ts"
 import { PrincipalsApi } from "./api/PrincipalsApi.ts"
 import { ProbesApi, ServiceApi } from "./api/ServiceApi.ts"
 import { declare } from "./api/ProblemDocument.ts"
@@ -19,13 +20,28 @@ import { TurnsApi } from "./api/TurnsApi.ts"
 
 /** Everything under `/v1`: read strictly, behind a token. The token is asked for before anything is read. */
 const V1 = HttpApi.make("keelson/v1")
-  .add(SessionsApi, TurnsApi, ActionsApi, ConfirmationsApi, ToolsApi, HaltApi, PrincipalsApi, JournalApi, ServiceApi)
+  .add(
+    SessionsApi,
+    TurnsApi,
+    ActionsApi,
+    ConfirmationsApi,
+    ToolsApi,
+    HaltApi,
+    PrincipalsApi,
+    JournalApi,
+    ServiceApi,
+    MetricsApi
+  )
   .prefix("/v1")
   .middleware(Intake)
   .middleware(Authentication)
 
+/** Where a scraper looks, behind the same doors. */
+const Scraped = HttpApi.make("keelson/scraped").add(PrometheusApi).middleware(Intake).middleware(Authentication)
+
 export const Api = HttpApi.make("keelson")
   .addHttpApi(V1)
+  .addHttpApi(Scraped)
   .add(ProbesApi)
   .annotate(HttpApi.ParseOptions, { onExcessProperty: "error", errors: "all" })
   .annotate(HttpApi.HeadersParseOptions, { onExcessProperty: "ignore", errors: "all" })

@@ -33,6 +33,7 @@ import * as Hosts from "./http/Hosts.ts"
 import * as Intake from "./http/Intake.ts"
 import * as JournalDoor from "./http/JournalDoor.ts"
 import * as LongPoll from "./http/LongPoll.ts"
+import * as MetricsDoor from "./http/MetricsDoor.ts"
 import * as PrincipalsDoor from "./http/PrincipalsDoor.ts"
 import * as Paths from "./http/Paths.ts"
 import * as ServiceDoor from "./http/ServiceDoor.ts"
@@ -182,6 +183,7 @@ const routes = (limits: Limits) =>
       HaltDoor.layer,
       PrincipalsDoor.layer,
       JournalDoor.layer,
+      MetricsDoor.layer,
       ServiceDoor.layer
     ]),
     Layer.provide([Authentication.layer, Intake.layer(limits), Layer.effect(LongPoll.LongPoll, LongPoll.make)]),

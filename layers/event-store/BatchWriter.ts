@@ -13,11 +13,16 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import { type AnySpan, ParentSpan } from "effect/Tracer"
 import type { Outcome } from "#src/kernel/Append.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import * as Gauge from "#src/kernel/Gauge.ts"
+import * as Trace from "#src/kernel/Trace.ts"
 import { EventStoreError } from "#src/ports/EventStore.ts"
 import type { Judged } from "./Batch.ts"
+import * as Numbers from "./Numbers.ts"
 import { JournalDefect, type Prepared } from "./Preparation.ts"
 import { unavailable } from "./SqlFailure.ts"
 
@@ -43,6 +48,7 @@ export const make = Effect.fnUntraced(function* (
   write: Write,
   { overlaps }: Options
 ): Effect.fn.Return<BatchWriter, never, Scope.Scope> {
+  const context = yield* Effect.context<never>()
   const waiting: Array<HandOver> = []
   const arrived = Latch.makeUnsafe(false)
   let waitingAppends = 0
@@ -75,7 +81,7 @@ export const make = Effect.fnUntraced(function* (
   const ready = (answering: number): Ready => {
     const taken = take(answering)
     const appends = taken.flatMap((handOver) => handOver.appends)
-    return { taken, appends: appends.length, send: write(appends) }
+    return { taken, appends: appends.length, send: traced(taken, appends.length, write(appends)) }
   }
 
   const batches = Effect.gen(function* () {
@@ -90,6 +96,7 @@ export const make = Effect.fnUntraced(function* (
         yield* Effect.yieldNow
       }
       const current: Ready = next ?? ready(answered?.appends ?? 0)
+      Numbers.batchAppends.updateUnsafe(current.appends, context)
       const sent: Sent = yield* Effect.forkChild(current.send, { startImmediately: true })
       // The database works already; meanwhile the last batch's callers are told, come back within a turn of the event
       // loop, and where they fill a batch it is made ready.
@@ -117,8 +124,10 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(arrived.await, Effect.uninterruptible(batches))))
   yield* Effect.addFinalizer(() => Effect.sync(() => void (closed = true)))
 
-  return {
-    append: (appends) =>
+  yield* Gauge.show(Numbers.waiting, () => waitingAppends)
+
+  const append: BatchWriter["append"] = (appends) =>
+    Effect.flatMap(Effect.serviceOption(ParentSpan), (span) =>
       Effect.suspend(() => {
         if (appends.length === 0) return Effect.succeed([])
         if (closed) return Effect.fail(stopped)
@@ -127,12 +136,19 @@ export const make = Effect.fnUntraced(function* (
         }
         if (waitingAppends + appends.length > Bounds.journalQueueMax) return Effect.fail(overloaded)
         const reply = Deferred.makeUnsafe<ReadonlyArray<Outcome>, EventStoreError>()
-        waiting.push({ appends, size: appends.reduce((sum, { size }) => sum + size, 0), reply })
+        waiting.push({
+          appends,
+          size: appends.reduce((sum, { size }) => sum + size, 0),
+          reply,
+          span: Option.getOrUndefined(span)
+        })
         waitingAppends += appends.length
         arrived.openUnsafe()
         return Deferred.await(reply)
       })
-  }
+    )
+
+  return { append: (appends) => Numbers.timed(append(appends)) }
 })
 
 // ---------------------------------------------------------------------------
@@ -143,6 +159,8 @@ interface HandOver {
   readonly appends: ReadonlyArray<Prepared>
   readonly size: number
   readonly reply: Deferred.Deferred<ReadonlyArray<Outcome>, EventStoreError>
+  /** In which it waits. */
+  readonly span: AnySpan | undefined
 }
 
 /** A batch, complete and not yet sent. */
@@ -158,6 +176,14 @@ type Sent = Fiber.Fiber<ReadonlyArray<Judged>, EventStoreError>
 interface Answered extends Pick<Ready, "taken" | "appends"> {
   readonly exit: Exit.Exit<ReadonlyArray<Judged>, EventStoreError>
 }
+
+const traced = (taken: ReadonlyArray<HandOver>, appends: number, sending: ReturnType<Write>): ReturnType<Write> =>
+  Effect.withSpan(sending, "EventStore.write", {
+    ...Trace.together(taken.flatMap(({ span }) => span ?? [])),
+    kind: "client",
+    attributes: { "keelson.appends": appends },
+    captureStackTrace: false
+  })
 
 /** So few are never divided: a round trip costs more than they do. */
 const smallBatch = 8

@@ -73,7 +73,8 @@ export const make = Effect.fnUntraced(function* (
         error instanceof SqlError
           ? SqlFailure.toError(operation, error)
           : SqlFailure.unavailable(operation, error.message)
-      )
+      ),
+      (asking) => Effect.withSpan(asking, `EventStore.${operation}`, { captureStackTrace: false })
     )
 
   const head = Effect.map(ask<{ position: bigint }>("head", `SELECT position FROM ${schema}.journal_head`), (rows) =>
@@ -91,7 +92,7 @@ export const make = Effect.fnUntraced(function* (
 
   const store = EventStore.of({
     append: (appends) => Effect.suspend(() => writer.append(appends.map((append) => prepare(append, sha256)))),
-    readStream: Effect.fn("EventStore.readStream")(function* (stream) {
+    readStream: Effect.fnUntraced(function* (stream) {
       const rows = yield* ask<StreamRow>("readStream", readStreamText(schema), [stream, Bounds.streamEventsMax + 1])
       return yield* Effect.try({
         try: () => toSlice(stream, rows, sha256),

@@ -14,6 +14,7 @@ import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
 import type { Hash } from "#src/kernel/Ids.ts"
 import { EventStore, EventStoreError, type Row, type RowIndex, Rows, type RowsQuery } from "#src/ports/EventStore.ts"
+import * as Numbers from "./Numbers.ts"
 import { JournalDefect, prepare, rowName } from "./Preparation.ts"
 import { checkQuery } from "./RowsSql.ts"
 import * as StoredRow from "./StoredRow.ts"
@@ -49,20 +50,22 @@ const makeStore = (journal: Journal.Journal): EventStore["Service"] => {
 
   return EventStore.of({
     append: (appends) =>
-      Effect.suspend(() => {
-        if (appends.length > Bounds.batchAppendsMax) {
-          return Effect.die(new JournalDefect(`${appends.length} appends at once; at most ${Bounds.batchAppendsMax}`))
-        }
-        const outcomes: Array<Outcome> = []
-        let defect: JournalDefect | undefined
-        for (const prepared of appends.map((append) => prepare(append, sha256))) {
-          const judged = Journal.append(journal, prepared)
-          if (judged._tag === "Defect") defect ??= judged.defect
-          else if (judged._tag !== "Failed") outcomes.push(judged)
-        }
-        wake.note(journal.events.length)
-        return defect === undefined ? Effect.succeed(outcomes) : Effect.die(defect)
-      }),
+      Numbers.timed(
+        Effect.suspend(() => {
+          if (appends.length > Bounds.batchAppendsMax) {
+            return Effect.die(new JournalDefect(`${appends.length} appends at once; at most ${Bounds.batchAppendsMax}`))
+          }
+          const outcomes: Array<Outcome> = []
+          let defect: JournalDefect | undefined
+          for (const prepared of appends.map((append) => prepare(append, sha256))) {
+            const judged = Journal.append(journal, prepared)
+            if (judged._tag === "Defect") defect ??= judged.defect
+            else if (judged._tag !== "Failed") outcomes.push(judged)
+          }
+          wake.note(journal.events.length)
+          return defect === undefined ? Effect.succeed(outcomes) : Effect.die(defect)
+        })
+      ),
     readStream: (stream) =>
       Effect.try({
         try: () => {

@@ -35,7 +35,12 @@ export const make = Effect.fnUntraced(function* (files: ReadonlyArray<PolicyFile
   const compiled = yield* Effect.fromResult(compile(files, tools, sha256))
   const prepared = yield* Effect.acquireRelease(prepare(compiled), release)
   return PolicyEngine.of({
-    decide: (question) => Effect.sync(() => decide(compiled, prepared, question)),
+    decide: (question) =>
+      Effect.withSpan(
+        Effect.sync(() => decide(compiled, prepared, question)),
+        "PolicyEngine.decide",
+        { captureStackTrace: false }
+      ),
     set: Effect.succeed(compiled.set)
   })
 })

@@ -6,11 +6,14 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as LocalActors from "#layers/actors/LocalActors.ts"
 import * as Supervisor from "#layers/actors/Supervisor.ts"
 import * as LocalHaltSwitch from "#layers/halt-switch/LocalHaltSwitch.ts"
 import * as StoreFeed from "#layers/feed/StoreFeed.ts"
 import * as JournalIdentity from "#layers/identity/JournalIdentity.ts"
+import * as Observed from "#layers/telemetry/Observed.ts"
+import * as Vitals from "#layers/telemetry/Vitals.ts"
 import * as GuardedToolExecutor from "#layers/tool-executor/GuardedToolExecutor.ts"
 import * as StoreVault from "#layers/vault/StoreVault.ts"
 import * as ActionActor from "#src/gateway/ActionActor.ts"
@@ -23,9 +26,13 @@ import * as DeclaredTool from "#src/gateway/DeclaredTool.ts"
 import * as Halt from "#src/gateway/Halt.ts"
 import * as Principal from "#src/gateway/Principal.ts"
 import * as ReceiptKeeper from "#src/gateway/ReceiptKeeper.ts"
+import * as GatewayRows from "#src/gateway/Rows.ts"
 import * as Session from "#src/gateway/Session.ts"
 import * as Timekeeper from "#src/gateway/Timekeeper.ts"
 import * as Turn from "#src/gateway/Turn.ts"
+import * as Gauge from "#src/kernel/Gauge.ts"
+import { EventStore, Rows } from "#src/ports/EventStore.ts"
+import { HaltSwitch } from "#src/ports/HaltSwitch.ts"
 import { Bypasses } from "#src/ports/ToolExecutor.ts"
 import type { Settings } from "./Settings.ts"
 
@@ -56,12 +63,15 @@ export const actors = (settings: Settings) =>
 const bypasses = Layer.effect(Bypasses, BypassReporter.make)
 
 const gateway = (settings: Settings) =>
-  Layer.effect(Gateway, GatewayService.make(settings)).pipe(Layer.provide(JournalIdentity.layerTokens))
+  Layer.effect(Gateway, Effect.map(GatewayService.make(settings), Observed.gateway)).pipe(
+    Layer.provide(JournalIdentity.layerTokens)
+  )
 
-/** Deadlines and work, kept running. */
-const processes = Layer.effectDiscard(
+/** Deadlines and work, kept running, and what an operator sees of them. */
+const processes = Layer.effect(
+  Vitals.Vitals,
   Effect.gen(function* () {
-    const { supervise } = yield* Supervisor.Supervisor
+    const { look, supervise } = yield* Supervisor.Supervisor
     const timekeeper = yield* Timekeeper.make
     const cursor: Dispatcher.Cursor = { position: null }
     yield* supervise("timekeeper", timekeeper.process)
@@ -70,8 +80,39 @@ const processes = Layer.effectDiscard(
       "dispatcher",
       Effect.scoped(Effect.flatMap(Dispatcher.make(cursor), (dispatcher) => dispatcher.process))
     )
+    const haltSwitch = yield* HaltSwitch
+    yield* Gauge.show(numbers.halted, () => (haltSwitch.on() ? 1 : 0))
+    return yield* Vitals.make([{ name: "restarts", look }, yield* journal(cursor)])
   })
 )
+
+const numbers = {
+  head: Metric.gauge("journal_head_position", { description: "Position of the newest event." }),
+  lag: Metric.gauge("dispatcher_lag_events", {
+    description: "Events that the dispatcher has not looked at: head minus its cursor."
+  }),
+  pending: Metric.gauge("confirmations_pending", { description: "Actions that wait for people." }),
+  bypasses: Metric.gauge("bypasses_recorded", {
+    description: "Bypass attempts in the journal: permits that opened nothing, since the journal began."
+  }),
+  halted: Metric.gauge("halted", { description: "1 while a person has stopped all actions." })
+}
+
+/** What the store knows of work that waits, and of the dispatcher behind it. */
+const journal = Effect.fnUntraced(function* (cursor: Dispatcher.Cursor) {
+  const store = yield* EventStore
+  const rows = yield* Rows
+  const look = Effect.gen(function* () {
+    // The cursor first: what commits between the two shows as a lag of one that is there, never as one below zero.
+    const at = cursor.position
+    const head = yield* store.head
+    yield* Metric.update(numbers.head, head)
+    yield* Metric.update(numbers.lag, head - (at ?? 0))
+    yield* Metric.update(numbers.pending, yield* rows.counter(GatewayRows.pending))
+    yield* Metric.update(numbers.bypasses, yield* rows.counter(GatewayRows.permitsRefused))
+  })
+  return { name: "journal", look }
+})
 
 /** Everything between the ports that a deployment chooses and the gateway's door. */
 export const layer = (settings: Settings) =>

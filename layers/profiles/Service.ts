@@ -28,6 +28,7 @@ import * as NodeStamps from "#layers/stamps/NodeStamps.ts"
 import * as DeclaredTools from "#layers/tool-executor/DeclaredTools.ts"
 import * as StandardTools from "#layers/tool-executor/StandardTools.ts"
 import * as ToolRegistry from "#layers/tool-executor/ToolRegistry.ts"
+import * as NodeTelemetry from "#layers/telemetry/NodeTelemetry.ts"
 import * as KeyCheck from "#layers/vault/KeyCheck.ts"
 import * as GatewayRows from "#src/gateway/Rows.ts"
 import { Actors } from "#src/ports/Actors.ts"
@@ -131,9 +132,18 @@ const keys = Effect.map(KeyRing, ({ versions }): Readiness.Check => ({
   check: Effect.mapBoth(versions, { onFailure: ({ reason }) => reason, onSuccess: () => undefined })
 }))
 
-/** The whole service, listening. */
-export const served = (settings: Settings) =>
+/** Seen from outside: traces beside the journal, and what the `OTEL_*` variables ask for. */
+const telemetry = (settings: Settings, environment: NodeTelemetry.Options["environment"]) =>
+  NodeTelemetry.layer({
+    folder: resolve(settings.dataFolder, "traces"),
+    fileBytesMax: settings.traceFileBytes,
+    environment
+  })
+
+/** The whole service, listening; `environment` is looked through for `OTEL_*` variables. */
+export const served = (settings: Settings, environment: NodeTelemetry.Options["environment"] = {}) =>
   HttpDoor.layer({ host: settings.host, port: settings.port }).pipe(
     Layer.provide(Layer.unwrap(Effect.map(Effect.all([isolated, keys]), Readiness.layer))),
-    Layer.provideMerge(layer(settings))
+    Layer.provideMerge(layer(settings)),
+    Layer.provide(telemetry(settings, environment))
   )

@@ -46,7 +46,10 @@ export const Settings = Schema.Struct({
   turnTokensMax: count(1, 100_000_000).annotate({ description: "Tokens in one turn, input and output." }),
   turnTimeoutMillis: count(1_000, 86_400_000).annotate({
     description: "Time of one turn, waiting for people included."
-  })
+  }),
+  traceFileBytes: Schema.Union([Schema.Literal(0), count(Bounds.traceFileBytesMin, Bounds.traceFileBytesMax)]).annotate(
+    { description: `Size of one local trace file, of which ${Bounds.traceFilesMax} are kept; 0 writes none.` }
+  )
 })
 export type Settings = typeof Settings.Type
 
@@ -67,5 +70,6 @@ export const defaults: Settings = {
   sessionsPerPrincipalMax: Bounds.sessionsPerPrincipalMax,
   turnStepsMax: Bounds.turnStepsMax,
   turnTokensMax: Bounds.turnTokensMax,
-  turnTimeoutMillis: Bounds.turnMillisMax
+  turnTimeoutMillis: Bounds.turnMillisMax,
+  traceFileBytes: Bounds.traceFileBytes
 }

@@ -16,7 +16,9 @@
 import { timingSafeEqual } from "node:crypto"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as Semaphore from "effect/Semaphore"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
@@ -50,6 +52,15 @@ export const Codes = {
   OutputTooLarge: "OutputTooLarge"
 } as const
 
+export const permitsRefused = Metric.counter("permits_refused_total", {
+  description: "Bypass attempts: permits that opened nothing, by reason, since this process started.",
+  incremental: true
+})
+export const runs = Metric.counter("tool_runs_total", {
+  description: "Permits handed to the executor, by what became of them.",
+  incremental: true
+})
+
 export const make = Effect.gen(function* () {
   const registry = yield* ToolRegistry
   const rows = yield* Rows
@@ -65,6 +76,7 @@ export const make = Effect.gen(function* () {
     return bypasses
       .report({ reason, ...ids })
       .pipe(
+        Effect.andThen(Metric.update(Metric.withAttributes(permitsRefused, { reason }), 1)),
         Effect.uninterruptible,
         Effect.andThen(Effect.fail(new PermitRefused({ reason, ...ids, retryable: false })))
       )
@@ -138,6 +150,7 @@ export const make = Effect.gen(function* () {
   return ToolExecutor.of({
     execute: (permit) =>
       Effect.suspend(() => (isGenuine(permit) ? inSlot(permit) : refuse("Forged", null))).pipe(
+        Effect.onExit((exit) => Metric.update(Metric.withAttributes(runs, { outcome: outcomeOf(exit) }), 1)),
         Effect.withSpan("ToolExecutor.execute")
       )
   })
@@ -173,6 +186,12 @@ const makeSpendOnce = () => {
     leases.set(permitId, leaseUntilMillis)
     return true
   }
+}
+
+const outcomeOf = (exit: Exit.Exit<unknown, ToolFailed | PermitRefused>): string => {
+  if (Exit.isSuccess(exit)) return "Executed"
+  const error = Cause.findErrorOption(exit.cause)
+  return error._tag === "None" ? "Interrupted" : error.value._tag
 }
 
 const sameText = (a: string, b: string): boolean => {

@@ -28,7 +28,8 @@ export const deeds = [
   "principal.create",
   "principal.read",
   "principal.change",
-  "principal.key"
+  "principal.key",
+  "metrics.read"
 ] as const
 export type Deed = (typeof deeds)[number]
 
@@ -69,7 +70,8 @@ const table: { readonly [D in Deed]: { readonly HUMAN: ReadonlyArray<Who>; reado
   // Of itself, a principal is the owner.
   "principal.read": { HUMAN: ["operator", "owner"], AGENT: ["owner"] },
   "principal.change": { HUMAN: ["operator"], AGENT: [] },
-  "principal.key": { HUMAN: ["operator", "owner"], AGENT: [] }
+  "principal.key": { HUMAN: ["operator", "owner"], AGENT: [] },
+  "metrics.read": { HUMAN: ["operator"], AGENT: [] }
 }
 
 /** True where the law lets this actor do this to that. */

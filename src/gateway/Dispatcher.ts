@@ -19,7 +19,8 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Bounds from "../kernel/Bounds.ts"
 import type { StoredEvent } from "../kernel/Envelope.ts"
-import type { ActionId, SessionId, TurnId } from "../kernel/Ids.ts"
+import { type ActionId, type SessionId, StreamId, type TurnId } from "../kernel/Ids.ts"
+import * as Trace from "../kernel/Trace.ts"
 import { Actors } from "../ports/Actors.ts"
 import { EventStore } from "../ports/EventStore.ts"
 import { HaltSwitch } from "../ports/HaltSwitch.ts"
@@ -105,8 +106,25 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
       }
     })
 
-  const startTurn = (id: TurnId) => start("turn", id, turns.run(id))
-  const startAction = (id: ActionId) => start("action", id, places.withPermit(actions.run(id)))
+  /** The trace of a stream's newest event: what a crash left goes on in it. */
+  const traceOf = (stream: string) =>
+    store.readStream(StreamId.make(stream)).pipe(
+      Effect.map(({ events }) => events.at(-1)?.envelope.traceparent ?? null),
+      Effect.orElseSucceed(() => null)
+    )
+
+  const startTurn = (id: TurnId, trace: Effect.Effect<string | null>) =>
+    start(
+      "turn",
+      id,
+      Effect.flatMap(trace, (traceparent) => Trace.within(traceparent)(turns.run(id)))
+    )
+  const startAction = (id: ActionId, trace: Effect.Effect<string | null>) =>
+    start(
+      "action",
+      id,
+      Effect.flatMap(trace, (traceparent) => Trace.within(traceparent)(places.withPermit(actions.run(id))))
+    )
 
   const tell = Effect.fnUntraced(function* (
     kind: "turn" | "action",
@@ -148,14 +166,14 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
   })
 
   const follow = (stored: StoredEvent) => {
-    const { type, stream, payload } = stored.envelope
+    const { type, stream, payload, traceparent } = stored.envelope
     const id = stream.slice(stream.indexOf(":") + 1)
     switch (type as keyof Payloads) {
       case "turn.started":
-        return startTurn(id as TurnId)
+        return startTurn(id as TurnId, Effect.succeed(traceparent))
       case "action.permitted":
         return (payload as Payloads["action.permitted"]).executorId === undefined
-          ? startAction(id as ActionId)
+          ? startAction(id as ActionId, Effect.succeed(traceparent))
           : Effect.void
       case "turn.completed":
       case "turn.failed":
@@ -186,11 +204,12 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
     missed = false
     yield* every(
       (request) => questions.turns({ status: "Running" }, request),
-      ({ turnId }) => startTurn(turnId)
+      ({ turnId }) => startTurn(turnId, traceOf(`turn:${turnId}`))
     )
     yield* every(
       (request) => questions.actions({ status: "Approved" }, request),
-      ({ actionId, executorId }) => (executorId === undefined ? startAction(actionId) : Effect.void)
+      ({ actionId, executorId }) =>
+        executorId === undefined ? startAction(actionId, traceOf(`action:${actionId}`)) : Effect.void
     )
   })
 

@@ -70,7 +70,10 @@ export const make = Effect.gen(function* () {
   const text = (value: unknown) => Effect.map(vault.open(value), (opened) => (typeof opened === "string" ? opened : ""))
 
   const recall = Effect.fnUntraced(function* (turn: Turn.Live) {
-    const { source, items } = yield* recollection.recall(turn.sessionId, yield* text(turn.input))
+    const { source, items } = yield* Effect.withSpan(
+      recollection.recall(turn.sessionId, yield* text(turn.input)),
+      "Recollection.recall"
+    )
     yield* report(turn.turnId, "recall", { _tag: "RecordRecall", source, items })
   })
 
@@ -198,7 +201,10 @@ export const make = Effect.gen(function* () {
   })
 
   const remember = Effect.fnUntraced(function* (turn: Turn.Live) {
-    const { source, memoryIds } = yield* recollection.remember(turn.sessionId, turn.turnId)
+    const { source, memoryIds } = yield* Effect.withSpan(
+      recollection.remember(turn.sessionId, turn.turnId),
+      "Recollection.remember"
+    )
     yield* report(turn.turnId, "remember", { _tag: "RecordMemories", source, memoryIds })
   })
 

@@ -141,6 +141,26 @@ export const httpDrainMillis = 2_000
 /** One readiness check. */
 export const readinessMillis = 2_000
 
+// --- seen from outside ---------------------------------------------------------------------
+
+/** Spans that may wait to be written; beyond it they are dropped and counted. So many are written in a second, at most. */
+export const traceSpansWaitingMax = 4_096
+/** Time between two writes of the trace file. */
+export const traceFlushMillis = 1_000
+/** Bytes of one trace file, and how many there may be, the one being written included. */
+export const traceFileBytes = 16 * 1024 * 1024
+export const traceFileBytesMin = 256 * 1024
+export const traceFileBytesMax = 1024 * 1024 * 1024
+export const traceFilesMax = 4
+/** Requests to a collector at once, and the longest that one is waited for where nothing else is set. */
+export const otlpRequestsMax = 4
+export const otlpMillis = 10_000
+/** SIGTERM: how long the last spans may take, after everything else is closed. */
+export const telemetryFlushMillis = 400
+/** What is asked of the store before numbers are shown: how long it may take, and how old it may be. */
+export const vitalsMillis = 1_000
+export const vitalsFreshMillis = 500
+
 // --- tools ---------------------------------------------------------------------------------
 
 export const toolMillis = 10_000
@@ -231,9 +251,14 @@ export const relations: ReadonlyArray<Relation> = [
   [policyArgumentDepthMax <= argumentsDepthMax, "policies see no deeper than arguments may be"],
   [argumentsDepthMax * 2 <= jsonDepthMax, "arguments can be encoded wherever they are put"],
   [
-    httpDrainMillis + toolDrainMillis + drainMillis < 10_000,
+    httpDrainMillis + toolDrainMillis + drainMillis + telemetryFlushMillis < 10_000,
     "a drain ends within the ten seconds that operators are promised"
   ],
+  [
+    traceFileBytesMin <= traceFileBytes && traceFileBytes <= traceFileBytesMax,
+    "a trace file's default is among what may be set"
+  ],
+  [vitalsMillis < httpStallMillis, "numbers are shown before their reader counts as stuck"],
   [longPollMillisMax < httpStallMillis, "a wait ends before its connection counts as stuck"],
   [pageMax <= pageScanMax && pageMax <= readLimitMax, "a page looks at no fewer rows than it may hold"],
   [resultTextMax <= pageTextMax && eventTextMax <= pageTextMax, "one item fits into a page"],

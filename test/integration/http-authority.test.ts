@@ -100,6 +100,8 @@ const rows: ReadonlyArray<Row> = [
   }),
   row("GET /v1/events", () => "/v1/events", { ...everyone(403), owner: 200 }),
   row("GET /v1/counters", () => "/v1/counters", { ...everyone(403), owner: 200 }),
+  row("GET /v1/metrics", () => "/v1/metrics", { ...everyone(403), owner: 200 }),
+  row("GET /metrics", () => "/metrics", { ...everyone(403), owner: 200 }),
   row(
     "POST /v1/principals",
     () => "/v1/principals",

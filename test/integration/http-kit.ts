@@ -213,7 +213,7 @@ const templates = Object.keys(description.paths).map((template) => ({
 const escape = (part: string) => encodeURIComponent(part.replaceAll("~", "~0").replaceAll("/", "~1"))
 
 /** The answer's body is what the description promises for this path, method and status. */
-export const conforms = (method: string, path: string, { headers, json, status }: Answer): void => {
+export const conforms = (method: string, path: string, { headers, json, status, text }: Answer): void => {
   const plain = path.split("?")[0]!
   assert.strictEqual(headers["cache-control"], "no-store")
   assert.strictEqual(headers["x-content-type-options"], "nosniff")
@@ -235,5 +235,6 @@ export const conforms = (method: string, path: string, { headers, json, status }
   const where = ["paths", template!, verb, "responses", String(status), "content", type, "schema"]
   const validate = ajv.getSchema(`urn:keelson:openapi#/${where.map(escape).join("/")}`)
   assert.isDefined(validate)
-  if (validate!(json) !== true) assert.fail(`${method} ${plain} ${status}: ${ajv.errorsText(validate!.errors)}`)
+  if (validate!(type.includes("json") ? json : text) !== true)
+    assert.fail(`${method} ${plain} ${status}: ${ajv.errorsText(validate!.errors)}`)
 }

@@ -8,8 +8,18 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import * as Metric from "effect/Metric"
 import { randomUUID } from "node:crypto"
 import * as Exchange from "./Exchange.ts"
+
+export const requestDuration = Metric.histogram("http_request_duration_seconds", {
+  description: "From a request's headers to its answer, long polls included, by path and class of status.",
+  boundaries: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+})
+export const problems = Metric.counter("http_problems_total", {
+  description: "Requests answered with a problem, by its code.",
+  incremental: true
+})
 
 export const withAccessLog = <E, R>(
   app: Effect.Effect<HttpServerResponse, E, R>
@@ -20,6 +30,7 @@ export const withAccessLog = <E, R>(
     const startedAtNanos = yield* Clock.currentTimeNanos
     const answer = yield* Effect.provideService(app, Exchange.Current, exchange)
     const durationMillis = Number((yield* Clock.currentTimeNanos) - startedAtNanos) / 1e6
+    yield* counted(answer.status, exchange, durationMillis)
     yield* log(answer.status, exchange.route).pipe(
       Effect.annotateLogs({
         method: request.method,
@@ -41,6 +52,18 @@ export const withAccessLog = <E, R>(
 
 /** Asked every few seconds: their answers are for whoever asks. */
 const probes: ReadonlySet<string | null> = new Set(["/health", "/ready"])
+
+const counted = (status: number, { problem, requestId, route }: Exchange.Exchange, durationMillis: number) =>
+  Effect.gen(function* () {
+    const series = { route: route ?? "-", status: `${Math.floor(status / 100)}xx` }
+    yield* Metric.update(Metric.withAttributes(requestDuration, series), durationMillis / 1000)
+    if (problem !== null) yield* Metric.update(Metric.withAttributes(problems, { code: problem }), 1)
+    yield* Effect.annotateCurrentSpan({
+      "http.route": series.route,
+      "keelson.request_id": requestId,
+      ...(problem === null ? {} : { "keelson.problem": problem })
+    })
+  })
 
 const log = (status: number, route: string | null) => {
   if (status < 400 || probes.has(route)) return Effect.logDebug("http")

@@ -61,6 +61,7 @@ describe("readiness", () => {
       Effect.provide(
         Layer.succeed(Supervisor, {
           supervise: () => Effect.void,
+          look: Effect.void,
           status: Effect.succeed(
             new Map([
               ["dispatcher", "down"],

@@ -46,7 +46,8 @@ const allowed: { readonly [D in Authority.Deed]: ReadonlyArray<keyof typeof who>
   "principal.create": ["operator"],
   "principal.read": ["owner", "operator", "agent called owner"],
   "principal.change": ["operator"],
-  "principal.key": ["owner", "operator"]
+  "principal.key": ["owner", "operator"],
+  "metrics.read": ["operator"]
 }
 
 describe("the table of authority", () => {

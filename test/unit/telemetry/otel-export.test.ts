@@ -1,0 +1,97 @@
+/** What may go wrong with a collector, and what it costs. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Metric from "effect/Metric"
+import * as Tracer from "effect/Tracer"
+import * as OtelExport from "#layers/telemetry/OtelExport.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
+import * as Collector from "#test/kit/collector.ts"
+
+const one = { OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "1", OTEL_METRICS_EXPORTER: "none", OTEL_LOGS_EXPORTER: "none" }
+
+const spans = (tracer: Tracer.Tracer, count: number) =>
+  Effect.withSpan(Effect.void, "span").pipe(
+    Effect.repeat({ times: count - 1 }),
+    Effect.provideService(Tracer.Tracer, tracer)
+  )
+
+/** Builds what the environment asks for; answers its tracer. */
+const tracer = (environment: OtelExport.Environment) =>
+  Effect.map(Layer.build(OtelExport.layer(environment)), (context) => Context.get(context, Tracer.Tracer))
+
+describe("an export", () => {
+  it("is asked for by an endpoint of any signal, unless all is switched off", () => {
+    const url = "http://127.0.0.1:4318"
+    assert.isFalse(OtelExport.asked({}))
+    assert.isFalse(OtelExport.asked({ OTEL_EXPORTER_OTLP_ENDPOINT: "" }))
+    assert.isFalse(OtelExport.asked({ OTEL_SERVICE_NAME: "x" }))
+    assert.isTrue(OtelExport.asked({ OTEL_EXPORTER_OTLP_ENDPOINT: url }))
+    assert.isTrue(OtelExport.asked({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: url }))
+    assert.isFalse(OtelExport.asked({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_SDK_DISABLED: "True" }))
+  })
+
+  it.live("to a collector that never answers holds a few requests, and drops the rest with one word in the log", () => {
+    const lines: Array<string> = []
+    const told = Logger.layer([Logger.map(Logger.formatSimple, (line) => void lines.push(line))])
+    return Effect.gen(function* () {
+      const collector = yield* Collector.make(() => null)
+      const sending = yield* tracer({
+        ...one,
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+        OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+        OTEL_EXPORTER_OTLP_TIMEOUT: "300"
+      })
+      yield* spans(sending, 500)
+      yield* Effect.eventually(Effect.filterOrFail(Metric.value(OtelExport.failures), ({ count }) => count >= 1))
+      assert.isAtMost(collector.received.length, Bounds.otlpRequestsMax)
+      yield* spans(sending, 500)
+      assert.isAtMost(collector.received.length, Bounds.otlpRequestsMax)
+      assert.lengthOf(
+        lines.filter((line) => line.includes("the OTLP collector takes nothing")),
+        1
+      )
+    }).pipe(Effect.scoped, Effect.provide(told), Effect.provideService(Metric.MetricRegistry, new Map()))
+  })
+
+  it.live("sends what the standard says where a variable is not set: all signals, as protobuf, as keelson", () =>
+    Effect.gen(function* () {
+      const collector = yield* Collector.make()
+      yield* Effect.scoped(
+        Effect.flatMap(tracer({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }), (sending) => spans(sending, 3))
+      )
+      const traces = collector.received.find(({ path }) => path === "/v1/traces")
+      assert.strictEqual(traces?.headers["content-type"], "application/x-protobuf")
+      assert.include(traces?.text, "keelson")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("of one signal alone leaves the others at home", () =>
+    Effect.gen(function* () {
+      const collector = yield* Collector.make()
+      yield* Effect.scoped(
+        Effect.flatMap(tracer({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${collector.url}/v1/metrics` }), (sending) =>
+          spans(sending, 3)
+        )
+      )
+      assert.isUndefined(collector.received.find(({ path }) => path === "/v1/traces"))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("by a wrong variable is refused with its name and what was expected", () =>
+    Effect.gen(function* () {
+      const url = "http://127.0.0.1:9"
+      for (const [name, value] of [
+        ["OTEL_EXPORTER_OTLP_ENDPOINT", "no address"],
+        ["OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"],
+        ["OTEL_BSP_SCHEDULE_DELAY", "soon"]
+      ] as const) {
+        const error = yield* Effect.flip(tracer({ OTEL_EXPORTER_OTLP_ENDPOINT: url, [name]: value }))
+        assert.strictEqual(error._tag, "OtelWrong")
+        assert.include(error.detail, name)
+      }
+    }).pipe(Effect.scoped)
+  )
+})
