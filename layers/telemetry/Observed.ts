@@ -32,7 +32,15 @@ const spanned = <S extends object>(room: string, service: S, told: (error: unkno
       if (typeof member !== "function") return [name, member]
       const operation = member as Operation
       const traced: Operation = (...given) =>
-        Effect.withSpan(Effect.tapError(operation(...given), told), `${room}.${name}`, { captureStackTrace: false })
+        Effect.withSpan(
+          Effect.tapError(
+            // A call that throws before it gives an effect is seen too.
+            Effect.suspend(() => operation(...given)),
+            told
+          ),
+          `${room}.${name}`,
+          { captureStackTrace: false }
+        )
       return [name, traced]
     })
   ) as S
