@@ -133,36 +133,40 @@ describe("the trace file", () => {
 })
 
 describe("a stop in the middle of a write", () => {
-  it.effect("loses no span and writes none twice", () =>
-    Effect.gen(function* () {
-      const scope = yield* Scope.make()
-      const texts: Array<string> = []
-      const begun = Deferred.makeUnsafe<void>()
-      let release: () => void = () => undefined
-      const held = new Promise<void>((resolve) => (release = resolve))
-      const append = async (text: string) => {
-        Deferred.doneUnsafe(begun, Effect.void)
-        await held
-        texts.push(text)
-      }
-      const file = yield* TraceFile.make({ folder: "/nowhere", fileBytesMax, resource, append }).pipe(
-        Effect.provideService(Scope.Scope, scope)
-      )
-      const names = Array.from({ length: 500 }, (_, index) => `span ${index}`)
-      for (const name of names) file.push(span(name))
-      yield* TestClock.adjust(Bounds.traceFlushMillis)
-      yield* Deferred.await(begun)
-      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
-      release()
-      yield* Fiber.join(closing)
-      assert.deepStrictEqual(
-        texts.flatMap(spansIn).map(({ name }) => name),
-        names
-      )
-      assert.strictEqual((yield* Metric.value(TraceFile.written)).count, names.length)
-      assert.strictEqual((yield* Metric.value(TraceFile.dropped)).count, 0)
-    }).pipe(fresh)
-  )
+  for (const [count, what] of [
+    [500, "loses no span and writes none twice"],
+    [1, "waits for the one that is being written"]
+  ] as const) {
+    it.effect(what, () =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const texts: Array<string> = []
+        const begun = Deferred.makeUnsafe<void>()
+        let release: () => void = () => undefined
+        const held = new Promise<void>((resolve) => (release = resolve))
+        const append = async (text: string) => {
+          Deferred.doneUnsafe(begun, Effect.void)
+          await held
+          texts.push(text)
+        }
+        const file = yield* TraceFile.make({ folder: "/nowhere", fileBytesMax, resource, append }).pipe(
+          Effect.provideService(Scope.Scope, scope)
+        )
+        const names = Array.from({ length: count }, (_, index) => `span ${index}`)
+        for (const name of names) file.push(span(name))
+        yield* TestClock.adjust(Bounds.traceFlushMillis)
+        yield* Deferred.await(begun)
+        const closing = yield* Scope.close(scope, Exit.void).pipe(
+          Effect.map(() => texts.flatMap(spansIn).map(({ name }) => name)),
+          Effect.forkChild({ startImmediately: true })
+        )
+        release()
+        assert.deepStrictEqual(yield* Fiber.join(closing), names)
+        assert.strictEqual((yield* Metric.value(TraceFile.written)).count, names.length)
+        assert.strictEqual((yield* Metric.value(TraceFile.dropped)).count, 0)
+      }).pipe(fresh)
+    )
+  }
 })
 
 describe("a disk that does not do its work", () => {
