@@ -47,6 +47,8 @@ export interface Limits {
   readonly headerBytesMax: number
   readonly connectionsMax: number
   readonly requestsMax: number
+  /** Of one principal. */
+  readonly requestsPerSecondMax: number
   readonly headersMillis: number
   readonly bodyMillis: number
   readonly idleMillis: number
@@ -140,6 +142,7 @@ const defaults: Limits = {
   headerBytesMax: Bounds.httpHeaderBytesMax,
   connectionsMax: Bounds.httpConnectionsMax,
   requestsMax: Bounds.httpRequestsMax,
+  requestsPerSecondMax: Bounds.httpRequestsPerSecondMax,
   headersMillis: Bounds.httpHeadersMillis,
   bodyMillis: Bounds.httpBodyMillis,
   idleMillis: Bounds.httpIdleMillis,
@@ -186,7 +189,7 @@ const routes = (limits: Limits) =>
       MetricsDoor.layer,
       ServiceDoor.layer
     ]),
-    Layer.provide([Authentication.layer, Intake.layer(limits), Layer.effect(LongPoll.LongPoll, LongPoll.make)]),
+    Layer.provide([Authentication.layer(limits), Intake.layer(limits), Layer.effect(LongPoll.LongPoll, LongPoll.make)]),
     Layer.provide(NodeHttpServer.layerHttpServices)
   )
 

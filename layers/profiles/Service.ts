@@ -142,7 +142,11 @@ const telemetry = (settings: Settings, environment: NodeTelemetry.Options["envir
 
 /** The whole service, listening; `environment` is looked through for `OTEL_*` variables. */
 export const served = (settings: Settings, environment: NodeTelemetry.Options["environment"] = {}) =>
-  HttpDoor.layer({ host: settings.host, port: settings.port }).pipe(
+  HttpDoor.layer({
+    host: settings.host,
+    port: settings.port,
+    limits: { requestsPerSecondMax: settings.requestsPerSecondMax }
+  }).pipe(
     Layer.provide(Layer.unwrap(Effect.map(Effect.all([isolated, keys]), Readiness.layer))),
     Layer.provideMerge(layer(settings)),
     Layer.provide(telemetry(settings, environment))

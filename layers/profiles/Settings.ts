@@ -42,10 +42,14 @@ export const Settings = Schema.Struct({
     description: "Life of a session without a sign of life."
   }),
   sessionsPerPrincipalMax: count(1, 1_000_000).annotate({ description: "Open sessions of one principal." }),
+  turnsPerSessionMax: count(1, 10_000).annotate({ description: "Turns that may run at once, in one session." }),
   turnStepsMax: count(1, 1_000).annotate({ description: "Answers of the model in one turn." }),
   turnTokensMax: count(1, 100_000_000).annotate({ description: "Tokens in one turn, input and output." }),
   turnTimeoutMillis: count(1_000, 86_400_000).annotate({
     description: "Time of one turn, waiting for people included."
+  }),
+  requestsPerSecondMax: count(1, 1_000_000).annotate({
+    description: "HTTP requests of one principal in a second, and as many at once; more are told to wait."
   }),
   traceFileBytes: Schema.Union([Schema.Literal(0), count(Bounds.traceFileBytesMin, Bounds.traceFileBytesMax)]).annotate(
     { description: `Size of one local trace file, of which ${Bounds.traceFilesMax} are kept; 0 writes none.` }
@@ -68,8 +72,10 @@ export const defaults: Settings = {
   sessionTtlMillis: Bounds.sessionTtlMillis,
   sessionIdleMillis: Bounds.sessionIdleMillis,
   sessionsPerPrincipalMax: Bounds.sessionsPerPrincipalMax,
+  turnsPerSessionMax: Bounds.turnsPerSessionMax,
   turnStepsMax: Bounds.turnStepsMax,
   turnTokensMax: Bounds.turnTokensMax,
   turnTimeoutMillis: Bounds.turnMillisMax,
+  requestsPerSecondMax: Bounds.httpRequestsPerSecondMax,
   traceFileBytes: Bounds.traceFileBytes
 }

@@ -95,7 +95,9 @@ export const TurnCommand = Schema.TaggedUnion({
     responder: Schema.Struct({ provider: Schema.String, model: Schema.String, deterministic: Schema.Boolean }),
     stepsMax: Schema.Int,
     tokensMax: Schema.Int,
-    timeoutMillis: Schema.Int
+    timeoutMillis: Schema.Int,
+    /** Turns that may run in this session. */
+    quota: Schema.Int
   },
   RecordRecall: {
     source: Schema.String,

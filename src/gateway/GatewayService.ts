@@ -32,6 +32,7 @@ export interface GatewayConfig {
   readonly sessionTtlMillis: number
   readonly sessionIdleMillis: number
   readonly sessionsPerPrincipalMax: number
+  readonly turnsPerSessionMax: number
   readonly turnStepsMax: number
   readonly turnTokensMax: number
   readonly turnTimeoutMillis: number
@@ -105,7 +106,8 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
       responder: responder.identity,
       stepsMax: config.turnStepsMax,
       tokensMax: config.turnTokensMax,
-      timeoutMillis: config.turnTimeoutMillis
+      timeoutMillis: config.turnTimeoutMillis,
+      quota: config.turnsPerSessionMax
     }
     const answered = yield* send(by, key, { kind: "turn", id: turnId }, command, { sessionId, input }, TurnAnswer)
     if (!answered.repeated) yield* touched(sessionId, turnId)

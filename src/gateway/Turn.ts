@@ -15,7 +15,6 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Append from "../kernel/Append.ts"
 import type { Behaviour } from "../kernel/Behaviour.ts"
-import * as Bounds from "../kernel/Bounds.ts"
 import type { Json } from "../kernel/Canonical.ts"
 import type { Decider } from "../kernel/Decider.ts"
 import type { Recorded } from "../kernel/Envelope.ts"
@@ -175,7 +174,7 @@ export const behaviour: Behaviour<State, TurnCommand, TurnCommand, TurnEvent, Re
       ? [
           Append.present(Rows.openSession, command.sessionId),
           Append.absent(Rows.halt, Rows.haltKey),
-          Append.atMost(Rows.turnsOpen(command.sessionId), Bounds.turnsPerSessionMax)
+          Append.atMost(Rows.turnsOpen(command.sessionId), command.quota)
         ]
       : [],
   shreds: () => [],

@@ -129,6 +129,8 @@ export const httpHeaderBytesMax = 16 * 1024
 export const httpConnectionsMax = 1_024
 /** Requests in hand at once, long polls included; beyond it: `Overloaded`. */
 export const httpRequestsMax = 2_048
+/** Requests of one principal in a second, as many at once; beyond it: `LimitReached`. */
+export const httpRequestsPerSecondMax = 1_000
 /** From the first byte of a request to the end of its headers, and from there to the end of its body. */
 export const httpHeadersMillis = 10_000
 export const httpBodyMillis = 15_000

@@ -85,7 +85,8 @@ const start = (turnId: TurnId): TurnCommand => ({
   responder: { provider: "keelson", model: "golden", deterministic: true },
   stepsMax: 4,
   tokensMax: 1_000,
-  timeoutMillis: 300_000
+  timeoutMillis: 300_000,
+  quota: 10
 })
 
 const turnId = (name: string) => TurnId.make(id("trn", seed, name))

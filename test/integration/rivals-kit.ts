@@ -7,6 +7,7 @@ import * as Service from "#test/kit/service.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 
 const flags = {
+  "requests-per-second-max": 1_000_000,
   "confirmations-pending-max": 10_000,
   "confirmations-pending-per-session-max": 10_000
 }

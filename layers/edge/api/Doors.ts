@@ -21,7 +21,7 @@ export class Authentication extends HttpApiMiddleware.Service<Authentication, { 
         HttpApiSecurity.annotate(OpenApi.Description, "A Keelson token: `kls_` and 49 characters.")
       )
     },
-    error: declare("Unauthenticated")
+    error: declare("Unauthenticated", "LimitReached", "Unavailable", "Corrupt")
   }
 ) {}
 

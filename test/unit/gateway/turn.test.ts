@@ -19,7 +19,8 @@ const start: TurnCommand = {
   responder: { provider: "p", model: "m", deterministic: true },
   stepsMax: 2,
   tokensMax: 100,
-  timeoutMillis: 1_000
+  timeoutMillis: 1_000,
+  quota: 10
 }
 const { given } = specification(Turn.decider, events)
 const started = given().when(start, stamp(0)).events[0]!
