@@ -31,12 +31,14 @@ const open = Effect.fnUntraced(function* (settings: Settings.Settings) {
   const folder = resolve(settings.dataFolder)
   const ownerToken = yield* FileIdentity.ensureOwnerToken({ folder }).pipe(Effect.provide(NodePrivateFiles.layer))
   const service = yield* Layer.build(Service.served(settings, process.env))
-  const { hash, policies } = yield* Context.get(service, PolicyEngine).set
+  const engine = Context.get(service, PolicyEngine)
+  const { hash, policies } = yield* engine.set
   const running: Running = {
     url: Context.get(service, HttpAddress).url,
     store: storeOf(settings, folder),
     policies: { folder: resolve(settings.policyFolder), policies: policies.length, hash },
     workspace: resolve(settings.workspaceFolder),
+    reload: engine.reload,
     responder: Context.get(service, Responder).identity,
     ownerToken
   }

@@ -100,7 +100,7 @@ const startCommand = <S extends SettingsSource.BasicSettings, E, V>(
     Command.withExamples(startExamples),
     HelpText.withSections([
       exitCodes([
-        ["0", "stopped by SIGTERM, SIGINT or SIGHUP, everything released"],
+        ["0", "stopped by SIGTERM, SIGINT or a terminal that went away, everything released"],
         ["1", "could not start, or could not stop in time: a sentence says why"],
         ["2", "a flag or a setting is wrong; nothing was opened"],
         ["130, 143", "a second signal ended it at once"]
@@ -345,7 +345,8 @@ const startText =
   "Runs the service: HTTP on loopback, the journal in an embedded PGlite or in PostgreSQL, tools inside one folder, " +
   "policies in Cedar. It needs no other server. The owner's token is made at the first start.\n\n" +
   "Relative folders are taken from where the command is run; npm start runs it in the project's root. " +
-  "Where only the data folder is set, the policies lie in it. Times are in milliseconds."
+  "Where only the data folder is set, the policies lie in it. Changed policies are taken while it runs, at once on " +
+  "SIGHUP where there is no terminal; wrong ones are refused in the log. Times are in milliseconds."
 
 const startExamples = [
   { command: "keelson start", description: "Everything in ./.keelson, on http://127.0.0.1:7717" },

@@ -24,6 +24,8 @@ export interface Running {
   }
   readonly policies: { readonly folder: string; readonly policies: number; readonly hash: string }
   readonly workspace: string
+  /** Looks at the policy folder now; it does so by itself too, a moment after each change. */
+  readonly reload: Effect.Effect<void>
   readonly responder: { readonly provider: string; readonly model: string; readonly deterministic: boolean }
   readonly ownerToken: { readonly path: string; readonly token: Redacted.Redacted<string>; readonly minted: boolean }
 }

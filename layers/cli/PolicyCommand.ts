@@ -77,8 +77,9 @@ export const test = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
       )
     )
   const seen = typed[decision.effect]
-  if (question.json) yield* Console.log(JSON.stringify({ ...decision, outcome: seen }))
-  else yield* Console.log(told(yield* Page.look, policies, decision))
+  if (question.json)
+    yield* Console.log(JSON.stringify({ ...decision, outcome: seen, asked: { ...actor, roles, tool } }))
+  else yield* Console.log(told(yield* Page.look, policies, decision, { actor, roles }))
   if (question.expect === null || question.expect === seen) return
   if (!question.json) yield* Console.error(`expected ${question.expect}, but it is ${seen}`)
   return yield* new FoundWrong()
@@ -124,13 +125,27 @@ const sentences: { readonly [D in Effective]: readonly [mark: Page.Mark, words: 
   Deny: ["red", "It is denied."]
 }
 
-const told = (look: Page.Look, { set }: Policies, decision: PolicyDecision): string => {
+const told = (
+  look: Page.Look,
+  { set }: Policies,
+  decision: PolicyDecision,
+  { actor, roles }: Pick<PolicyQuestion, "actor" | "roles">
+): string => {
   const [mark, words] = sentences[decision.effect]
-  const places = new Map(set.policies.map(({ file, id, line }) => [id, `${file}:${line}`]))
+  const found = new Map(set.policies.map((policy) => [policy.id, policy]))
+  const named = (id: string): string => {
+    const policy = found.get(id)
+    return policy === undefined ? `${id} (?)` : `${id} (${policy.file}:${policy.line}) ${leadsTo(policy)}`
+  }
   const asks = decision.effect === "Ask" || decision.effect === "AskTwo"
   const entries: ReadonlyArray<readonly [string, string]> = [
     ["why", Page.visible(decision.reason)],
-    ["policies", decision.policies.map((id) => `${id} (${places.get(id) ?? "?"})`).join(", ") || "none"],
+    [
+      "asked by",
+      `${actor.kind === "HUMAN" ? "person" : "agent"} ${actor.id}, ` +
+        (roles.length === 0 ? "without a role" : `role ${Page.listed(roles.map(Page.visible))}`)
+    ],
+    ["policies", decision.policies.map(named).join("; ") || "none holds"],
     ...decision.errors.map((error) => ["failed", Page.visible(error)] as const),
     ...(asks
       ? [
@@ -151,11 +166,14 @@ const leads: { readonly [G in PolicySet["policies"][number]["gate"]]: string } =
   "two-people": "permits, once two people agree"
 }
 
+const leadsTo = ({ effect, gate }: PolicySet["policies"][number]): string =>
+  effect === "forbid" ? "forbids" : leads[gate]
+
 const listed = (look: Page.Look, folder: string, policy: PolicySet["policies"][number]): string => {
-  const { effect, file, gate, id, line } = policy
+  const { file, id, line } = policy
   const place = file.startsWith(`${folder}/`) ? file.slice(folder.length + 1) : file
   return [
     `  ${Page.mark(look, "bold", id)}`,
-    `    ${effect === "forbid" ? "forbids" : leads[gate]}  ${Page.mark(look, "dim", `${place}:${line}`)}`
+    `    ${leadsTo(policy)}  ${Page.mark(look, "dim", `${place}:${line}`)}`
   ].join("\n")
 }

@@ -2,7 +2,7 @@
  * `keelson start`: the service, from opening to the last released resource.
  *
  * ```
- * settings -> open -> "listening" -> (asked to stop) -> drain, release -> "stopped", exit code 0
+ * settings -> open -> "listening" -> (told to read its files again)* -> (asked to stop) -> drain, release -> "stopped", exit code 0
  * ```
  *
  * Owns what is told and when it is over. Does not own what is opened (`Deployment`).
@@ -39,7 +39,7 @@ export const run = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
   options: Options
 ) {
   const look = yield* Page.look
-  const { await: asked } = yield* StopSignal
+  const { await: asked, reread } = yield* StopSignal
   const scope = yield* Scope.make()
   const serving = yield* deployment.open(resolved.settings).pipe(
     Effect.provideService(Scope.Scope, scope),
@@ -47,7 +47,7 @@ export const run = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
     Effect.tap((running) =>
       Console.log(options.json ? started(running) : page(look, deployment.version, running, resolved))
     ),
-    Effect.andThen(Effect.never),
+    Effect.flatMap((running) => Effect.forever(Effect.andThen(reread, running.reload))),
     Effect.forkDetach
   )
   const close = release(Effect.andThen(Fiber.interrupt(serving), Scope.close(scope, Exit.void)))

@@ -14,8 +14,8 @@ import { EventStore } from "#src/ports/EventStore.ts"
 
 export interface Check {
   readonly name: string
-  /** Fails with why not. */
-  readonly check: Effect.Effect<void, string>
+  /** Fails with why not. What it succeeds with is shown too: something to mend that keeps the service from no work. */
+  readonly check: Effect.Effect<string | void, string>
 }
 
 export interface Report {
@@ -40,7 +40,7 @@ export const make = Effect.fnUntraced(function* (checks: ReadonlyArray<Check>) {
       }),
       Effect.match({
         onFailure: (reason) => ({ name, ready: false, reason }),
-        onSuccess: () => ({ name, ready: true, reason: null })
+        onSuccess: (note) => ({ name, ready: true, reason: note ?? null })
       }),
       Effect.catchDefect(() => Effect.succeed({ name, ready: false, reason: "the check itself broke" }))
     )

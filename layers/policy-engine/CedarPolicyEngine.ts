@@ -5,10 +5,10 @@
  *                  Deny            Deny              Deny on any error
  *
  * Owns the way from a question to a decision, and the place where Cedar keeps the prepared set. Does not own the
- * files (`PolicyFolder`), their validation (`CedarPolicySet`) or the meaning of gates (`CedarDecision`).
+ * files (`PolicyFolder`), when they are read again (`CedarPolicyReload`), their validation (`CedarPolicySet`) or the meaning of gates (`CedarDecision`).
  *
  * Invariants: what isn't permitted is denied; what can't be judged is denied; names of people, roles, sessions and
- * tools reach Cedar as data, never as policy text. Policies and schema are parsed once, at start.
+ * tools reach Cedar as data, never as policy text. Policies and schema are parsed once per set.
  */
 import * as Cedar from "@cedar-policy/cedar-wasm/nodejs"
 import * as Path from "node:path"
@@ -16,10 +16,17 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import type { EventStoreError } from "#src/ports/EventStore.ts"
 import { Digest } from "#src/ports/Digest.ts"
-import { type PolicyDecision, PolicyEngine, PolicyError, type PolicyQuestion } from "#src/ports/PolicyEngine.ts"
+import {
+  type PolicyDecision,
+  PolicyEngine,
+  PolicyError,
+  type PolicyQuestion,
+  type PolicySet
+} from "#src/ports/PolicyEngine.ts"
 import { ToolCatalog, type ToolDescriptor } from "#src/ports/ToolExecutor.ts"
 import { fromArguments, isWhole } from "./CedarContext.ts"
 import { denied, fromResponse } from "./CedarDecision.ts"
@@ -28,24 +35,45 @@ import { attempt, type PolicyFile, wholeSet } from "./CedarPolicyText.ts"
 import { fromTools, principalTypes, type ToolView } from "./CedarSchema.ts"
 import { readFolder } from "./PolicyFolder.ts"
 
-/** An engine over the given files, for the tools in the catalog. The prepared set is dropped with the scope. */
-export const make = Effect.fnUntraced(function* (files: ReadonlyArray<PolicyFile>) {
+/** One set, ready to judge: synchronous, so that no other set can take its place within a decision. */
+export interface Judge {
+  readonly set: PolicySet
+  readonly judge: (question: PolicyQuestion) => PolicyDecision
+}
+
+/** Validates the given files for the tools in the catalog. The prepared set is dropped with the scope. */
+export const open = Effect.fnUntraced(function* (files: ReadonlyArray<PolicyFile>) {
   const { sha256 } = yield* Digest
   const tools = yield* Effect.flatMap(ToolCatalog, (catalog) => catalog.tools)
   const compiled = yield* Effect.fromResult(compile(files, tools, sha256))
   const prepared = yield* Effect.acquireRelease(prepare(compiled), release)
+  const judge: Judge = { set: compiled.set, judge: (question) => decide(compiled, prepared, question) }
+  return judge
+})
+
+/** Judging as it is seen from outside. */
+export const deciding =
+  (judge: Judge["judge"]): PolicyEngine["Service"]["decide"] =>
+  (question) =>
+    Effect.withSpan(
+      Effect.sync(() => judge(question)),
+      "PolicyEngine.decide",
+      { captureStackTrace: false }
+    )
+
+/** An engine over the given files, for as long as it lives. */
+export const make = Effect.fnUntraced(function* (files: ReadonlyArray<PolicyFile>) {
+  const { judge, set } = yield* open(files)
   return PolicyEngine.of({
-    decide: (question) =>
-      Effect.withSpan(
-        Effect.sync(() => decide(compiled, prepared, question)),
-        "PolicyEngine.decide",
-        { captureStackTrace: false }
-      ),
-    set: Effect.succeed(compiled.set)
+    decide: deciding((question) => judge(question)),
+    set: Effect.succeed(set),
+    sets: Stream.concat(Stream.make(set), Stream.never),
+    refused: Effect.succeed(null),
+    reload: Effect.void
   })
 })
 
-/** Reads the folder once, at start. What stands in it is in force; an empty folder permits nothing. */
+/** Reads the folder once. What stands in it then is in force; an empty folder permits nothing. */
 export const layer = (options: {
   readonly folder: string
 }): Layer.Layer<PolicyEngine, PolicyError | EventStoreError, ToolCatalog | Digest> =>
@@ -55,6 +83,16 @@ export const layer = (options: {
       Effect.catchTag(make(files), "PolicyError", (error) => Effect.fail(inFolder(options.folder, error)))
     )
   ).pipe(Layer.provide(NodeFileSystem.layer))
+
+/** People look for the file where it lies; the set's hash knows only its name. */
+export const inFolder = (folder: string, { problems }: PolicyError): PolicyError =>
+  new PolicyError({
+    problems: problems.map((problem) => ({
+      ...problem,
+      file: problem.file === wholeSet ? folder : Path.join(folder, problem.file)
+    })),
+    retryable: false
+  })
 
 // ---------------------------------------------------------------------------
 // internal
@@ -144,14 +182,4 @@ const release = (prepared: Prepared): Effect.Effect<void> =>
     prepared.closed = true
     attempt(() => Cedar.preparsePolicySet(prepared.slot, { staticPolicies: {} }))
     freeSlots.push(prepared.slot)
-  })
-
-/** People look for the file where it lies; the set's hash knows only its name. */
-const inFolder = (folder: string, { problems }: PolicyError): PolicyError =>
-  new PolicyError({
-    problems: problems.map((problem) => ({
-      ...problem,
-      file: problem.file === wholeSet ? folder : Path.join(folder, problem.file)
-    })),
-    retryable: false
   })

@@ -24,6 +24,8 @@ import * as GatewayService from "#src/gateway/GatewayService.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
 import * as DeclaredTool from "#src/gateway/DeclaredTool.ts"
 import * as Halt from "#src/gateway/Halt.ts"
+import * as PolicyInForce from "#src/gateway/PolicyInForce.ts"
+import * as PolicyRecorder from "#src/gateway/PolicyRecorder.ts"
 import * as Principal from "#src/gateway/Principal.ts"
 import * as ReceiptKeeper from "#src/gateway/ReceiptKeeper.ts"
 import * as GatewayRows from "#src/gateway/Rows.ts"
@@ -54,7 +56,8 @@ export const actors = (settings: Settings) =>
           Bypass.behaviour,
           Halt.behaviour,
           Principal.behaviour,
-          DeclaredTool.behaviour
+          DeclaredTool.behaviour,
+          PolicyInForce.behaviour
         ]
       })
     })
@@ -76,6 +79,7 @@ const processes = Layer.effect(
     const cursor: Dispatcher.Cursor = { position: null }
     yield* supervise("timekeeper", timekeeper.process)
     yield* supervise("receipt-keeper", yield* ReceiptKeeper.make)
+    yield* supervise("policy-recorder", yield* PolicyRecorder.make)
     yield* supervise(
       "dispatcher",
       Effect.scoped(Effect.flatMap(Dispatcher.make(cursor), (dispatcher) => dispatcher.process))

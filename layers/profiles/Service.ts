@@ -5,7 +5,7 @@
  */
 import { existsSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { resolve } from "node:path"
+import { basename, resolve } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import type { PgClient } from "@effect/sql-pg"
 import * as Effect from "effect/Effect"
@@ -20,6 +20,7 @@ import * as FileIdentity from "#layers/identity/FileIdentity.ts"
 import * as JournalIdentity from "#layers/identity/JournalIdentity.ts"
 import * as FileKeyRing from "#layers/key-ring/FileKeyRing.ts"
 import * as CedarPolicyEngine from "#layers/policy-engine/CedarPolicyEngine.ts"
+import * as CedarPolicyReload from "#layers/policy-engine/CedarPolicyReload.ts"
 import * as PolicyFolder from "#layers/policy-engine/PolicyFolder.ts"
 import * as NodePrivateFiles from "#layers/private-files/NodePrivateFiles.ts"
 import * as NoneRecollection from "#layers/recollection/NoneRecollection.ts"
@@ -35,6 +36,7 @@ import { Actors } from "#src/ports/Actors.ts"
 import type { Digest } from "#src/ports/Digest.ts"
 import { EventStore, type Rows } from "#src/ports/EventStore.ts"
 import { KeyRing } from "#src/ports/KeyRing.ts"
+import { PolicyEngine } from "#src/ports/PolicyEngine.ts"
 import * as Core from "./Core.ts"
 import { defaults, type Settings } from "./Settings.ts"
 
@@ -75,7 +77,7 @@ const policies = (settings: Settings) =>
         const installed = yield* PolicyFolder.installStarterSet(folder)
         if (installed) yield* Effect.logInfo(`put the starter policies into ${folder}`)
       }
-      return CedarPolicyEngine.layer({ folder })
+      return CedarPolicyReload.layer({ folder })
     })
   ).pipe(Layer.provide(NodeFileSystem.layer))
 
@@ -132,6 +134,18 @@ const keys = Effect.map(KeyRing, ({ versions }): Readiness.Check => ({
   check: Effect.mapBoth(versions, { onFailure: ({ reason }) => reason, onSuccess: () => undefined })
 }))
 
+/** Policies that were refused are named, but take nothing away: the set before them decides. */
+const policyChanges = Effect.map(PolicyEngine, ({ refused }): Readiness.Check => ({
+  name: "policies",
+  check: Effect.map(refused, (error) => {
+    const [first] = error?.problems ?? []
+    if (error === null || first === undefined) return
+    const place = first.line === null ? basename(first.file) : `${basename(first.file)}:${first.line}`
+    const more = error.problems.length - 1
+    return `last change refused: ${place}${more > 0 ? ` and ${more} more` : ""}; the log says why`
+  })
+}))
+
 /** Seen from outside: traces beside the journal, and what the `OTEL_*` variables ask for. */
 const telemetry = (settings: Settings, environment: NodeTelemetry.Options["environment"]) =>
   NodeTelemetry.layer({
@@ -147,7 +161,7 @@ export const served = (settings: Settings, environment: NodeTelemetry.Options["e
     port: settings.port,
     limits: { requestsPerSecondMax: settings.requestsPerSecondMax }
   }).pipe(
-    Layer.provide(Layer.unwrap(Effect.map(Effect.all([isolated, keys]), Readiness.layer))),
+    Layer.provide(Layer.unwrap(Effect.map(Effect.all([isolated, keys, policyChanges]), Readiness.layer))),
     Layer.provideMerge(layer(settings)),
     Layer.provide(telemetry(settings, environment))
   )

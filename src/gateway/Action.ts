@@ -111,7 +111,7 @@ export const decide = (state: State, prepared: Prepared, stamp: Stamp): Decided 
   if (state === null) return Result.fail({ _tag: "NotFound", kind: "action", id: "" })
   switch (command._tag) {
     case "Approve":
-      return Confirmation.approve(state, command.roles, prepared.judged, stamp)
+      return Confirmation.approve(state, command.roles, judgedAgain(command, prepared), stamp)
     case "Deny":
       return Confirmation.deny(state, command.roles, command.reason, stamp)
     case "Withdraw":
@@ -231,13 +231,7 @@ const propose = (state: State, command: Propose, prepared: Prepared, stamp: Stam
       { ...facts, createdAtMillis: stamp.atMillis, proposer: stamp.actor, arguments: said },
       { refs }
     ),
-    event("action.judged", {
-      effect: decision.effect,
-      policies: decision.policies,
-      setHash: decision.setHash,
-      digest,
-      why: Sealed.plain({ reason: decision.reason, errors: decision.errors } as Json)
-    })
+    Confirmation.judgement(decision, digest)
   ]
   switch (decision.effect) {
     case "Deny":
@@ -258,6 +252,9 @@ const propose = (state: State, command: Propose, prepared: Prepared, stamp: Stam
       ])
   }
 }
+
+const judgedAgain = (command: Extract<ActionCommand, { _tag: "Approve" }>, { judged }: Prepared) =>
+  judged === null ? null : { judged, edited: command.editedArguments !== undefined }
 
 /** What this service runs, SYSTEM claims and reports; what an agent runs elsewhere, that agent does. */
 const byExecutor = (state: Live, command: ByExecutor, prepared: Prepared, stamp: Stamp): Decided => {

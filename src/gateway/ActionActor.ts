@@ -15,6 +15,7 @@ import type { Actor, Stamp } from "../kernel/Stamp.ts"
 import type { EventStoreError } from "../ports/EventStore.ts"
 import { PolicyEngine } from "../ports/PolicyEngine.ts"
 import { ToolCatalog } from "../ports/ToolExecutor.ts"
+import { Vault } from "../ports/Vault.ts"
 import * as Action from "./Action.ts"
 import { events } from "./Events.ts"
 import type { ActionCommand, Judged, Rejection } from "./Protocol.ts"
@@ -40,6 +41,7 @@ type ActionBehaviour = Behaviour<
 export const make = Effect.fnUntraced(function* (config: ActionConfig) {
   const policy = yield* PolicyEngine
   const catalog = yield* ToolCatalog
+  const vault = yield* Vault
 
   /** What the policy says of exact arguments of a tool, and the commitment to both. */
   const judge = Effect.fnUntraced(function* (
@@ -69,15 +71,31 @@ export const make = Effect.fnUntraced(function* (config: ActionConfig) {
     return Result.succeed<Judged>({ toolHash: tool.hash, executor: tool.executor, argumentsText, digest, decision })
   })
 
-  const judgementFor = (state: Action.State, command: ActionCommand, stamp: Stamp, commit: Commit) => {
+  /** The arguments that an approval has to judge: edited ones, or those that stand where another set is in force. */
+  const toJudgeAgain = Effect.fnUntraced(function* (state: Action.Live, edited: Canonical.Json | undefined) {
+    if (edited !== undefined) return edited
+    const { hash } = yield* policy.set
+    if (state.status !== "Pending" || hash === state.setHash) return undefined
+    // The engine holds the session's key at this moment: what it sealed opens, or the stream is damaged.
+    const opened = yield* Effect.orDie(vault.open(state.arguments))
+    return typeof opened === "string" ? Canonical.decode(opened) : undefined
+  })
+
+  const judgementFor = Effect.fnUntraced(function* (
+    state: Action.State,
+    command: ActionCommand,
+    stamp: Stamp,
+    commit: Commit
+  ) {
     if (command._tag === "ProposeAction" && state === null) {
-      return judge({ ...command, actor: stamp.actor }, command.arguments as Canonical.Json, commit)
+      return yield* judge({ ...command, actor: stamp.actor }, command.arguments as Canonical.Json, commit)
     }
-    if (command._tag === "Approve" && command.editedArguments !== undefined && state !== null) {
-      return judge({ ...state, actor: state.proposer }, command.editedArguments as Canonical.Json, commit)
+    if (command._tag === "Approve" && state !== null) {
+      const args = yield* toJudgeAgain(state, command.editedArguments as Canonical.Json | undefined)
+      if (args !== undefined) return yield* judge({ ...state, actor: state.proposer }, args, commit)
     }
-    return Effect.succeed(Result.succeed<Judged | null>(null))
-  }
+    return Result.succeed<Judged | null>(null)
+  })
 
   const behaviour: ActionBehaviour = {
     kind: "action",

@@ -24,6 +24,7 @@ export const deeds = [
   "action.execute",
   "action.reconcile",
   "tool.declare",
+  "policy.read",
   "service.halt",
   "principal.create",
   "principal.read",
@@ -65,6 +66,8 @@ const table: { readonly [D in Deed]: { readonly HUMAN: ReadonlyArray<Who>; reado
   "action.reconcile": { HUMAN: ["owner", "approver"], AGENT: [] },
   // Of a tool, the agent that runs it is the owner.
   "tool.declare": { HUMAN: ["operator"], AGENT: ["owner"] },
+  // Any person: what the policies say of each is said of their own wishes.
+  "policy.read": { HUMAN: ["owner"], AGENT: [] },
   "service.halt": { HUMAN: ["operator"], AGENT: [] },
   "principal.create": { HUMAN: ["operator"], AGENT: [] },
   // Of itself, a principal is the owner.

@@ -5,9 +5,12 @@
  * follows an approval (`Action`): claim, execution, outcome.
  *
  * Invariants: only people decide, never an AGENT; where two must agree they differ from each other and from the
- * proposer; edited arguments pass the policy again under their own digest, and start the count of approvals anew.
+ * proposer; edited arguments pass the policy again under their own digest, and start the count of approvals anew; so
+ * does what was judged under a set of policies that is no longer in force, without losing its approvals. A second
+ * judgement takes away or demands more, never less than the first.
  */
 import * as Result from "effect/Result"
+import type { Json } from "../kernel/Canonical.ts"
 import { PermitId } from "../kernel/Ids.ts"
 import * as Sealed from "../kernel/Sealed.ts"
 import type { Actor, Stamp } from "../kernel/Stamp.ts"
@@ -17,6 +20,7 @@ import { type Event, event, type Gate } from "./Events.ts"
 import type { Judged, Rejection } from "./Protocol.ts"
 
 export type ConfirmationEvent = Event<
+  | "action.judged"
   | "confirmation.approved"
   | "confirmation.denied"
   | "confirmation.expired"
@@ -39,17 +43,26 @@ export const statusAt = (action: Live, atMillis: number): Live["status"] =>
     ? "Expired"
     : action.status
 
-export const approve = (action: Live, roles: ReadonlyArray<string>, edited: Judged | null, stamp: Stamp): Decided => {
+/** What the policies say now: of edited arguments always, of those that stand where another set is in force. */
+export interface JudgedAgain {
+  readonly judged: Judged
+  readonly edited: boolean
+}
+
+export const approve = (
+  action: Live,
+  roles: ReadonlyArray<string>,
+  again: JudgedAgain | null,
+  stamp: Stamp
+): Decided => {
   const refused = undecidable(action, roles, stamp)
   if (refused !== null) return Result.fail(refused)
-  if (edited?.decision.effect === "Deny") {
-    return Result.fail({
-      _tag: "PolicyDenied",
-      policies: edited.decision.policies,
-      reason: edited.decision.reason
-    })
+  const decision = again?.judged.decision ?? null
+  if (decision?.effect === "Deny") {
+    return Result.fail({ _tag: "PolicyDenied", policies: decision.policies, reason: decision.reason })
   }
-  const gate = edited === null ? action.gate : stricter(action.gate, gateOf(edited.decision.effect))
+  const edited = again?.edited === true ? again.judged : null
+  const gate = decision === null ? action.gate : stricter(action.gate, gateOf(decision.effect))
   if (gate === "two-people" && same(stamp.actor, action.proposer)) {
     return Result.fail({ _tag: "Forbidden", detail: "two people must agree, and the proposer is not one of them" })
   }
@@ -68,8 +81,13 @@ export const approve = (action: Live, roles: ReadonlyArray<string>, edited: Judg
     gate,
     missing: left
   })
-  if (left > 0) return Result.succeed([approved])
-  return Result.succeed([approved, permitted(action, digest, approvals, action.deadlineMillis ?? stamp.atMillis)])
+  const judged = decision === null ? [] : [judgement(decision, digest)]
+  if (left > 0) return Result.succeed([...judged, approved])
+  return Result.succeed([
+    ...judged,
+    approved,
+    permitted(action, digest, approvals, action.deadlineMillis ?? stamp.atMillis)
+  ])
 }
 
 export const deny = (action: Live, roles: ReadonlyArray<string>, reason: string | null, stamp: Stamp): Decided => {
@@ -90,6 +108,16 @@ export const withdraw = (action: Live, reason: string | null, stamp: Stamp): Dec
     event("confirmation.withdrawn", { by: stamp.actor, reason: reason === null ? null : Sealed.plain(reason) })
   ])
 }
+
+/** What the policies said, of which exact arguments. */
+export const judgement = (decision: Judged["decision"], digest: Live["digest"]): Event<"action.judged"> =>
+  event("action.judged", {
+    effect: decision.effect,
+    policies: decision.policies,
+    setHash: decision.setHash,
+    digest,
+    why: Sealed.plain({ reason: decision.reason, errors: decision.errors } as Json)
+  })
 
 /** One permit for one action, under the action's own 26 characters. */
 export const permitted = (

@@ -192,6 +192,14 @@ const payloads = {
   }),
   "service.resumed": Schema.Struct({ by: Actor, reason: Schema.NullOr(Handle) }),
 
+  /** A set of policies took the place of another one; `number` counts the sets from 1. */
+  "policy.changed": Schema.Struct({
+    hash: Hash,
+    previousHash: Schema.NullOr(Hash),
+    number: Schema.Int,
+    sinceMillis: Millis
+  }),
+
   /** Something that is no permit was offered as one. Executed: nothing. */
   "permit.refused": Schema.Struct({
     reason: Schema.String,

@@ -103,6 +103,14 @@ export const HaltRow = Schema.Struct({
 })
 export type HaltRow = typeof HaltRow.Type
 
+/** The set of policies that was recorded last; another process may decide by another one. */
+export const PolicyRow = Schema.Struct({
+  hash: Hash,
+  previousHash: Schema.NullOr(Hash),
+  number: Schema.Int,
+  sinceMillis: Schema.Int
+})
+
 /** One page of a list: newest first. */
 export interface Page<A> {
   readonly items: ReadonlyArray<A>
@@ -121,6 +129,7 @@ const decodeAction = Schema.decodeUnknownSync(ActionRow)
 const decodeTool = Schema.decodeUnknownSync(ToolRow)
 const decodePrincipal = Schema.decodeUnknownSync(PrincipalRow)
 const decodeHalt = Schema.decodeUnknownSync(HaltRow)
+const decodePolicy = Schema.decodeUnknownSync(PolicyRow)
 
 const toSession = (row: Row): SessionRow => ({ ...decodeSession(row.body), sessionId: SessionId.make(row.key) })
 const toTurn = (row: Row): TurnRow => ({ ...decodeTurn(row.body), turnId: TurnId.make(row.key) })
@@ -164,6 +173,8 @@ export const make = Effect.gen(function* () {
     halt: one(GatewayRows.halt, ({ body }) => decodeHalt(body))(GatewayRows.haltKey),
     tool: one("tool", toTool),
     tools: page("tool", toTool),
+    /** The set of policies that was recorded last, or null. */
+    policy: one(GatewayRows.policy, ({ body }) => decodePolicy(body))(GatewayRows.policyKey),
     principal: one("principal", toPrincipal),
     principals: page("principal", toPrincipal),
     sessions: page("session", toSession),

@@ -14,6 +14,7 @@ import * as Bypass from "./Bypass.ts"
 import { events } from "./Events.ts"
 import * as DeclaredTool from "./DeclaredTool.ts"
 import * as Halt from "./Halt.ts"
+import * as PolicyInForce from "./PolicyInForce.ts"
 import * as Principal from "./Principal.ts"
 import * as Rows from "./Rows.ts"
 import * as Session from "./Session.ts"
@@ -31,6 +32,7 @@ const foldings: ReadonlyMap<string, Folding> = new Map(
     Halt.behaviour,
     Principal.behaviour,
     DeclaredTool.behaviour,
+    PolicyInForce.behaviour,
     {
       kind: "action",
       decider: Action.decider,

@@ -12,6 +12,7 @@
  * | `tool` | name | tools that agents declared |
  * | `principal` | id | who may stand at the door |
  * | `principal-key` | SHA-256 of the token | whom a token stands for, while it stands for somebody |
+ * | `policy` | `current` | which set of policies decides, since when |
  * | `halt` | `all` | the guard "nobody stopped everything" |
  */
 import * as Append from "../kernel/Append.ts"
@@ -29,6 +30,8 @@ export const claim = "claim"
 export const principalKey = "principal-key"
 export const halt = "halt"
 export const haltKey = "all"
+export const policy = "policy"
+export const policyKey = "current"
 
 export const sessionsOpen = (ownerId: string): string => `sessions.open:${ownerId}`
 export const turnsOpen = (sessionId: string): string => `turns.open:${sessionId}`

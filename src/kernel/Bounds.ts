@@ -207,6 +207,13 @@ export const policyArgumentDepthMax = 8
 export const policyArgumentNodesMax = 1_024
 /** Roles one principal may bring into a decision. */
 export const policyRolesMax = 64
+/** The policy folder is read once it was quiet for so long; at the latest after the second time, however much goes on. */
+export const policyQuietMillis = 100
+export const policyUnrestMillisMax = 2_000
+/** It is looked at this often, should the system not tell of a change. */
+export const policyLookMillis = 5_000
+/** Changes of policies that wait to be written into the journal; the next one is taken once there is room. */
+export const policyChangesWaitingMax = 64
 
 /** A relation between limits: whether it holds, and what it says. */
 export type Relation = readonly [holds: boolean, law: string]
@@ -249,6 +256,7 @@ export const relations: ReadonlyArray<Relation> = [
   ],
   [responderMillis <= turnMillisMax, "one answer ends within its turn"],
   [argumentsTextMax <= httpBodyBytesMax && inputTextMax <= httpBodyBytesMax, "words fit into a body"],
+  [policyQuietMillis < policyUnrestMillisMax, "a policy folder may come to rest before it is read all the same"],
   [policyFileBytesMax <= policySetBytesMax, "one file of policies fits into a set"],
   [policyArgumentDepthMax <= argumentsDepthMax, "policies see no deeper than arguments may be"],
   [argumentsDepthMax * 2 <= jsonDepthMax, "arguments can be encoded wherever they are put"],

@@ -7,6 +7,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
 import type { Json } from "../kernel/Canonical.ts"
 import { Hash } from "../kernel/Ids.ts"
 import type { Actor } from "../kernel/Stamp.ts"
@@ -76,6 +77,13 @@ export class PolicyEngine extends Context.Service<
   {
     /** Total: a question the engine can't evaluate is a Deny with the reason. */
     readonly decide: (question: PolicyQuestion) => Effect.Effect<PolicyDecision>
+    /** The set in force. */
     readonly set: Effect.Effect<PolicySet>
+    /** The set in force, then every one that takes its place, in order. Never ends. */
+    readonly sets: Stream.Stream<PolicySet>
+    /** Why the newest policies were not taken; null where what is written is in force. */
+    readonly refused: Effect.Effect<PolicyError | null>
+    /** Looks for other policies now. Once it completes they are in force, or refused. */
+    readonly reload: Effect.Effect<void>
   }
 >()("keelson/ports/PolicyEngine") {}

@@ -113,6 +113,13 @@ const play = Effect.gen(function* () {
   yield* halts(send)
   yield* principals(send)
   yield* remoteTools(send)
+  yield* policySets(send)
+})
+
+const policySets = Effect.fnUntraced(function* (send: Send) {
+  for (const [after, text] of ["first", "second", "first"].entries()) {
+    yield* send(system, "policy", "current", { _tag: "RecordPolicySet", hash: NodeDigest.sha256(text), after })
+  }
 })
 
 const remoteTools = Effect.fnUntraced(function* (send: Send) {

@@ -166,6 +166,7 @@ const rows: ReadonlyArray<Row> = [
   row("GET /v1/halt", () => "/v1/halt", everyone(200)),
   row("POST /v1/halt", () => "/v1/halt", { ...everyone(403), owner: 200 }, { reason: "drill" }),
   row("POST /v1/resume", () => "/v1/resume", { ...everyone(403), owner: 200 }, { reason: "over" }),
+  row("GET /v1/policy", () => "/v1/policy", { ...everyone(200), agent: 403, robot: 403 }),
   row("GET /v1/whoami", () => "/v1/whoami", everyone(200)),
   row("GET /v1/tools", () => "/v1/tools", everyone(200)),
   row(

@@ -5,6 +5,7 @@ import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as Action from "#src/gateway/Action.ts"
 import * as Bypass from "#src/gateway/Bypass.ts"
 import * as DeclaredTool from "#src/gateway/DeclaredTool.ts"
+import * as PolicyInForce from "#src/gateway/PolicyInForce.ts"
 import * as Halt from "#src/gateway/Halt.ts"
 import { events } from "#src/gateway/Events.ts"
 import {
@@ -341,4 +342,17 @@ laws("bypass", {
   commands: steps(storable(Arbitrary.schema(RecordBypass))),
   words: ({ permitId, actionId }) => said(permitId, actionId),
   reaches: ["permit.refused"]
+})
+
+const RecordPolicySet = Schema.TaggedStruct("RecordPolicySet", {
+  hash: Schema.Literals([NodeDigest.sha256("one"), NodeDigest.sha256("other")]),
+  after: Schema.Literals([0, 1, 2])
+})
+
+laws("policy", {
+  decider: PolicyInForce.behaviour.decider,
+  events,
+  commands: steps(storable(Arbitrary.schema(RecordPolicySet))),
+  words: () => [],
+  reaches: ["policy.changed"]
 })

@@ -3,16 +3,35 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { PrincipalId } from "#src/kernel/Ids.ts"
+import { Gate } from "#src/gateway/Events.ts"
+import { Hash, PrincipalId } from "#src/kernel/Ids.ts"
 import { ActorKind } from "#src/kernel/Stamp.ts"
 import { Tools } from "./ToolsApi.ts"
 import { busy, probes, questions } from "./ProblemDocument.ts"
+import * as Words from "./Words.ts"
 
 export const Whoami = Schema.Struct({
   kind: ActorKind,
   id: PrincipalId,
   roles: Schema.Array(Schema.String)
 }).annotate({ identifier: "Whoami" })
+
+export const Policy = Schema.Struct({
+  hash: Hash.annotate({
+    description: "Of the set that decides in this process; every action carries that of its own."
+  }),
+  since: Schema.NullOr(Words.Time).annotate({
+    description: "When the journal learned of it; null where it does not know yet, or another process uses another set."
+  }),
+  policies: Schema.Array(
+    Schema.Struct({
+      id: Schema.String,
+      file: Schema.String.annotate({ description: "Its name in the policy folder." }),
+      gate: Schema.NullOr(Gate).annotate({ description: "What stands before the tool; null where the policy forbids." })
+    }).annotate({ identifier: "PolicyInForce" })
+  )
+}).annotate({ identifier: "Policy" })
+export type Policy = typeof Policy.Type
 
 export const Health = Schema.Struct({ status: Schema.Literal("ok") }).annotate({ identifier: "Health" })
 
@@ -44,6 +63,10 @@ export const ServiceApi = HttpApiGroup.make("service")
     HttpApiEndpoint.get("tools", "/tools", { success: Tools, error: questions }).annotate(
       OpenApi.Summary,
       "The tools there are"
+    ),
+    HttpApiEndpoint.get("policy", "/policy", { success: Policy, error: questions }).annotate(
+      OpenApi.Summary,
+      "Which policies decide, since when, and which gates they set"
     )
   )
   .annotateMerge(OpenApi.annotations({ title: "Service", description: "About the service itself." }))

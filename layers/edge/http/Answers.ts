@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Authority from "#src/gateway/Authority.ts"
 import type { Answered } from "#src/gateway/Protocol.ts"
 import type { Principal } from "#src/ports/Identity.ts"
 import { CurrentCorrelationId } from "#src/ports/Stamps.ts"
@@ -36,6 +37,12 @@ export const orProblem = <A, R>(
 /** Asks on the caller's behalf. */
 export const ask = <A, R>(question: (by: Principal) => Effect.Effect<A, Problems.Failure, R>) =>
   orProblem(Effect.flatMap(Caller, question))
+
+/** Refuses what the law does not let the caller do of itself. */
+export const permit = (by: Principal, deed: Authority.Deed): Effect.Effect<void, Problems.Problem> =>
+  Authority.may(by.actor, by.roles, deed, { ownerId: by.actor.id })
+    ? Effect.void
+    : Effect.fail(Problems.make("Forbidden", `${by.actor.kind} ${by.actor.id} may not ${deed}`))
 
 /** Sends a command on the caller's behalf, under its key; `reply` shapes the recorded answer. */
 export const command = <A extends Answered<unknown>, B, R>(

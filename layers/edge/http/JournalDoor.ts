@@ -3,7 +3,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import * as Authority from "#src/gateway/Authority.ts"
 import * as GatewayRows from "#src/gateway/Rows.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
@@ -14,7 +13,6 @@ import { Vault } from "#src/ports/Vault.ts"
 import { Api } from "../Api.ts"
 import type { Counters, EventPage } from "../api/JournalApi.ts"
 import type { Event } from "../api/Resources.ts"
-import * as Problems from "../Problems.ts"
 import * as Answers from "./Answers.ts"
 import * as Show from "./Show.ts"
 
@@ -97,10 +95,7 @@ export const layer = HttpApiBuilder.group(
 // internal
 // ---------------------------------------------------------------------------
 
-const permit = (by: Principal): Effect.Effect<void, Problems.Problem> =>
-  Authority.may(by.actor, by.roles, "events.read", { ownerId: by.actor.id })
-    ? Effect.void
-    : Effect.fail(Problems.make("Forbidden", `${by.actor.kind} ${by.actor.id} may not events.read`))
+const permit = (by: Principal) => Answers.permit(by, "events.read")
 
 const matches = ({ envelope }: StoredEvent, { type }: Which): boolean => type === undefined || envelope.type === type
 

@@ -2,10 +2,13 @@
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Layer from "effect/Layer"
+import * as Questions from "#src/gateway/Questions.ts"
 import { Actors } from "#src/ports/Actors.ts"
 import { HaltSwitch } from "#src/ports/HaltSwitch.ts"
+import { PolicyEngine } from "#src/ports/PolicyEngine.ts"
 import { ToolCatalog } from "#src/ports/ToolExecutor.ts"
 import { Api } from "../Api.ts"
+import type { Policy } from "../api/ServiceApi.ts"
 import { Readiness } from "../Readiness.ts"
 import * as Answers from "./Answers.ts"
 import { Drain } from "./Drain.ts"
@@ -17,7 +20,19 @@ const service = HttpApiBuilder.group(
   "service",
   Effect.fnUntraced(function* (handlers) {
     const catalog = yield* ToolCatalog
+    const engine = yield* PolicyEngine
+    const questions = yield* Questions.make
+    const policy = Effect.gen(function* () {
+      const { hash, policies } = yield* engine.set
+      const recorded = yield* questions.policy
+      return {
+        hash,
+        since: recorded?.hash === hash ? Show.time(recorded.sinceMillis) : null,
+        policies: policies.map(({ effect, file, gate, id }) => ({ id, file, gate: effect === "forbid" ? null : gate }))
+      } satisfies Policy
+    })
     return handlers
+      .handle("policy", () => Answers.ask((by) => Effect.andThen(Answers.permit(by, "policy.read"), policy)))
       .handle("whoami", () => Answers.ask(({ actor, roles }) => Effect.succeed({ ...actor, roles })))
       .handle("tools", () => Answers.ask(() => Effect.map(catalog.tools, (tools) => ({ items: tools.map(Show.tool) }))))
   })

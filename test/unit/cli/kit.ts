@@ -26,6 +26,7 @@ export const running: Running = {
   store: { product: "PGlite", place: "/data/journal", durability: "fsync was seen" },
   policies: { folder: "/data/policies", policies: 8, hash: "ab".repeat(32) },
   workspace: "/workspace",
+  reload: Effect.void,
   responder: { provider: "keelson", model: "commands", deterministic: true },
   ownerToken: { path: "/data/owner.token", token: Redacted.make(secret), minted: true }
 }
@@ -49,6 +50,7 @@ export interface World {
   readonly terminal?: boolean
   readonly columns?: number
   readonly signal?: Effect.Effect<Signal>
+  readonly reread?: Effect.Effect<void>
   /** Sees the settings that were resolved. */
   readonly opened?: (settings: Settings.Settings) => void
 }
@@ -112,7 +114,10 @@ const services = (args: ReadonlyArray<string>, world: World) => {
       canAnimate: terminal,
       canPrompt: false
     }),
-    Layer.succeed(StopSignal, { await: world.signal ?? Deferred.await(Deferred.makeUnsafe<Signal>()) }),
+    Layer.succeed(StopSignal, {
+      await: world.signal ?? Deferred.await(Deferred.makeUnsafe<Signal>()),
+      reread: world.reread ?? Effect.never
+    }),
     FileSystem.layerNoop({}),
     Path.layer,
     Layer.succeed(

@@ -78,11 +78,16 @@ describe("policy test", () => {
       const { exitCode, out } = yield* keelson(send, asked())
       assert.strictEqual(exitCode, 0)
       assert.include(out, "It waits for two people, neither of them the one who asks.")
-      assert.include(words(out), "two (/p/a.cedar:9)")
+      assert.include(words(out), "two (/p/a.cedar:9) permits, once two people agree")
+      assert.include(words(out), "asked by agent assistant, role agent")
       assert.include(words(out), 'Policy "two" permits it once two people agree.')
       assert.include(words(out), "the session's owner and role lead")
       const json = yield* keelson([...send, "--json"], asked())
-      assert.deepStrictEqual(JSON.parse(json.out), { ...decision, outcome: "ask-two" })
+      assert.deepStrictEqual(JSON.parse(json.out), {
+        ...decision,
+        outcome: "ask-two",
+        asked: { kind: "AGENT", id: "assistant", roles: ["agent"], tool: "send" }
+      })
     })
   )
 

@@ -42,6 +42,8 @@ const allowed: { readonly [D in Authority.Deed]: ReadonlyArray<keyof typeof who>
   "action.execute": ["executor"],
   "action.reconcile": ["owner", "approver"],
   "tool.declare": ["operator", "agent called owner"],
+  // Of itself, every person; the test's subject is the owner's.
+  "policy.read": ["owner"],
   "service.halt": ["operator"],
   "principal.create": ["operator"],
   "principal.read": ["owner", "operator", "agent called owner"],
