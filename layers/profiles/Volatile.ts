@@ -11,9 +11,12 @@ import * as CommandResponder from "#layers/responder/CommandResponder.ts"
 import * as NodeStamps from "#layers/stamps/NodeStamps.ts"
 import * as DeclaredTools from "#layers/tool-executor/DeclaredTools.ts"
 import * as ToolRegistry from "#layers/tool-executor/ToolRegistry.ts"
+import type { Digest } from "#src/ports/Digest.ts"
 import type { EventStore, Rows } from "#src/ports/EventStore.ts"
 import type { KeyRing } from "#src/ports/KeyRing.ts"
+import type { PolicyEngine, PolicyError } from "#src/ports/PolicyEngine.ts"
 import type { Responder } from "#src/ports/Responder.ts"
+import type { ToolCatalog } from "#src/ports/ToolExecutor.ts"
 import * as Core from "./Core.ts"
 import { defaults, type Settings } from "./Settings.ts"
 
@@ -21,6 +24,8 @@ export interface Options {
   readonly tools: ReadonlyArray<ToolRegistry.RegisteredTool>
   /** Cedar text by file name. */
   readonly policies: { readonly [file: string]: string }
+  /** Instead of these texts. */
+  readonly policyEngine?: Layer.Layer<PolicyEngine, PolicyError, ToolCatalog | Digest>
   readonly settings?: Partial<Settings>
   readonly responder?: Layer.Layer<Responder>
   /** Another journal than a fresh one in memory, and the keys that its words are sealed under. */
@@ -30,7 +35,7 @@ export interface Options {
 
 export const layer = (options: Options) =>
   Core.layer({ ...defaults, ...options.settings }).pipe(
-    Layer.provideMerge(VolatilePolicyEngine.layerText(options.policies)),
+    Layer.provideMerge(options.policyEngine ?? VolatilePolicyEngine.layerText(options.policies)),
     Layer.provideMerge(Layer.provide(DeclaredTools.layer, ToolRegistry.layerCatalog)),
     Layer.provideMerge(ToolRegistry.layer(options.tools)),
     Layer.provideMerge(

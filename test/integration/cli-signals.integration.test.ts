@@ -49,6 +49,18 @@ describe("the main program", () => {
     assert.deepStrictEqual(await signalled(body, [1, "SIGINT"]), { code: 130, signal: null, out: ["up", "released"] })
   })
 
+  it("without a terminal, reads its files again at every SIGHUP where it can, and still stops at the next SIGTERM", async () => {
+    const body = `
+      yield* Effect.forkChild(Effect.forever(Effect.flatMap(Signals.StopSignal, (stop) =>
+        Effect.andThen(stop.reread, say("read")))), { startImmediately: true })
+      const stop = yield* Effect.forkChild(asked, { startImmediately: true }); yield* say("up"); yield* say(yield* asked); return 0`
+    assert.deepStrictEqual(await signalled(body, [1, "SIGHUP"], [2, "SIGHUP"], [3, "SIGTERM"]), {
+      code: 0,
+      signal: null,
+      out: ["up", "read", "read", "SIGTERM"]
+    })
+  })
+
   it("takes signals that come together for one wish, and ends at once by one that comes later", async () => {
     const hangs = `
       yield* Effect.forkChild(asked, { startImmediately: true })

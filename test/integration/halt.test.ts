@@ -9,7 +9,7 @@ import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
 import * as Authority from "#src/gateway/Authority.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
 import * as Questions from "#src/gateway/Questions.ts"
-import type { ActionId } from "#src/kernel/Ids.ts"
+import { type ActionId, StreamId } from "#src/kernel/Ids.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
 import { HaltSwitch } from "#src/ports/HaltSwitch.ts"
 import * as World from "#test/kit/world.ts"
@@ -175,8 +175,8 @@ describe("a halt", () => {
       const first = yield* gateway.halt(owner, "h", wishes)
       const again = yield* gateway.halt(owner, "h", wishes)
       assert.deepStrictEqual(again, { body: first.body, repeated: true })
-      const { head } = yield* EventStore
-      assert.strictEqual(yield* head, 1)
+      const { events } = yield* (yield* EventStore).readStream(StreamId.make("halt:all"))
+      assert.strictEqual(events.length, 1)
     }).pipe(Effect.provide(world.layer))
   })
 })

@@ -2,6 +2,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
 import * as TestClock from "effect/testing/TestClock"
 import { assert, describe, it } from "@effect/vitest"
 import { stopMillis } from "#layers/cli/StartCommand.ts"
@@ -10,7 +11,7 @@ import { FolderLocked } from "#layers/sql-client/FolderLock.ts"
 import { EventStoreError } from "#src/ports/EventStore.ts"
 import { PolicyError } from "#src/ports/PolicyEngine.ts"
 import { PrivateFileError } from "#src/ports/PrivateFiles.ts"
-import { keelson, secret } from "./kit.ts"
+import { keelson, running, secret } from "./kit.ts"
 
 const asked = Effect.succeed("SIGTERM" as const)
 /** The service is told about, then asked to stop. */
@@ -47,6 +48,18 @@ describe("start", () => {
       }
       const json = yield* keelson(["start", "--json"], { signal: soon, terminal: true })
       assert.notInclude(json.out, secret)
+    })
+  )
+
+  it.effect("looks at the policies again each time it is told to", () =>
+    Effect.gen(function* () {
+      const told = yield* Queue.bounded<void>(2)
+      yield* Queue.offerAll(told, [undefined, undefined])
+      const looked = yield* Queue.bounded<void>(2)
+      const open = Effect.succeed({ ...running, reload: Effect.asVoid(Queue.offer(looked, undefined)) })
+      const signal = Effect.andThen(Queue.takeN(looked, 2), asked)
+      const { exitCode } = yield* keelson(["start"], { open, reread: Queue.take(told), signal })
+      assert.strictEqual(exitCode, 0)
     })
   )
 

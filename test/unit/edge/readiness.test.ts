@@ -15,14 +15,16 @@ describe("readiness", () => {
       assert.deepStrictEqual(yield* report, [
         { name: "a", ready: true, reason: null },
         { name: "b", ready: false, reason: "no" },
-        { name: "c", ready: false, reason: "the check itself broke" }
+        { name: "c", ready: false, reason: "the check itself broke" },
+        { name: "d", ready: true, reason: "to be mended" }
       ])
     }).pipe(
       Effect.provide(
         Readiness.layerChecks([
           { name: "a", check: Effect.void },
           { name: "b", check: Effect.fail("no") },
-          { name: "c", check: Effect.die(new Error("secret")) }
+          { name: "c", check: Effect.die(new Error("secret")) },
+          { name: "d", check: Effect.succeed("to be mended") }
         ])
       )
     )

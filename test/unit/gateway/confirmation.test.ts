@@ -103,7 +103,8 @@ describe("a confirmation with edited arguments", () => {
     const decided = given(...proposed("Ask")).when(prepared(edit, edited), stamp(10))
     assert.strictEqual(decided.after?.digest, hash('{"path":"b.txt"}'))
     assert.isTrue(decided.after?.edited)
-    const last = decided.events[1]
+    assert.deepStrictEqual(decided.types, ["action.judged", "confirmation.approved", "action.permitted"])
+    const last = decided.events[2]
     assert.strictEqual(last?.type === "action.permitted" && last.payload.digest, hash('{"path":"b.txt"}'))
   })
 
@@ -115,9 +116,47 @@ describe("a confirmation with edited arguments", () => {
 
   it("asks for two people where the policy wants two for the edited text", () => {
     const decided = given(...proposed("Ask")).when(prepared(edit, judged("AskTwo", '{"path":"b.txt"}')), stamp(10))
-    assert.deepStrictEqual(decided.types, ["confirmation.approved"])
+    assert.deepStrictEqual(decided.types, ["action.judged", "confirmation.approved"])
     assert.strictEqual(decided.after?.status, "Pending")
     assert.strictEqual(decided.after?.gate, "two-people")
+  })
+})
+
+describe("a confirmation whose arguments stand, judged again by another set of policies", () => {
+  const again = (effect: Parameters<typeof judged>[0]) => {
+    const judgement = judged(effect)
+    return { ...judgement, decision: { ...judgement.decision, policies: ["p2"], setHash: hash("other set") } }
+  }
+
+  it("is refused where that one forbids it, and goes on waiting", () => {
+    const decided = given(...proposed("Ask")).when(prepared(approve, again("Deny")), stamp(10))
+    decided.thenRefused({ _tag: "PolicyDenied", policies: ["p2"] })
+    assert.strictEqual(decided.after?.status, "Pending")
+  })
+
+  it("permits what was shown, and writes down which set let it", () => {
+    const decided = given(...proposed("Ask")).when(prepared(approve, again("Ask")), stamp(10))
+    assert.deepStrictEqual(decided.types, ["action.judged", "confirmation.approved", "action.permitted"])
+    const { digest, edited, policies, setHash } = decided.after!
+    assert.deepStrictEqual(
+      { digest, edited, policies, setHash },
+      { digest: hash('{"path":"a.txt"}'), edited: false, policies: ["p2"], setHash: hash("other set") }
+    )
+  })
+
+  it("waits for a second person where that one wants two, and counts the first", () => {
+    const first = given(...proposed("Ask", ["approver"])).when(prepared(approver, again("AskTwo")), stamp(10, ana))
+    assert.strictEqual(first.after?.status, "Pending")
+    const second = given(...proposed("Ask", ["approver"]), ...first.events).when(prepared(approver), stamp(20, ben))
+    assert.deepStrictEqual(second.after?.approvals, [ana, ben])
+    assert.strictEqual(second.after?.status, "Approved")
+  })
+
+  it("asks for no fewer people than it did before", () => {
+    for (const effect of ["Run", "Ask"] as const) {
+      const decided = given(...proposed("AskTwo", ["approver"])).when(prepared(approver, again(effect)), stamp(10, ana))
+      assert.deepStrictEqual([decided.after?.status, decided.after?.gate], ["Pending", "two-people"])
+    }
   })
 })
 
