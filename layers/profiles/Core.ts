@@ -79,7 +79,9 @@ const processes = Layer.effect(
     const cursor: Dispatcher.Cursor = { position: null }
     yield* supervise("timekeeper", timekeeper.process)
     yield* supervise("receipt-keeper", yield* ReceiptKeeper.make)
-    yield* supervise("policy-recorder", yield* PolicyRecorder.make)
+    const policies = yield* PolicyRecorder.make
+    yield* policies.begin
+    yield* supervise("policy-recorder", policies.process)
     yield* supervise(
       "dispatcher",
       Effect.scoped(Effect.flatMap(Dispatcher.make(cursor), (dispatcher) => dispatcher.process))

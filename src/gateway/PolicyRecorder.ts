@@ -2,8 +2,9 @@
  * Writes down which set of policies decides: at the start where it is another than the last recorded one, and at
  * every change.
  *
- * A set decides from the moment it is taken; its event follows, as soon as the store takes it. The key derives from
- * the set's hash and place in the order, so any number of processes may try at once.
+ * The first set is written down before the door opens. A later one decides from the moment it is taken; its event
+ * follows, as soon as the store takes it. The key derives from the set's hash and place in the order, so any number of
+ * processes may try at once.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -24,22 +25,32 @@ export const make = Effect.gen(function* () {
   const policy = yield* PolicyEngine
   const questions = yield* Questions.make
 
-  const record = Effect.fnUntraced(
-    function* ({ hash }: PolicySet) {
-      const last = yield* questions.policy
-      if (last?.hash === hash) return
-      const after = last?.number ?? 0
-      const stamp = yield* stamps.stamp({ actor: system, key: `policy/${after}/${hash}` })
-      const command: RecordPolicySet = { _tag: "RecordPolicySet", hash, after }
-      const reply = yield* actors.send(Rows.policy, Rows.policyKey, command, stamp)
-      if (reply._tag === "Accepted") return
-      const detail = "another set was recorded meanwhile"
-      return yield* new ActorError({ reason: "Overloaded", actor: "policy", detail, retryable: true })
-    },
-    Effect.retry({ while: ({ retryable }) => retryable, schedule: patiently })
-  )
+  const once = Effect.fnUntraced(function* ({ hash }: PolicySet) {
+    const last = yield* questions.policy
+    if (last?.hash === hash) return
+    const after = last?.number ?? 0
+    const stamp = yield* stamps.stamp({ actor: system, key: `policy/${after}/${hash}` })
+    const command: RecordPolicySet = { _tag: "RecordPolicySet", hash, after }
+    const reply = yield* actors.send(Rows.policy, Rows.policyKey, command, stamp)
+    if (reply._tag === "Accepted") return
+    const detail = "another set was recorded meanwhile"
+    return yield* new ActorError({ reason: "Overloaded", actor: "policy", detail, retryable: true })
+  })
 
-  return Effect.andThen(Stream.runForEach(policy.sets, record), Effect.die(new Error("there is no set of policies")))
+  const record = (set: PolicySet) =>
+    Effect.retry(once(set), { while: ({ retryable }) => retryable, schedule: patiently })
+
+  return {
+    /** Before anything is decided, where the store takes it in time; else the process does it. */
+    begin: Effect.flatMap(policy.set, once).pipe(
+      Effect.timeoutOption(Duration.millis(Bounds.queryTimeoutMillis)),
+      Effect.ignore
+    ),
+    process: Effect.andThen(
+      Stream.runForEach(policy.sets, record),
+      Effect.die(new Error("there is no set of policies"))
+    )
+  }
 })
 
 // ---------------------------------------------------------------------------

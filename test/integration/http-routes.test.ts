@@ -1,6 +1,7 @@
 import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as World from "#test/kit/world.ts"
+import { CONTRACT_VERSION } from "#src/kernel/Contract.ts"
 import * as Kit from "./http-kit.ts"
 
 const world = World.make()
@@ -253,7 +254,10 @@ describe("the probes", () => {
     it.effect("answer without a token, and say nothing of what is inside", () =>
       Effect.gen(function* () {
         const { get } = yield* Kit.Caller
-        assert.deepStrictEqual((yield* get("/health", { as: "nobody" })).json, { status: "ok" })
+        assert.deepStrictEqual((yield* get("/health", { as: "nobody" })).json, {
+          status: "ok",
+          contract: CONTRACT_VERSION
+        })
         const ready = yield* get("/ready", { as: "nobody" })
         assert.deepStrictEqual(ready.json, {
           ready: true,

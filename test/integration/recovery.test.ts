@@ -304,7 +304,7 @@ describe("what a service keeps running", () => {
   it.live("is under supervision, each by its name", () =>
     Effect.gen(function* () {
       const { status } = yield* Supervisor.Supervisor
-      const all = ["dispatcher", "receipt-keeper", "timekeeper"]
+      const all = ["dispatcher", "policy-recorder", "receipt-keeper", "timekeeper"]
       while ((yield* status).size < all.length) yield* Effect.yieldNow
       assert.deepStrictEqual(yield* status, new Map(all.map((name) => [name, "running"])))
     }).pipe(Effect.provide(World.make().layer))

@@ -33,7 +33,12 @@ export const Policy = Schema.Struct({
 }).annotate({ identifier: "Policy" })
 export type Policy = typeof Policy.Type
 
-export const Health = Schema.Struct({ status: Schema.Literal("ok") }).annotate({ identifier: "Health" })
+export const Health = Schema.Struct({
+  status: Schema.Literal("ok"),
+  contract: Schema.Int.annotate({
+    description: "Number of the contract of routes, events and tables: what you build on."
+  })
+}).annotate({ identifier: "Health" })
 
 const readiness = {
   draining: Schema.Boolean,

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Layer from "effect/Layer"
 import * as Questions from "#src/gateway/Questions.ts"
+import { CONTRACT_VERSION } from "#src/kernel/Contract.ts"
 import { Actors } from "#src/ports/Actors.ts"
 import { HaltSwitch } from "#src/ports/HaltSwitch.ts"
 import { PolicyEngine } from "#src/ports/PolicyEngine.ts"
@@ -56,7 +57,9 @@ const probes = HttpApiBuilder.group(
         : { ready: false as const, ...rest }
     })
     return handlers
-      .handle("health", ({ endpoint }) => Effect.as(noted(endpoint.path), { status: "ok" as const }))
+      .handle("health", ({ endpoint }) =>
+        Effect.as(noted(endpoint.path), { status: "ok" as const, contract: CONTRACT_VERSION })
+      )
       .handle("ready", ({ endpoint }) => Effect.andThen(noted(endpoint.path), ready))
   })
 )
