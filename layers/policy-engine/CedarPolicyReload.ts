@@ -7,7 +7,7 @@
  * (`CedarPolicySet`) nor judging (`CedarPolicyEngine`).
  *
  * Invariants: a set is validated whole before it is taken; it is taken between two decisions, never within one; a
- * refused one changes nothing but what `refused` and the log say; the same mistake is logged once.
+ * refused one changes nothing but what `refused` and the log say; the same mistake is logged once, unless somebody asks.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as Clock from "effect/Clock"
@@ -73,7 +73,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     refused = null
     if (next.set.hash === before.set.hash) {
       yield* next.drop
-      return yield* Effect.logInfo(`the policies are again as in force, set ${next.set.hash.slice(0, 12)}`)
+      return yield* Effect.logInfo(`the policies are as in force, set ${next.set.hash.slice(0, 12)}`)
     }
     current = next
     yield* before.drop
@@ -89,28 +89,30 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return Effect.logError(`changed policies were refused, so set ${inForce} stays in force:\n${error.message}`)
   }
 
-  const look = turns.withPermit(
-    Effect.gen(function* () {
-      const files = yield* Effect.result(read)
-      const seen = sha256(JSON.stringify(Result.isSuccess(files) ? files.success : files.failure.problems))
-      if (seen === found) return
-      found = seen
-      yield* Effect.fromResult(files).pipe(
-        Effect.flatMap(open),
-        Effect.matchEffect({ onFailure: refuse, onSuccess: take }),
-        Effect.uninterruptible
-      )
-    })
-  )
+  /** `asked`: a person wants to know, so what was found before is judged and told again. */
+  const look = (asked: boolean) =>
+    turns.withPermit(
+      Effect.gen(function* () {
+        const files = yield* Effect.result(read)
+        const seen = sha256(JSON.stringify(Result.isSuccess(files) ? files.success : files.failure.problems))
+        if (seen === found && !asked) return yield* Effect.logDebug("the policy folder holds nothing new")
+        found = seen
+        yield* Effect.fromResult(files).pipe(
+          Effect.flatMap(open),
+          Effect.matchEffect({ onFailure: refuse, onSuccess: take }),
+          Effect.uninterruptible
+        )
+      })
+    )
 
-  yield* Effect.forkScoped(watch(options, yield* FileSystem.FileSystem, look))
+  yield* Effect.forkScoped(watch(options, yield* FileSystem.FileSystem, look(false)))
 
   return PolicyEngine.of({
     decide: (question) => Effect.sync(() => current.judge(question)),
     set: Effect.sync(() => current.set),
     sets: Stream.fromPubSub(sets),
     refused: Effect.sync(() => refused),
-    reload: look
+    reload: look(true)
   })
 })
 

@@ -26,7 +26,8 @@ const signalled = async (body: string, ...sent: ReadonlyArray<readonly [words: n
   let out = ""
   child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()))
   for (const [words, signal] of sent) {
-    while (out.split("\n").length <= words) await Promise.race([once(child.stdout, "data"), ended])
+    while (out.split("\n").length <= words && child.exitCode === null)
+      await Promise.race([once(child.stdout, "data"), ended])
     child.kill(signal)
   }
   const [code, signal] = await ended
