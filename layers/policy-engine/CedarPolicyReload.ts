@@ -53,8 +53,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const open = Effect.fnUntraced(function* (files: ReadonlyArray<PolicyFile>) {
     const scope = yield* Scope.fork(lifetime)
     const { judge, set } = yield* CedarPolicyEngine.open(files).pipe(
-      Effect.provide(dependencies),
+      // Inside, or the engine's own scope would keep every set until the end.
       Scope.provide(scope),
+      Effect.provide(dependencies),
       Effect.mapError((error) => CedarPolicyEngine.inFolder(folder, error)),
       Effect.onError(() => Scope.close(scope, Exit.void))
     )
