@@ -24,6 +24,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { Digest } from "#src/ports/Digest.ts"
+import type { EventStoreError } from "#src/ports/EventStore.ts"
 import { PolicyEngine, type PolicyError, type PolicySet } from "#src/ports/PolicyEngine.ts"
 import { ToolCatalog } from "#src/ports/ToolExecutor.ts"
 import * as CedarPolicyEngine from "./CedarPolicyEngine.ts"
@@ -56,7 +57,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       // Inside, or the engine's own scope would keep every set until the end.
       Scope.provide(scope),
       Effect.provide(dependencies),
-      Effect.mapError((error) => CedarPolicyEngine.inFolder(folder, error)),
+      Effect.catchTag("PolicyError", (error) => Effect.fail(CedarPolicyEngine.inFolder(folder, error))),
       Effect.onError(() => Scope.close(scope, Exit.void))
     )
     return { judge, set, drop: Scope.close(scope, Exit.void) }
@@ -66,7 +67,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   let current = yield* open(first)
   let refused: PolicyError | null = null
   /** What was found last, so that only a change is judged and logged. */
-  let found = sha256(JSON.stringify(first))
+  let found: string | null = sha256(JSON.stringify(first))
   yield* PubSub.publish(sets, current.set)
 
   const take = Effect.fnUntraced(function* (next: typeof current) {
@@ -84,7 +85,12 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     yield* PubSub.publish(sets, next.set)
   }, Effect.uninterruptible)
 
-  const refuse = (error: PolicyError) => {
+  const refuse = (error: PolicyError | EventStoreError) => {
+    if (error._tag === "EventStoreError") {
+      // Nothing is known of the policies: the next look tries again.
+      found = null
+      return Effect.logWarning("the tools that policies speak of could not be read, so none were taken", error)
+    }
     refused = error
     const inForce = current.set.hash.slice(0, 12)
     return Effect.logError(`changed policies were refused, so set ${inForce} stays in force:\n${error.message}`)
@@ -117,7 +123,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   })
 })
 
-export const layer = (options: Options): Layer.Layer<PolicyEngine, PolicyError, ToolCatalog | Digest> =>
+export const layer = (
+  options: Options
+): Layer.Layer<PolicyEngine, PolicyError | EventStoreError, ToolCatalog | Digest> =>
   Layer.effect(PolicyEngine, make(options)).pipe(Layer.provide(NodeFileSystem.layer))
 
 // ---------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import * as NodeStamps from "#layers/stamps/NodeStamps.ts"
 import * as DeclaredTools from "#layers/tool-executor/DeclaredTools.ts"
 import * as ToolRegistry from "#layers/tool-executor/ToolRegistry.ts"
 import type { Digest } from "#src/ports/Digest.ts"
-import type { EventStore, Rows } from "#src/ports/EventStore.ts"
+import type { EventStore, EventStoreError, Rows } from "#src/ports/EventStore.ts"
 import type { KeyRing } from "#src/ports/KeyRing.ts"
 import type { PolicyEngine, PolicyError } from "#src/ports/PolicyEngine.ts"
 import type { Responder } from "#src/ports/Responder.ts"
@@ -25,7 +25,7 @@ export interface Options {
   /** Cedar text by file name. */
   readonly policies: { readonly [file: string]: string }
   /** Instead of these texts. */
-  readonly policyEngine?: Layer.Layer<PolicyEngine, PolicyError, ToolCatalog | Digest>
+  readonly policyEngine?: Layer.Layer<PolicyEngine, PolicyError | EventStoreError, ToolCatalog | Digest>
   readonly settings?: Partial<Settings>
   readonly responder?: Layer.Layer<Responder>
   /** Another journal than a fresh one in memory, and the keys that its words are sealed under. */

@@ -13,6 +13,7 @@ import * as Canonical from "../kernel/Canonical.ts"
 import { digestInput } from "../kernel/Permit.ts"
 import type { Actor, Stamp } from "../kernel/Stamp.ts"
 import type { EventStoreError } from "../ports/EventStore.ts"
+import type { KeyRingError } from "../ports/KeyRing.ts"
 import { PolicyEngine } from "../ports/PolicyEngine.ts"
 import { ToolCatalog } from "../ports/ToolExecutor.ts"
 import { Vault } from "../ports/Vault.ts"
@@ -35,7 +36,7 @@ type ActionBehaviour = Behaviour<
   Action.Prepared,
   Action.ActionEvent,
   Rejection,
-  EventStoreError
+  EventStoreError | KeyRingError
 >
 
 export const make = Effect.fnUntraced(function* (config: ActionConfig) {
@@ -76,8 +77,8 @@ export const make = Effect.fnUntraced(function* (config: ActionConfig) {
     if (edited !== undefined) return edited
     const { hash } = yield* policy.set
     if (state.status !== "Pending" || hash === state.setHash) return undefined
-    // The engine holds the session's key at this moment: what it sealed opens, or the stream is damaged.
-    const opened = yield* Effect.orDie(vault.open(state.arguments))
+    // What was sealed opens, or is damaged.
+    const opened = yield* Effect.catchTag(vault.open(state.arguments), "NotOpened", Effect.die)
     return typeof opened === "string" ? Canonical.decode(opened) : undefined
   })
 

@@ -13,6 +13,7 @@ import { type ActionId, StreamId } from "#src/kernel/Ids.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
 import { PolicyEngine } from "#src/ports/PolicyEngine.ts"
 import { Feed } from "#src/ports/Feed.ts"
+import { actor } from "#test/kit/decider.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 import * as World from "#test/kit/world.ts"
 import * as Kit from "./http-kit.ts"
@@ -139,6 +140,32 @@ describe("an action that waits for a person while the policies change", () => {
   )
 })
 
+describe("a tool that was declared after the policies were read", () => {
+  it.live("may be named by policies that are read then, and not before", () =>
+    Effect.gen(function* () {
+      const { change, policyEngine } = yield* world()
+      yield* Effect.gen(function* () {
+        const gateway = yield* Gateway
+        const { refused, set } = yield* PolicyEngine
+        const before = yield* set
+        const names = `${asks}@id("named") permit (principal, action == Action::"deploy", resource);\n`
+        yield* change(names)
+        assert.include((yield* refused)?.message, 'there is no tool "deploy"')
+        assert.strictEqual((yield* set).hash, before.hash)
+        const inputSchema = { type: "object", properties: {}, additionalProperties: false }
+        const by = { actor: actor("AGENT", "robot"), roles: ["agent"] }
+        yield* gateway.declareTool(by, "d", { name: "deploy", description: "Deploys.", inputSchema })
+        yield* change(names)
+        assert.isNull(yield* refused)
+        assert.include(
+          (yield* set).policies.map(({ id }) => id),
+          "named"
+        )
+      }).pipe(Effect.provide(World.make({ policyEngine: policyEngine() }).layer))
+    }).pipe(Effect.scoped)
+  )
+})
+
 describe("the journal", () => {
   it.live("holds the set of the start and each that took its place, by SYSTEM, with the one before", () =>
     Effect.gen(function* () {
@@ -211,6 +238,7 @@ describe("GET /v1/policy", () => {
             { id: "look", file: "test.cedar", gate: "none" },
             { id: "note", file: "test.cedar", gate: "human" },
             { id: "pair", file: "test.cedar", gate: "two-people" },
+            { id: "remote", file: "test.cedar", gate: "human" },
             { id: "never", file: "test.cedar", gate: null }
           ]
         })
