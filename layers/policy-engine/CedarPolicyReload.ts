@@ -115,7 +115,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   yield* Effect.forkScoped(watch(options, yield* FileSystem.FileSystem, look(false)))
 
   return PolicyEngine.of({
-    decide: (question) => Effect.sync(() => current.judge(question)),
+    decide: CedarPolicyEngine.deciding((question) => current.judge(question)),
     set: Effect.sync(() => current.set),
     sets: Stream.fromPubSub(sets),
     refused: Effect.sync(() => refused),
