@@ -102,7 +102,7 @@ export interface ServeOptions {
 }
 
 /** Declares the tools and runs what is approved, for ever. Fails where the service refuses the agent itself. */
-export const serve = Effect.fn("RemoteTool.serve")(function* (
+export const serve = Effect.fnUntraced(function* (
   client: Client.Client,
   tools: ReadonlyArray<RemoteTool>,
   { concurrency = 4, pauseMillis = 1_000 }: ServeOptions = {}

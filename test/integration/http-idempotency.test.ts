@@ -32,12 +32,18 @@ layer(Kit.serve(world), { excludeTestServices: true })("an Idempotency-Key", (it
       const writes = Object.entries(Kit.description.paths).flatMap(([path, methods]) =>
         "post" in methods ? [path] : []
       )
-      assert.lengthOf(writes, 10)
+      assert.lengthOf(writes, 24)
+      const ids: { readonly [name: string]: string } = {
+        sessionId,
+        confirmationId,
+        turnId: `trn_${"0".repeat(26)}`,
+        actionId: `act_${"0".repeat(26)}`,
+        keyId: `key_${"0".repeat(26)}`,
+        principalId: "ana",
+        name: "deploy"
+      }
       for (const path of writes) {
-        const concrete = path
-          .replace("{sessionId}", sessionId)
-          .replace("{confirmationId}", confirmationId)
-          .replace("{turnId}", `trn_${"0".repeat(26)}`)
+        const concrete = path.replace(/\{(\w+)\}/g, (_, name: string) => ids[name] ?? `no id for ${name}`)
         const answer = yield* post(concrete, { body: path.endsWith("turns") ? { input: "x" } : {} })
         assert.deepInclude(answer.json, { status: 400, code: "IdempotencyKeyMissing" }, path)
       }

@@ -248,7 +248,7 @@ layer(Kit.serve(world), { excludeTestServices: true })("what the door takes in",
         ["PATCH", "/health", "GET, HEAD"],
         ["OPTIONS", "/v1/whoami", "GET, HEAD"],
         ["POST", "/docs", "GET, HEAD"],
-        ["PROPFIND", "/v1/tools", "GET, HEAD"]
+        ["PROPFIND", "/v1/tools", "GET, HEAD, POST"]
       ] as const) {
         const answer = yield* call(method, path)
         assert.deepInclude(answer.json, { status: 405, code: "MethodNotAllowed" }, `${method} ${path}`)
