@@ -25,6 +25,7 @@ import * as DemoCommand from "./DemoCommand.ts"
 import type { Deployment } from "./Deployment.ts"
 import * as HelpText from "./HelpText.ts"
 import * as Page from "./Page.ts"
+import * as People from "./people/Commands.ts"
 import * as PolicyCommand from "./PolicyCommand.ts"
 import * as SettingsSource from "./SettingsSource.ts"
 import * as StartCommand from "./StartCommand.ts"
@@ -39,7 +40,8 @@ export const command = <S extends SettingsSource.BasicSettings, E, V>(
     startCommand(deployment, environment),
     demoCommand(deployment, environment),
     verifyCommand(deployment, environment),
-    policyCommand(deployment, environment)
+    policyCommand(deployment, environment),
+    ...People.all(deployment.settings, environment, json)
   ] as const
   return Command.make("keelson").pipe(
     Command.withDescription(rootText),
@@ -328,7 +330,7 @@ const refuse = Effect.fnUntraced(function* (error: CommandRefused, argv: Readonl
     return yield* Console.error(JSON.stringify({ refused: code, detail, remedy, exitCode }))
   }
   const look = { ...(yield* Page.look), color: false }
-  const name = `keelson ${argv.find((word) => ["start", "demo", "verify", "policy"].includes(word)) ?? ""}`.trim()
+  const name = `keelson ${argv.find((word) => named.has(word)) ?? ""}`.trim()
   const remedy = Page.visible(error.remedy ?? "")
   const lines = [
     Page.indented(look, `${name}: ${Page.visible(error.detail)}`, ""),
@@ -336,6 +338,11 @@ const refuse = Effect.fnUntraced(function* (error: CommandRefused, argv: Readonl
   ]
   yield* Console.error(lines.join("\n"))
 })
+
+const named: ReadonlySet<string> = new Set([
+  ...["start", "demo", "verify", "policy"],
+  ...["confirmations", "approve", "deny", "principal", "halt", "resume"]
+])
 
 const rootText =
   "Keelson runs AI agents that must not act, remember or claim success without proof: no tool runs without a permit, " +

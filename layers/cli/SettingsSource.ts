@@ -136,8 +136,8 @@ export const shownDefault = (definition: SettingsDefinition<BasicSettings>, sett
 
 const prefix = "KEELSON_"
 
-/** Variables with this beginning belong to the project's own tests and benches. */
-const foreign = /^KEELSON_(TEST|BENCH)_/
+/** Of the project's own tests and benches; and where a client finds a service, which is no setting of one. */
+const foreign = /^KEELSON_((TEST|BENCH)_|(URL|TOKEN)$)/
 
 interface Given {
   readonly source: Source

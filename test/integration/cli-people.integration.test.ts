@@ -1,0 +1,237 @@
+/** The commands for people and operators, as processes beside a real service. */
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { spawn } from "node:child_process"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import * as Service from "#test/kit/service.ts"
+import { folder, keelson, main } from "./cli-kit.ts"
+
+const home = folder()
+let service: Service.Service
+let session: string
+
+beforeAll(async () => {
+  service = await Service.start({ folder: home.path })
+  session = (await service.post("/v1/sessions", "session", {})).body.sessionId
+})
+afterAll(async () => {
+  await service.kill()
+  home.remove()
+})
+
+const beside = (...args: ReadonlyArray<string>) =>
+  keelson([...args, "--url", service.url, "--data-folder", join(home.path, "data")], {
+    KEELSON_WORKSPACE_FOLDER: service.workspace
+  }).ended
+
+/** As somebody else, by the token in the environment. */
+const as =
+  (token: string, environment: { readonly [name: string]: string } = {}) =>
+  (...args: ReadonlyArray<string>) =>
+    keelson(args, { KEELSON_URL: service.url, KEELSON_TOKEN: token, ...environment }).ended
+
+const ask = async (key: string, args: object) => {
+  const answer = await service.post(`/v1/sessions/${session}/actions`, key, { tool: "file.write", arguments: args })
+  assert.strictEqual(answer.body.status, "Pending", JSON.stringify(answer.body))
+  return answer.body as { readonly confirmationId: string; readonly actionId: string }
+}
+
+const ended = async (actionId: string) => (await service.get(`/v1/actions/${actionId}?waitMillis=20000`)).body
+
+describe("keelson confirmations, approve and deny", () => {
+  it("list what waits and show it whole, with what changes in the file", async () => {
+    mkdirSync(service.workspace, { recursive: true })
+    writeFileSync(join(service.workspace, "list.txt"), "bread\nmilk\n")
+    const args = { path: "list.txt", content: "bread\nsalt\n", mode: "replace" }
+    const { confirmationId } = await ask("show", args)
+    const listed = await beside("confirmations")
+    assert.strictEqual(listed.code, 0, listed.err)
+    assert.include(listed.out, confirmationId)
+    const shown = await beside("confirmations", "show", confirmationId)
+    for (const part of ["list.txt, changed", "- milk", "+ salt", "person owner"]) assert.include(shown.out, part)
+    const machine = JSON.parse((await beside("confirmations", "--json")).out)
+    assert.include(
+      machine.items.map((item: { confirmationId: string }) => item.confirmationId),
+      confirmationId
+    )
+    assert.strictEqual((await beside("deny", confirmationId, "--reason", "no salt")).code, 0)
+  })
+
+  it("approve once; whoever comes second is told who won, and nothing happens twice", async () => {
+    const { actionId, confirmationId } = await ask("yes", { path: "yes.txt", content: "yes" })
+    const first = await beside("approve", confirmationId)
+    assert.deepStrictEqual([first.code, first.out.trim()], [0, "Approved: file.write may run, once."])
+    assert.strictEqual((await ended(actionId)).status, "Executed")
+    const second = await beside("approve", confirmationId)
+    assert.strictEqual(second.code, 1)
+    assert.include(second.err, "it is Executed")
+    assert.strictEqual(readFileSync(join(service.workspace, "yes.txt"), "utf8"), "yes")
+  })
+
+  it("approve with other arguments, typed or left in an editor; they run instead", async () => {
+    const typed = await ask("typed", { path: "typed.txt", content: "asked" })
+    const args = JSON.stringify({ path: "typed.txt", content: "typed" })
+    assert.strictEqual((await beside("approve", typed.confirmationId, "--arguments", args)).code, 0)
+    await ended(typed.actionId)
+    assert.strictEqual(readFileSync(join(service.workspace, "typed.txt"), "utf8"), "typed")
+
+    const edited = await ask("edited", { path: "edited.txt", content: "asked" })
+    const token = readFileSync(join(home.path, "data", "owner.token"), "utf8").trim()
+    const done = await as(token, { EDITOR: "sed -i s/asked/edited/" })("approve", edited.confirmationId, "--edit")
+    assert.strictEqual(done.code, 0, done.err)
+    await ended(edited.actionId)
+    assert.strictEqual(readFileSync(join(service.workspace, "edited.txt"), "utf8"), "edited")
+
+    const broken = await ask("broken", { path: "broken.txt", content: "asked" })
+    for (const [editor, said] of [
+      ["sed -i 1d", "is not JSON"],
+      ["false", "did not end well"],
+      ["", "neither is set"]
+    ] as const) {
+      const { code, err } = await as(token, { EDITOR: editor })("approve", broken.confirmationId, "--edit")
+      assert.notStrictEqual(code, 0)
+      assert.include(err.replace(/\s+/g, " "), said)
+    }
+    assert.strictEqual((await service.get(`/v1/actions/${broken.actionId}`)).body.status, "Pending")
+    assert.isFalse(existsSync(join(service.workspace, "broken.txt")))
+  })
+
+  it("refuse in a sentence what can't be: a wrong id, a foreign token, no service, two wishes at once", async () => {
+    const cases: ReadonlyArray<readonly [Promise<{ code: number | null; err: string }>, number, string]> = [
+      [beside("approve", "cfm_x"), 2, "A confirmation's id is"],
+      [beside("approve", `cfm_${"0".repeat(26)}`), 1, "There is no"],
+      [as("kls_nonsense")("confirmations"), 1, "does not know this token"],
+      [
+        keelson(["confirmations", "--url", "http://127.0.0.1:1"], { KEELSON_TOKEN: "x" }).ended,
+        1,
+        "No service answers"
+      ],
+      [keelson(["confirmations", "--url", "nowhere"], { KEELSON_TOKEN: "x" }).ended, 2, "--url takes an address"],
+      [keelson(["confirmations", "--data-folder", join(home.path, "empty")]).ended, 1, "no owner's token"],
+      [beside("approve", `cfm_${"0".repeat(26)}`, "--edit", "--arguments", "{}"), 2, "give one of them"]
+    ]
+    for (const [ending, exit, said] of cases) {
+      const { code, err } = await ending
+      assert.strictEqual(code, exit, err)
+      assert.include(err.replace(/\s+/g, " "), said)
+      assert.notMatch(err, /^\s+at .*:\d+:\d+\)?$/m)
+    }
+  })
+})
+
+describe("keelson principal", () => {
+  it("lets an agent in by a token on standard output alone, and out again", async () => {
+    const made = await beside("principal", "create", "bot", "--kind", "agent")
+    assert.match(made.out, /^kls_[A-Za-z0-9_-]{49}\n$/)
+    assert.include(made.err, "shown this once")
+    const token = made.out.trim()
+    assert.strictEqual((await service.get("/v1/whoami", token)).body.id, "bot")
+    const rotated = (await beside("principal", "rotate", "bot")).out.trim()
+    assert.strictEqual((await service.get("/v1/whoami", token)).status, 401)
+    assert.strictEqual((await service.get("/v1/whoami", rotated)).status, 200)
+    const { keys } = JSON.parse((await beside("principal", "show", "bot", "--json")).out)
+    assert.strictEqual((await beside("principal", "revoke", "bot", keys[0].keyId)).code, 0)
+    assert.strictEqual((await service.get("/v1/whoami", rotated)).status, 401)
+    const listed = await beside("principal", "list")
+    assert.match(listed.out, /^bot {2}agent {2}agent {2}0 keys {2}Active$/m)
+  })
+
+  it("gives roles that open and take away what they open; shuts out and lets in", async () => {
+    const token = (await beside("principal", "create", "ana", "--kind", "human", "--role", "approver")).out.trim()
+    const ana = as(token)
+    const refused = await ana("halt", "--reason", "mine")
+    assert.strictEqual(refused.code, 1)
+    assert.include(refused.err.replace(/\s+/g, " "), "Only an operator halts")
+    assert.include((await beside("principal", "roles", "ana", "--role", "owner")).out, "owner")
+    assert.strictEqual((await ana("halt", "--show")).out.trim(), "Nothing is stopped.")
+    assert.strictEqual((await beside("principal", "disable", "ana")).code, 0)
+    assert.include((await ana("confirmations")).err, "does not know this token")
+    assert.strictEqual((await beside("principal", "enable", "ana")).code, 0)
+    assert.strictEqual((await ana("confirmations")).code, 0)
+  })
+})
+
+describe("keelson halt and resume", () => {
+  it("stop everything with a reason that everybody sees, and let it go on", async () => {
+    const { actionId, confirmationId } = await ask("held", { path: "held.txt", content: "held" })
+    assert.strictEqual((await beside("halt")).code, 2)
+    assert.strictEqual((await beside("halt", "--reason", "a drill")).code, 0)
+    assert.match((await beside("halt", "--show")).out, /^Stopped since .* by owner: a drill$/m)
+    assert.include((await beside("confirmations")).out, "Everything is stopped")
+    assert.strictEqual((await beside("approve", confirmationId)).code, 0)
+    assert.isFalse(existsSync(join(service.workspace, "held.txt")))
+    assert.strictEqual((await beside("resume")).code, 0)
+    assert.strictEqual((await ended(actionId)).status, "Executed")
+    const again = await beside("resume")
+    assert.deepStrictEqual([again.code, again.err.trim()], [1, "keelson resume: Nothing is stopped."])
+  })
+})
+
+/** A terminal of 24 lines and 80 columns by util-linux's `script`. */
+const terminal = (keys: ReadonlyArray<readonly [until: string, key: string]>) =>
+  new Promise<{ readonly code: number | null; readonly screen: string }>((done, failed) => {
+    const command = `stty rows 24 cols 80; exec '${process.execPath}' '${main}' confirmations watch --url ${service.url} --data-folder '${join(home.path, "data")}' --workspace-folder '${service.workspace}'`
+    const child = spawn("script", ["--quiet", "--return", "--command", command, "/dev/null"], {
+      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], TERM: "xterm-256color" },
+      stdio: ["pipe", "pipe", "inherit"]
+    })
+    process.once("exit", () => child.kill("SIGKILL"))
+    let screen = ""
+    let at = 0
+    const waiting = [...keys]
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      screen += chunk
+      const next = waiting[0]
+      if (next === undefined || !screen.slice(at).includes(next[0])) return
+      at = screen.length
+      waiting.shift()
+      child.stdin.write(next[1])
+    })
+    child.once("error", failed)
+    child.once("close", (code) => done({ code, screen }))
+  })
+
+describe("keelson confirmations watch", () => {
+  // What the tests before left: the watch shows the oldest first.
+  beforeAll(async () => {
+    for (const { confirmationId } of (await service.get("/v1/confirmations")).body.items) {
+      await service.post(`/v1/confirmations/${confirmationId}/deny`, `clear-${confirmationId}`, {})
+    }
+  })
+
+  it("prints each question once where there is no terminal", async () => {
+    const { confirmationId } = await ask("printed", { path: "printed.txt", content: "x" })
+    const running = keelson(["confirmations", "watch", "--url", service.url, "--data-folder", join(home.path, "data")])
+    for (;;) if ((await running.line()).includes(confirmationId)) break
+    running.signal("SIGTERM")
+    const { code, out } = await running.ended
+    assert.strictEqual(code, 143)
+    assert.strictEqual(out.split(confirmationId).length, 2)
+    await beside("deny", confirmationId, "--reason", "done")
+  })
+
+  const there = existsSync("/usr/bin/script")
+  if (!there) process.stderr.write("SKIP the watch in a terminal: apt-get install bsdutils\n")
+  it.skipIf(!there)(
+    "shows, approves and denies with keys in a terminal of 80 columns, and leaves it as it was",
+    async () => {
+      const yes = await ask("watch-yes", { path: "watch-yes.txt", content: "yes" })
+      const { code, screen } = await terminal([
+        [yes.confirmationId, "a"],
+        ["Approved.", "q"]
+      ])
+      assert.strictEqual(code, 0)
+      assert.strictEqual((await ended(yes.actionId)).status, "Executed")
+      assert.isTrue(screen.startsWith("\u001b[?1049h") || screen.includes("\u001b[?1049h"))
+      assert.include(screen.slice(-40), "\u001b[?25h\u001b[?1049l")
+      const no = await ask("watch-no", { path: "watch-no.txt", content: "no" })
+      await terminal([
+        [no.confirmationId, "d"],
+        ["Why not?", "no\r"],
+        ["Denied.", "\u0003"]
+      ])
+      assert.strictEqual((await ended(no.actionId)).status, "Denied")
+    },
+    60_000
+  )
+})
