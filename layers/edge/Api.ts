@@ -15,6 +15,7 @@ import { PrincipalsApi } from "./api/PrincipalsApi.ts"
 import { ProbesApi, ServiceApi } from "./api/ServiceApi.ts"
 import { declare } from "./api/ProblemDocument.ts"
 import { SessionsApi } from "./api/SessionsApi.ts"
+import { StreamApi } from "./api/StreamApi.ts"
 import { ToolsApi } from "./api/ToolsApi.ts"
 import { TurnsApi } from "./api/TurnsApi.ts"
 
@@ -29,6 +30,7 @@ const V1 = HttpApi.make("keelson/v1")
     HaltApi,
     PrincipalsApi,
     JournalApi,
+    StreamApi,
     ServiceApi,
     MetricsApi
   )

@@ -38,6 +38,7 @@ import * as PrincipalsDoor from "./http/PrincipalsDoor.ts"
 import * as Paths from "./http/Paths.ts"
 import * as ServiceDoor from "./http/ServiceDoor.ts"
 import * as SessionsDoor from "./http/SessionsDoor.ts"
+import * as StreamDoor from "./http/StreamDoor.ts"
 import * as ToolsDoor from "./http/ToolsDoor.ts"
 import * as TurnsDoor from "./http/TurnsDoor.ts"
 
@@ -186,6 +187,7 @@ const routes = (limits: Limits) =>
       HaltDoor.layer,
       PrincipalsDoor.layer,
       JournalDoor.layer,
+      StreamDoor.layer,
       MetricsDoor.layer,
       ServiceDoor.layer
     ]),

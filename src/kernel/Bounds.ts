@@ -129,6 +129,10 @@ export const httpHeaderBytesMax = 16 * 1024
 export const httpConnectionsMax = 1_024
 /** Requests in hand at once, long polls included; beyond it: `Overloaded`. */
 export const httpRequestsMax = 2_048
+/** Readers that follow events at once; beyond it: `Overloaded`. */
+export const eventStreamsMax = 256
+/** A follower without news hears so often that it missed nothing. */
+export const heartbeatMillis = 15_000
 /** Requests of one principal in a second, as many at once; beyond it: `LimitReached`. */
 export const httpRequestsPerSecondMax = 1_000
 /** From the first byte of a request to the end of its headers, and from there to the end of its body. */
@@ -269,6 +273,8 @@ export const relations: ReadonlyArray<Relation> = [
     "a trace file's default is among what may be set"
   ],
   [vitalsMillis < httpStallMillis, "numbers are shown before their reader counts as stuck"],
+  [heartbeatMillis < httpStallMillis, "a follower is heard of before its connection counts as stuck"],
+  [eventStreamsMax < httpConnectionsMax, "followers leave connections for everybody else"],
   [longPollMillisMax < httpStallMillis, "a wait ends before its connection counts as stuck"],
   [pageMax <= pageScanMax && pageMax <= readLimitMax, "a page looks at no fewer rows than it may hold"],
   [resultTextMax <= pageTextMax && eventTextMax <= pageTextMax, "one item fits into a page"],

@@ -1,0 +1,45 @@
+/** The journal as it grows: server-sent events (WHATWG HTML, section 9.2). */
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as OpenApi from "effect/http-api/OpenApi"
+import * as Schema from "effect/Schema"
+import { EventType } from "#src/kernel/Envelope.ts"
+import { SessionId, StreamId } from "#src/kernel/Ids.ts"
+import { busy, questions } from "./ProblemDocument.ts"
+import * as Words from "./Words.ts"
+
+/** One message: `data` is JSON, an `Event` in a `message`. */
+export const Message = Schema.Struct({
+  /** The position up to which everything was sent or is not for the reader: hand it back to go on. */
+  id: Schema.String,
+  event: Schema.Literals(["message", "heartbeat", "end"]),
+  data: Schema.String
+})
+export type Message = typeof Message.Type
+
+export const StreamApi = HttpApiGroup.make("stream")
+  .add(
+    HttpApiEndpoint.get("events", "/events/stream", {
+      headers: {
+        "last-event-id": Schema.optionalKey(
+          Words.Position.annotate({ description: "Go on after this `id`; counts before `after`." })
+        )
+      },
+      query: {
+        after: Schema.optionalKey(Words.Position),
+        sessionId: Schema.optionalKey(SessionId),
+        stream: Schema.optionalKey(StreamId),
+        type: Schema.optionalKey(EventType)
+      },
+      success: HttpApiSchema.StreamSse({ events: Message }),
+      error: [...questions, ...busy]
+    }).annotateMerge(
+      OpenApi.annotations({
+        summary: "Follow events in commit order, as server-sent events",
+        description:
+          "Begins after `Last-Event-ID` or `after`, else with what comes from now on. A `message` holds an event; a `heartbeat` says that nothing was missed up to its id; an `end` says why the stream ends. For an operator all events; for a session's owner and agent those of the session that `sessionId` names."
+      })
+    )
+  )
+  .annotateMerge(OpenApi.annotations({ title: "Stream", description: "What happens, as it happens." }))

@@ -1,0 +1,182 @@
+/**
+ * The journal as it grows, as server-sent events.
+ *
+ * Owns who sees which event, and when a stream ends. Does not own following (`EventStore.follow`) or how an event is
+ * shown (`Show`).
+ *
+ * Invariants: pulled, never pushed: a slow reader holds back its own cursor and no memory; every event is judged for
+ * its reader; a stream ends with its reader's key, with the door, or where a session that it follows is not the
+ * reader's any more; the ids of what is sent only grow, so going on after the last one misses nothing.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Stream from "effect/Stream"
+import * as Authority from "#src/gateway/Authority.ts"
+import * as Questions from "#src/gateway/Questions.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
+import type { StoredEvent } from "#src/kernel/Envelope.ts"
+import { ActionId, type SessionId, type StreamId, TurnId } from "#src/kernel/Ids.ts"
+import { EventStore } from "#src/ports/EventStore.ts"
+import { Feed } from "#src/ports/Feed.ts"
+import { Identity, type Principal } from "#src/ports/Identity.ts"
+import { Vault } from "#src/ports/Vault.ts"
+import { Api } from "../Api.ts"
+import type { Message } from "../api/StreamApi.ts"
+import * as Problems from "../Problems.ts"
+import * as Answers from "./Answers.ts"
+import { Drain } from "./Drain.ts"
+import * as Readable from "./Readable.ts"
+
+interface Which {
+  readonly sessionId?: SessionId | undefined
+  readonly stream?: StreamId | undefined
+  readonly type?: string | undefined
+}
+
+export const layer = HttpApiBuilder.group(
+  Api,
+  "stream",
+  Effect.fnUntraced(function* (handlers) {
+    const store = yield* EventStore
+    const readable = yield* Readable.make
+    const sessionOf = (yield* makeSessions) satisfies (stream: string) => unknown
+    const ending = yield* makeEnding
+    yield* Vault
+    let open = 0
+
+    /** What an event is to this reader: its text, or nothing but a higher position. */
+    const shown = (which: Which) =>
+      Effect.fnUntraced(function* (stored: StoredEvent) {
+        const { stream, type } = stored.envelope
+        const { position } = stored
+        const meant =
+          (which.stream === undefined || which.stream === stream) && (which.type === undefined || which.type === type)
+        if (!meant) return passed(position)
+        if (which.sessionId !== undefined && (yield* sessionOf(stream)) !== which.sessionId) return passed(position)
+        return { position, text: JSON.stringify(yield* readable.show.event(stored)) } satisfies Step
+      })
+
+    const follow = (by: Principal, after: number, which: Which) => {
+      const events = store.follow(after).pipe(
+        Stream.mapEffect(shown(which)),
+        Stream.catchCause(() => Stream.make(ended("Unavailable")))
+      )
+      const heartbeats = Stream.as(Stream.tick(Duration.millis(Bounds.heartbeatMillis)), heartbeat)
+      // Told as the last word: the reader knows whether coming back helps.
+      const end = Stream.map(Stream.fromEffect(ending(by)), ended)
+      return Stream.mergeAll([events, heartbeats, end], { concurrency: "unbounded" }).pipe(
+        Stream.mapAccum(
+          () => after,
+          (sent, step: Step): readonly [number, ReadonlyArray<Message>] => {
+            // An id is a promise that nothing before it is missing, so it grows here, behind the merge, and only here.
+            const position = step.position ?? sent
+            return [position, messageOf(position, step)]
+          }
+        ),
+        Stream.takeUntil(({ event }) => event === "end"),
+        Stream.ensuring(Effect.sync(() => void (open -= 1)))
+      )
+    }
+
+    const begin = Effect.fnUntraced(function* (by: Principal, after: number | undefined, which: Which) {
+      if (!Authority.may(by.actor, by.roles, "events.read", { ownerId: by.actor.id })) {
+        if (which.sessionId === undefined) {
+          return yield* Problems.make("Forbidden", "only an operator follows everything; name a session of yours")
+        }
+        yield* readable.session(by, which.sessionId)
+      }
+      const from = after ?? (yield* store.head)
+      if (open >= Bounds.eventStreamsMax) return yield* Problems.make("Overloaded")
+      open += 1
+      return follow(by, from, which)
+    })
+
+    return handlers.handle("events", ({ headers, query }) =>
+      Answers.ask((by) => begin(by, headers["last-event-id"] ?? query.after, query))
+    )
+  })
+)
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+/** One thing on its way to a reader: an event, an event that is not for it, a heartbeat, the end. */
+interface Step {
+  readonly position?: number
+  readonly text?: string
+  readonly heartbeat?: true
+  readonly end?: Problems.Code
+}
+
+const passed = (position: number): Step => ({ position })
+const heartbeat: Step = { heartbeat: true }
+const ended = (code: Problems.Code): Step => ({ end: code })
+
+const messageOf = (position: number, { end, heartbeat, text }: Step): ReadonlyArray<Message> => {
+  const id = String(position)
+  if (end !== undefined) {
+    const { retryable, title } = Problems.definitionOf(end)
+    return [{ id, event: "end", data: JSON.stringify({ code: end, detail: title, retryable }) }]
+  }
+  if (heartbeat === true) return [{ id, event: "heartbeat", data: JSON.stringify({ position }) }]
+  return text === undefined ? [] : [{ id, event: "message", data: text }]
+}
+
+/** Completes with why a reader's stream ends: the door closes, or its key is revoked. */
+const makeEnding = Effect.gen(function* () {
+  const feed = yield* Feed
+  const identity = yield* Identity
+  const drain = yield* Drain
+
+  const revoked = (by: Principal): Effect.Effect<Problems.Code> =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const changed = yield* feed.changed(`principal:${by.actor.id}`)
+        const stands = yield* Effect.exit(identity.renew(by))
+        if (stands._tag === "Failure") return "Unauthenticated" as const
+        yield* changed
+        return null
+      })
+    ).pipe(
+      Effect.repeat({ until: (code) => code !== null }),
+      Effect.map((code) => code ?? "Unauthenticated")
+    )
+
+  return (by: Principal): Effect.Effect<Problems.Code> =>
+    Effect.raceFirst(Effect.as(drain.signal, "Draining" as const), by.keyId === undefined ? Effect.never : revoked(by))
+})
+
+/** Streams whose session is remembered; a stream never changes its session. */
+const rememberedMax = 10_000
+
+/** Which session a stream belongs to; null for what belongs to none. */
+const makeSessions = Effect.gen(function* () {
+  const questions = yield* Questions.make
+  const remembered = new Map<string, string | null>()
+
+  const look = Effect.fnUntraced(function* (stream: string) {
+    const at = stream.indexOf(":")
+    const [kind, id] = [stream.slice(0, at), stream.slice(at + 1)]
+    switch (kind) {
+      case "session":
+        return id
+      case "turn":
+        return (yield* questions.turn(TurnId.make(id)))?.sessionId ?? null
+      case "action":
+        return (yield* questions.action(ActionId.make(id)))?.sessionId ?? null
+      default:
+        return null
+    }
+  })
+
+  return Effect.fnUntraced(function* (stream: string) {
+    const known = remembered.get(stream)
+    if (known !== undefined) return known
+    const found = yield* look(stream)
+    if (remembered.size >= rememberedMax) remembered.clear()
+    remembered.set(stream, found)
+    return found
+  })
+})

@@ -1,0 +1,262 @@
+/** The journal followed over a real socket: who sees what, from where, until when. */
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { request } from "node:http"
+import * as World from "#test/kit/world.ts"
+import * as Kit from "./http-kit.ts"
+
+interface Message {
+  readonly id: number
+  readonly event: string
+  readonly data: any
+}
+
+interface Followed {
+  readonly status: number
+  readonly contentType: string
+  /** Everything that was received. */
+  readonly messages: Array<Message>
+  /** Resolves once a message holds; fails where the stream ends before. */
+  readonly until: (holds: (message: Message) => boolean) => Promise<Message>
+  readonly ended: Promise<void>
+  readonly close: () => void
+}
+
+/** Reads server-sent events as the standard says: lines, blank line, dispatch. */
+const follow = (port: number, path: string, headers: { readonly [name: string]: string }) =>
+  new Promise<Followed>((done, failed) => {
+    const outgoing = request({ host: "127.0.0.1", port, path, headers, agent: false })
+    outgoing.on("error", failed)
+    outgoing.on("response", (incoming) => {
+      const messages: Array<Message> = []
+      const waiting = new Set<() => void>()
+      let over = false
+      let text = ""
+      const wake = () => {
+        for (const one of waiting) one()
+      }
+      incoming.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk
+        for (let at = text.indexOf("\n\n"); at >= 0; at = text.indexOf("\n\n")) {
+          const fields = new Map(
+            text
+              .slice(0, at)
+              .split("\n")
+              .map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()])
+          )
+          text = text.slice(at + 2)
+          messages.push({
+            id: Number(fields.get("id")),
+            event: fields.get("event") ?? "message",
+            data: JSON.parse(fields.get("data") ?? "null")
+          })
+        }
+        wake()
+      })
+      const ended = new Promise<void>((end) =>
+        incoming.once("close", () => {
+          over = true
+          wake()
+          end()
+        })
+      )
+      const until = async (holds: (message: Message) => boolean): Promise<Message> => {
+        for (;;) {
+          const found = messages.find(holds)
+          if (found !== undefined) return found
+          if (over) throw new Error(`the stream ended before: ${JSON.stringify(messages.at(-1))}`)
+          await new Promise<void>((resume) => {
+            const one = () => {
+              waiting.delete(one)
+              resume()
+            }
+            waiting.add(one)
+          })
+        }
+      }
+      incoming.once("error", wake)
+      done({
+        status: incoming.statusCode ?? 0,
+        contentType: String(incoming.headers["content-type"]),
+        messages,
+        until,
+        ended,
+        close: () => outgoing.destroy()
+      })
+    })
+    outgoing.end()
+  })
+
+const following = Effect.fnUntraced(function* (
+  query: string,
+  { as = "owner", headers = {}, token }: { as?: Kit.Name; headers?: { [name: string]: string }; token?: string } = {}
+) {
+  const { port } = yield* Kit.Caller
+  const authorization = `Bearer ${token ?? Kit.tokenOf(as)}`
+  return yield* Effect.acquireRelease(
+    Effect.promise(() => follow(port, `/v1/events/stream${query}`, { authorization, ...headers })),
+    ({ close }) => Effect.sync(close)
+  )
+})
+
+const wait = (followed: Followed, holds: (message: Message) => boolean) => Effect.promise(() => followed.until(holds))
+
+const created = (id: string) => (message: Message) => message.data?.stream === `session:${id}`
+
+const open = Effect.fnUntraced(function* (key: string, call: Kit.Call = {}) {
+  const { post } = yield* Kit.Caller
+  return String((yield* post("/v1/sessions", { ...call, key })).json.sessionId)
+})
+
+layer(Kit.serve(World.make()), { excludeTestServices: true })("a follower of events", (it) => {
+  it.effect("sees what comes from now on, each event once and in order, as the list would show it", () =>
+    Effect.gen(function* () {
+      const { get } = yield* Kit.Caller
+      yield* open("before")
+      const stream = yield* following("")
+      assert.deepInclude(stream, { status: 200 })
+      assert.match(stream.contentType, /^text\/event-stream/)
+      const last = (yield* Effect.forEach([1, 2, 3, 4, 5], (index) => open(`now-${index}`))).at(-1)!
+      yield* wait(stream, created(last))
+      const events = stream.messages.filter(({ event }) => event === "message")
+      const ids = events.map(({ id }) => id)
+      assert.deepStrictEqual(
+        ids,
+        ids.map((_, index) => ids[0]! + index)
+      )
+      const listed = (yield* get(`/v1/events?after=${ids[0]! - 1}`)).json.items
+      assert.deepStrictEqual(
+        events.map(({ data }) => data),
+        listed
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("goes on after the last id it saw, by header or by query, with nothing missed and nothing twice", () =>
+    Effect.gen(function* () {
+      const first = yield* following("?after=0")
+      const id = yield* open("resume-1")
+      const seen = yield* wait(first, created(id))
+      first.close()
+      const missed = yield* open("resume-2")
+      const second = yield* following("?after=0", { headers: { "last-event-id": String(seen.id) } })
+      const next = yield* wait(second, created(missed))
+      assert.strictEqual(second.messages.find(({ event }) => event === "message")?.id, seen.id + 1)
+      assert.isAbove(next.id, seen.id)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("sees of a session its turns and actions too, and of others nothing", () =>
+    Effect.gen(function* () {
+      const { post } = yield* Kit.Caller
+      const mine = yield* open("mine")
+      const other = yield* open("other")
+      const stream = yield* following(`?after=0&sessionId=${mine}`, { as: "agent" })
+      for (const session of [other, mine]) {
+        yield* post(`/v1/sessions/${session}/actions`, {
+          key: `act-${session}`,
+          body: { tool: "look", arguments: { text: session } }
+        })
+      }
+      yield* wait(stream, ({ data }) => data?.type === "action.executed")
+      const streams = new Set(stream.messages.map(({ data }) => String(data?.stream)))
+      assert.isTrue(streams.has(`session:${mine}`))
+      assert.isFalse(streams.has(`session:${other}`))
+      assert.notInclude(JSON.stringify(stream.messages), other)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("hears at once, and then every while, up to where nothing is missed", () =>
+    Effect.gen(function* () {
+      const id = yield* open("beats")
+      const stream = yield* following(`?after=0&stream=session:${id}`)
+      const seen = yield* wait(stream, created(id))
+      const ids = stream.messages.map((message) => message.id)
+      assert.deepStrictEqual(
+        ids,
+        ids.toSorted((a, b) => a - b)
+      )
+      const beat = stream.messages.find(({ event }) => event === "heartbeat")
+      assert.isAtMost(beat?.id ?? 0, seen.id)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("filters by stream and by type", () =>
+    Effect.gen(function* () {
+      const id = yield* open("typed")
+      const { post } = yield* Kit.Caller
+      yield* post(`/v1/sessions/${id}/touch`, { key: "touch" })
+      const stream = yield* following(`?after=0&stream=session:${id}&type=session.touched`)
+      const only = yield* wait(stream, ({ event }) => event === "message")
+      assert.strictEqual(only.data.type, "session.touched")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("is refused as any caller is: without a token, a foreign session, everything where it is no operator", () =>
+    Effect.gen(function* () {
+      const { get } = yield* Kit.Caller
+      const id = yield* open("refused")
+      for (const [as, query, status] of [
+        ["nobody", "", 401],
+        ["bob", "", 403],
+        ["bob", `?sessionId=${id}`, 404],
+        ["agent", "", 403],
+        ["owner", "?after=x", 400],
+        ["owner", "?sessionId=ses_x", 400]
+      ] as const) {
+        assert.strictEqual((yield* get(`/v1/events/stream${query}`, { as })).status, status, `${as} ${query}`)
+      }
+    })
+  )
+
+  it.effect("ends within a second when its key is revoked, says why, and gets nothing after", () =>
+    Effect.gen(function* () {
+      const { post } = yield* Kit.Caller
+      const made = yield* post("/v1/principals", {
+        key: "watcher",
+        body: { principalId: "watcher", kind: "HUMAN", roles: ["owner"] }
+      })
+      const { keyId, token } = made.json
+      const stream = yield* following("", { token })
+      const id = yield* open("seen")
+      yield* wait(stream, created(id))
+      const startedAt = performance.now()
+      yield* post(`/v1/principals/watcher/keys/${keyId}/revoke`, { key: "revoke" })
+      yield* Effect.promise(() => stream.ended)
+      assert.isBelow(performance.now() - startedAt, 1_000)
+      assert.deepInclude(stream.messages.at(-1)!, { event: "end" })
+      assert.deepInclude(stream.messages.at(-1)!.data, { code: "Unauthenticated", retryable: false })
+      const unseen = yield* open("unseen")
+      assert.isUndefined(stream.messages.find(created(unseen)))
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("shows what was forgotten as forgotten", () =>
+    Effect.gen(function* () {
+      const { post } = yield* Kit.Caller
+      const id = yield* open("erased", { body: { title: "the canary's song" } })
+      yield* post(`/v1/sessions/${id}/erase`, { key: "erase" })
+      const stream = yield* following(`?after=0&stream=session:${id}`)
+      const first = yield* wait(stream, ({ event }) => event === "message")
+      assert.deepStrictEqual(first.data.payload.title, { redacted: true })
+      assert.notInclude(JSON.stringify(stream.messages), "canary")
+    }).pipe(Effect.scoped)
+  )
+})
+
+layer(Layer.fresh(Kit.serve(World.make())), { excludeTestServices: true })("a door with followers", (it) => {
+  it.effect("takes so many and no more; one that leaves makes room", () =>
+    Effect.gen(function* () {
+      const { get } = yield* Kit.Caller
+      const all = yield* Effect.forEach(Array.from({ length: 256 }).keys(), () => following(""), { concurrency: 32 })
+      assert.isTrue(all.every(({ status }) => status === 200))
+      const refused = yield* get("/v1/events/stream")
+      assert.deepInclude(refused.json, { code: "Overloaded" })
+      assert.strictEqual(refused.headers["retry-after"], "1")
+      all[0]!.close()
+      const again = yield* Effect.repeat(following(""), { until: ({ status }) => status === 200 })
+      assert.strictEqual(again.status, 200)
+    }).pipe(Effect.scoped)
+  )
+})
