@@ -58,6 +58,11 @@ export const refusal = (error: unknown, door: Door): CommandRefused => {
   return told(tagOf(error), capital(messageOf(error)), null)
 }
 
+/** Whether the error says that what is stored is damaged, and not that nobody could look. */
+export const isDamage = (error: unknown): boolean =>
+  (error instanceof EventStoreError && error.reason === "Corrupt") ||
+  (error instanceof EngineFailed && error.reason === "NotWhole")
+
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
@@ -84,6 +89,7 @@ const storeRemedy: { readonly [R in EventStoreError["reason"]]: string } = {
 const engineRemedy: { readonly [R in EngineFailed["reason"]]: string | null } = {
   NoSpace: storeRemedy.Full,
   NotDurable: "Nothing is acknowledged that a power cut could take away: use another disk, or PostgreSQL.",
+  NotWhole: null,
   Broken: null
 }
 

@@ -32,7 +32,7 @@ export const run = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
     deployment.verify(resolved.settings, bar?.show ?? (() => Effect.void))
   ).pipe(
     Effect.ensuring(bar?.clear ?? Effect.void),
-    Effect.mapError((error) => unable(Sentences.refusal(error, resolved.settings)))
+    Effect.mapError((error) => unable(Sentences.refusal(error, resolved.settings), Sentences.isDamage(error)))
   )
   yield* Console.log(options.json ? machine(verification) : page(look, verification))
   if (verification.problemCount > 0) return yield* new FoundWrong()
@@ -59,10 +59,10 @@ const progressLine = Effect.sync(() => {
   }
 })
 
-const unable = (refusal: CommandRefused): CommandRefused => {
+const unable = (refusal: CommandRefused, damaged: boolean): CommandRefused => {
   const { code, detail, exitCode, remedy } = refusal
   if (exitCode === 2) return refusal
-  if (code === "StoreCorrupt") {
+  if (damaged) {
     // The database can't read what it holds: that is an answer, and looking again would give no better one.
     return new CommandRefused({ code, detail, remedy: "What is stored is damaged: restore a backup.", exitCode: 1 })
   }

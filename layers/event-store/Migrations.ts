@@ -67,6 +67,9 @@ export const functionBodies = (schema: string): { readonly append: string; reado
   refuse: bodyOf(refuseFunction(schema), "$$")
 })
 
+/** From this step on cells have hashes. */
+export const cellHashStep = 4
+
 /** A cell's hash as SQL. No event tells what a cell holds, so this is how a change behind the journal's back is seen. */
 export const cellHash = (name: string, body: string): string =>
   `encode(sha256(convert_to(${name} || E'\\n' || ${body}, 'UTF8')), 'hex')`

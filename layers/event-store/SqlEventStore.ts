@@ -62,7 +62,7 @@ export const make = Effect.fnUntraced(function* (
   const sql = yield* SqlClient
   const { sha256 } = yield* Digest
 
-  /** A read: answers rows, or says why not. */
+  /** Answers rows, or says why not. */
   const ask = <Row extends object>(
     operation: string,
     text: string,
@@ -76,6 +76,10 @@ export const make = Effect.fnUntraced(function* (
       ),
       (asking) => Effect.withSpan(asking, `EventStore.${operation}`, { captureStackTrace: false })
     )
+
+  /** The same where something is written beside the appends: only while there may be. */
+  const change: Ask = <Row extends object>(operation: string, text: string, values?: ReadonlyArray<unknown>) =>
+    Effect.andThen(options.admit, ask<Row>(operation, text, values))
 
   const head = Effect.map(ask<{ position: bigint }>("head", `SELECT position FROM ${schema}.journal_head`), (rows) =>
     Number(rows[0]?.position ?? 0)
@@ -137,18 +141,15 @@ export const make = Effect.fnUntraced(function* (
       ),
     forgetReceipts: (quietSinceMillis, limit) =>
       Effect.map(
-        ask("forgetReceipts", forgetReceiptsText(schema), [
+        change("forgetReceipts", forgetReceiptsText(schema), [
           BigInt(quietSinceMillis),
           new Date(quietSinceMillis).toISOString(),
           Math.min(Math.max(0, limit), Bounds.readLimitMax)
         ]),
         (rows) => rows.length
       ),
-    ...keysAndCells(schema, ask),
-    probe: Effect.andThen(
-      options.admit,
-      Effect.asVoid(ask("probe", `UPDATE ${schema}.pulse SET n = n + 1 WHERE one RETURNING n`))
-    )
+    ...keysAndCells(schema, ask, change),
+    probe: Effect.asVoid(change("probe", `UPDATE ${schema}.pulse SET n = n + 1 WHERE one RETURNING n`))
   })
   const rows = SqlRows.make(schema, options.rowIndexes, ask)
   return Context.make(EventStore, store).pipe(Context.add(Rows, rows))
@@ -310,7 +311,7 @@ const nextPage = Effect.fnUntraced(function* (
 const KeyRow = Schema.Struct({ subject: SubjectId, wrapping_version: Schema.Int, wrapped: Schema.String })
 const decodeKey = Schema.decodeUnknownSync(KeyRow)
 
-const keysAndCells = (schema: string, ask: Ask) => ({
+const keysAndCells = (schema: string, ask: Ask, change: Ask) => ({
   wrappedKey: (subject: SubjectId) =>
     Effect.map(
       ask<object>(
@@ -328,7 +329,7 @@ const keysAndCells = (schema: string, ask: Ask) => ({
     from.subject !== to.subject
       ? Effect.die(new JournalDefect(`a key of ${from.subject} can't become one of ${to.subject}`))
       : Effect.map(
-          ask(
+          change(
             "rewrapKey",
             `UPDATE ${schema}.subject_key SET wrapping_version = $2, wrapped = $3
              WHERE subject = $1 AND wrapping_version = $4 AND wrapped = $5 RETURNING 1 AS one`,
@@ -350,6 +351,9 @@ const keysAndCells = (schema: string, ask: Ask) => ({
            ON CONFLICT DO NOTHING RETURNING 1 AS one`
         : `UPDATE ${schema}.cell SET body = $2::text, hash = ${hash}
            WHERE name = $1::text AND body = $3 RETURNING 1 AS one`
-    return Effect.map(ask("setCell", text, from === null ? [name, to] : [name, to, from]), (rows) => rows.length === 1)
+    return Effect.map(
+      change("setCell", text, from === null ? [name, to] : [name, to, from]),
+      (rows) => rows.length === 1
+    )
   }
 })

@@ -32,7 +32,8 @@ export const isData = (error: SqlError): boolean => {
 export const toError = (operation: string, error: SqlError): EventStoreError => {
   const state = sqlState(error)
   if (state === "53100" || engineLacksSpace(error)) return full(operation)
-  if (state !== undefined && state.startsWith("XX")) {
+  // A file of a table that is gone (58P01) is damage like a page that can't be read (XX).
+  if (state !== undefined && /^(XX|58P01)/.test(state)) {
     return new EventStoreError({ reason: "Corrupt", operation, detail: `SQLSTATE ${state}`, retryable: false })
   }
   const passing = state === undefined || /^(08|40|53|55|57)/.test(state)

@@ -1,8 +1,8 @@
 /**
  * Does what is stored contradict itself? The walk behind `keelson verify`.
  *
- *   events by position --> heads --> receipts --> rows and counters, rebuilt from the events --> keys, cells,
- *   the steps taken, protection
+ *   the steps taken --> events by position --> heads --> receipts --> rows and counters, rebuilt from the events --> keys, cells,
+ *   protection
  *
  * Owns every comparison that needs nothing but the store: hashes, chains, contiguity, columns against the canonical
  * text, tables against the events. Does not own what rows an event means (`rebuild` is the rooms' own function) nor
@@ -135,14 +135,14 @@ const walk = Effect.fnUntraced(function* (sql: SqlClient, { sha256 }: Digest["Se
     yield* sql`SELECT set_config(${plan}, 'on', true)`
   }
 
+  const steps = yield* VerifyTables.steps(on)
   const rebuilding = options.rebuild === undefined ? null : yield* VerifyRows.begin(on, options.rebuild)
   const { events, streams } = yield* VerifyEvents.walk(on, rebuilding)
   yield* VerifyTables.heads(on, events)
   const receipts = yield* VerifyTables.receipts(on)
   const { rows, counters } = yield* VerifyRows.finish(on, rebuilding)
   yield* VerifyTables.keys(on, options.checkKey)
-  yield* VerifyTables.cells(on)
-  yield* VerifyTables.steps(on)
+  yield* VerifyTables.cells(on, steps)
   yield* VerifyTables.protection(on)
   return { events, streams, receipts, rows, counters, problems, problemCount }
 })

@@ -6,7 +6,7 @@ import type { WrappedKey } from "#src/kernel/Append.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { SubjectId } from "#src/kernel/Ids.ts"
 import { ReceiptRow, toReceipt } from "./Batch.ts"
-import { cellHash, functionBodies, stepNames } from "./Migrations.ts"
+import { cellHash, cellHashStep, functionBodies, stepNames } from "./Migrations.ts"
 import { receiptText } from "./Preparation.ts"
 import type { Walk } from "./SqlVerify.ts"
 
@@ -110,23 +110,31 @@ export const keys = Effect.fnUntraced(function* (
 })
 
 /** Cells, by the hashes that were written with them. */
-export const cells = Effect.fnUntraced(function* (on: Walk): Effect.fn.Return<void, SqlError> {
+export const cells = Effect.fnUntraced(function* (on: Walk, steps: number): Effect.fn.Return<void, SqlError> {
+  if (steps < cellHashStep) return
   const changed = yield* on.ask<{ name: string }>(
     `SELECT name FROM ${on.schema}.cell WHERE hash <> ${cellHash("name", "body")} ORDER BY 1 LIMIT ${differencesMax}`
   )
   for (const { name } of changed) on.report({ table: "cell", name, what: "its columns do not have its hash" })
 })
 
-/** The steps that made the tables, as the program that opened the store left them. */
-export const steps = Effect.fnUntraced(function* (on: Walk): Effect.fn.Return<void, SqlError> {
+/**
+ * The steps that made the tables. An older program has taken fewer of them, which is no fault; answers how many in a
+ * row are there, so that what a later one brought is not looked for.
+ */
+export const steps = Effect.fnUntraced(function* (on: Walk): Effect.fn.Return<number, SqlError> {
   const taken = yield* on.ask<{ id: number; name: string }>(`SELECT id, name FROM ${on.schema}.migration ORDER BY id`)
   const known = stepNames(on.schema)
-  const byId = new Map(taken.map(({ id, name }) => [id, name]))
-  for (const id of new Set([...known.map((_, index) => index + 1), ...byId.keys()])) {
-    if (byId.get(id) === known[id - 1]) continue
-    const what = `step ${id} is ${byId.get(id) ?? "missing"}; this program takes ${known[id - 1] ?? "no such step"}`
+  let inRow = 0
+  for (const [index, { id, name }] of taken.entries()) {
+    if (id === index + 1 && name === known[index]) {
+      inRow = id
+      continue
+    }
+    const what = `step ${id} is called ${name}; this program's step ${index + 1} is ${known[index] ?? "none"}`
     on.report({ table: "migration", name: String(id), what })
   }
+  return inRow
 })
 
 /** The triggers that refuse changes: present, and firing for everyone; and what they and the append do. */

@@ -32,8 +32,8 @@ export class FolderLocked extends Schema.TaggedError<FolderLocked>()("FolderLock
 
 export interface Lock {
   /**
-   * False once the file was taken away and another process has the folder: nothing more may be written there. Where
-   * nobody has, the file is put back.
+   * False once the file was taken away, for good: another process may have been in the folder since, and what this one
+   * has in memory of it may be old. Nothing more may be read or written there.
    */
   readonly held: () => boolean
 }
@@ -70,13 +70,11 @@ const take = (folder: string): Lock & { readonly release: () => void } => {
   let lost = false
   const held = (): boolean => {
     if (lost) return false
-    if (fs.existsSync(path)) return true
     try {
-      write(folder, name, me)
+      fs.statSync(path)
       return true
     } catch (cause) {
-      // A full disk passes; what another process has written meanwhile stays.
-      lost = cause instanceof FolderLocked
+      lost = codeOf(cause) === "ENOENT"
       return false
     }
   }

@@ -22,8 +22,8 @@ import { join } from "node:path"
 
 /** The embedded database can't be opened, or can't show that it reaches the disk. */
 export class EngineFailed extends Schema.TaggedError<EngineFailed>()("EngineFailed", {
-  /** `NoSpace` may pass by itself; `NotDurable` and `Broken` need a person. */
-  reason: Schema.Literals(["NoSpace", "NotDurable", "Broken"]),
+  /** `NoSpace` may pass by itself; `NotDurable`, `NotWhole` (a vital file is gone) and `Broken` need a person. */
+  reason: Schema.Literals(["NoSpace", "NotDurable", "NotWhole", "Broken"]),
   folder: Schema.NullOr(Schema.String),
   detail: Schema.String,
   retryable: Schema.Boolean
@@ -229,7 +229,7 @@ const checkWhole = (data: string): void => {
   const missing = vital.find((name) => !fs.existsSync(join(data, name)))
   if (missing === undefined) return
   throw new EngineFailed({
-    reason: "Broken",
+    reason: "NotWhole",
     folder: data,
     detail: `${data} is no whole database: ${missing} is missing; nothing was touched, restore a backup`,
     retryable: false

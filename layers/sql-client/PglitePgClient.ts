@@ -85,6 +85,7 @@ const makeHost = Effect.fnUntraced(function* (folder: string | null, held: () =>
 
   /** The living engine. After a death the first connection opens the next one; the others wait for the same. */
   const living = (): Promise<PgliteEngine.Engine> => {
+    if (!held()) return Promise.reject(new Error(folderLost))
     if (!engine.dead()) return Promise.resolve(engine)
     opening ??= Effect.runPromise(PgliteEngine.open(folder)).then(
       (next) => {
@@ -102,7 +103,7 @@ const makeHost = Effect.fnUntraced(function* (folder: string | null, held: () =>
   }
 
   const host: Host = {
-    stream: () => bridge(living),
+    stream: () => bridge(living, held),
     embedded: {
       held,
       bytesFree: () => (folder === null ? Infinity : bytesFree(folder)),
@@ -114,7 +115,7 @@ const makeHost = Effect.fnUntraced(function* (folder: string | null, held: () =>
 })
 
 /** The driver's end of a socket whose other end is the engine. What is written is run at once, to its end. */
-const bridge = (living: () => Promise<PgliteEngine.Engine>): Duplex => {
+const bridge = (living: () => Promise<PgliteEngine.Engine>, held: () => boolean): Duplex => {
   let mine: PgliteEngine.Engine | null = null
 
   const begin = async (): Promise<PgliteEngine.Engine> => {
@@ -128,6 +129,7 @@ const bridge = (living: () => Promise<PgliteEngine.Engine>): Duplex => {
   const run = (bytes: Uint8Array, done: (error?: Error | null) => void): void => {
     const send = (engine: PgliteEngine.Engine) => {
       try {
+        if (!held()) throw new Error(folderLost)
         engine.exec(bytes, (answer) => void duplex.push(answer))
         done()
       } catch (cause) {
@@ -149,6 +151,9 @@ const bridge = (living: () => Promise<PgliteEngine.Engine>): Duplex => {
   })
   return duplex
 }
+
+/** Asked before every statement: what is in memory of the folder may be old, and nothing of it may be written back. */
+const folderLost = "the folder's lock was taken away: another process may have written there"
 
 /** `ROLLBACK` as a `Query` message (PostgreSQL's protocol, "Message Formats"). */
 const rollback = Buffer.from("Q\0\0\0\rROLLBACK\0", "latin1")

@@ -62,9 +62,9 @@ export const make = Effect.fnUntraced(function* (
       jit: "off",
       // A peer that is gone holds the journal's head no longer than this (Linux: the first probe after half of it).
       tcp_user_timeout: String(Bounds.serverPeerTimeoutMillis),
-      tcp_keepalives_idle: String(Bounds.serverPeerTimeoutMillis / 2_000),
+      tcp_keepalives_idle: halfOfIt,
       tcp_keepalives_interval: "1",
-      tcp_keepalives_count: String(Bounds.serverPeerTimeoutMillis / 2_000),
+      tcp_keepalives_count: halfOfIt,
       ...(options.byIndexOnly === true ? byIndexOnly : {})
     }
   })
@@ -81,6 +81,9 @@ export const statementTimeoutMillis = Bounds.queryTimeoutMillis - 500
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+/** Whole seconds, one at least. */
+const halfOfIt = String(Math.max(1, Math.floor(Bounds.serverPeerTimeoutMillis / 2_000)))
 
 const byIndexOnly = { enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off" }
 

@@ -54,10 +54,8 @@ export const check = Effect.gen(function* () {
     const wrapped = yield* Effect.orDie(decode(held))
     const opened = yield* Effect.result(ring.unwrap(wrapped))
     if (opened._tag === "Failure") {
-      if (opened.failure.reason !== "KeyDamaged") return yield* opened.failure
-      // Nothing was ever sealed here: these keys are as good as any.
-      if ((yield* store.head) === 0) return yield* write(held)
-      return yield* foreign(wrapped)
+      // Also where nothing was sealed yet: of two first starts on one database, only one keeps its keys.
+      return yield* opened.failure.reason === "KeyDamaged" ? foreign(wrapped) : opened.failure
     }
     opened.success.destroy()
     const renewed = yield* ring.rewrap(wrapped)
@@ -86,7 +84,7 @@ const foreign = ({ wrappingVersion }: WrappedKey) =>
     reason: "KeyDamaged",
     subject: null,
     detail:
-      `wrapping-${wrappingVersion}.key is not the key that this journal's words are sealed under; ` +
-      "restore the right one from a backup",
+      `wrapping-${wrappingVersion}.key is not the key of this journal: its words are sealed under another one; ` +
+      "restore that one from a backup, or begin anew with another data folder and, on PostgreSQL, another schema",
     retryable: false
   })

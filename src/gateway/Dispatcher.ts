@@ -34,8 +34,8 @@ import { subjectOf } from "./Session.ts"
 import { system } from "./System.ts"
 import * as TurnRunner from "./TurnRunner.ts"
 
-/** Work waiting for a place; beyond it the rows are asked again once there is room. */
-const waitingMax = 10_000
+/** Turns and actions in hand, those that wait for people included; beyond it the rows are asked again once there is room. */
+const inHandMax = 10_000
 
 /** How far the journal was followed, kept by whoever restarts the process: what happened meanwhile is not skipped. */
 export interface Cursor {
@@ -69,7 +69,7 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
 
   /** Starts a piece of work unless it runs already. A failure is logged: the deadline in the journal outlives it. */
   const start = Effect.fnUntraced(function* <E>(kind: "turn" | "action", id: string, work: Effect.Effect<unknown, E>) {
-    if ((yield* FiberMap.size(running[kind])) >= waitingMax) {
+    if ((yield* FiberMap.size(running[kind])) >= inHandMax) {
       missed = true
       return
     }
@@ -223,9 +223,9 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
         Effect.gen(function* () {
           yield* follow(stored)
           cursor.position = stored.position
-          // The rows are asked again once there is room for half of what may wait.
+          // The rows are asked again once there is room for half of what may be in hand.
           const waiting = (yield* FiberMap.size(running.turn)) + (yield* FiberMap.size(running.action))
-          if (missed && waiting < waitingMax / 2) yield* recover
+          if (missed && waiting < inHandMax / 2) yield* recover
         })
       ),
       Effect.andThen(Effect.die(new Error("the journal's feed ended")))

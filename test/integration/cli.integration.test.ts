@@ -170,7 +170,7 @@ describe("keelson on a store that a service has left", () => {
     writeFileSync(key, own)
     foreign.remove()
     assert.strictEqual(code, 1)
-    assert.include(err.replace(/\s+/g, " "), "wrapping-1.key is not the key that this journal's words are sealed under")
+    assert.include(err.replace(/\s+/g, " "), "wrapping-1.key is not the key of this journal")
   })
 
   it("does not start where the journal is gone and its keys are not", async () => {

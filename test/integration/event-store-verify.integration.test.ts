@@ -285,6 +285,16 @@ const suite = <E>(name: string, store: Layer.Layer<EventStore | SqlClient, E, Di
           }
         })
       )
+      it.effect("looks through the store of an older program too: what a later step brought is not missed", () =>
+        Effect.gen(function* () {
+          const sql = yield* SqlClient
+          yield* sql.unsafe(`ALTER TABLE ${schema}.cell DROP COLUMN hash`)
+          yield* sql.unsafe(`DELETE FROM ${schema}.migration WHERE id >= 4`)
+          const report = yield* verify
+          assert.deepStrictEqual(report.problems, [])
+          assert.strictEqual(report.events, 52)
+        })
+      )
       // Last, since it leaves the store broken.
       it.effect("names what is missing, what came from nowhere, and a protection that is off", () =>
         Effect.gen(function* () {

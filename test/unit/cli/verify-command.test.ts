@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import { assert, describe, it } from "@effect/vitest"
 import type { Problem, Verification } from "#layers/cli/Deployment.ts"
 import { FolderLocked } from "#layers/sql-client/FolderLock.ts"
+import { EngineFailed } from "#layers/sql-client/PgliteEngine.ts"
 import { EventStoreError } from "#src/ports/EventStore.ts"
 import { clean, keelson } from "./kit.ts"
 
@@ -88,6 +89,13 @@ describe("verify", () => {
       assert.include(err, "SQLSTATE XX001")
       assert.include(err, "What is stored is damaged: restore a backup.")
       assert.notInclude(err, "Run keelson verify")
+      const gone = new EngineFailed({
+        reason: "NotWhole",
+        folder: "/d/pgdata",
+        detail: "/d/pgdata is no whole database: PG_VERSION is missing; nothing was touched, restore a backup",
+        retryable: false
+      })
+      assert.strictEqual((yield* keelson(["verify"], { verify: Effect.fail(gone) })).exitCode, 1)
     })
   )
 

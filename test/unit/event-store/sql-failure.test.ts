@@ -39,6 +39,7 @@ describe("an error of the driver", () => {
     assert.deepStrictEqual(said(connection("connect")), ["Unavailable", true])
     assert.deepStrictEqual(said(answered("42P01")), ["Unavailable", false])
     assert.deepStrictEqual(said(answered("XX001")), ["Corrupt", false])
+    assert.deepStrictEqual(said(answered("58P01")), ["Corrupt", false])
   })
 })
 
