@@ -12,7 +12,7 @@ import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient } from "effect/sql/SqlClient"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import type { Digest } from "#src/ports/Digest.ts"
-import type { EventStore, EventStoreError, RowIndex, Rows } from "#src/ports/EventStore.ts"
+import { EventStore, type EventStoreError, type RowIndex, type Rows } from "#src/ports/EventStore.ts"
 import * as PglitePgClient from "../sql-client/PglitePgClient.ts"
 import * as Migrations from "./Migrations.ts"
 import * as SqlEventStore from "./SqlEventStore.ts"
@@ -58,7 +58,8 @@ export const layer = (
           allowFast: options.allowFast
         })
       )
-      return Context.add(Context.add(store, SqlClient, client), PgClient.PgClient, client)
+      const tidied = Context.add(store, EventStore, tidying(Context.get(store, EventStore), client, schema))
+      return Context.add(Context.add(tidied, SqlClient, client), PgClient.PgClient, client)
     })
   ).pipe(Layer.provide(Reactivity.layer))
 
@@ -75,6 +76,21 @@ const admit = (embedded: PglitePgClient.Embedded, reserveBytes: number): Effect.
     if (!embedded.held()) return Effect.fail(SqlFailure.unavailable("append", "another process has the folder", false))
     return embedded.bytesFree() >= reserveBytes ? Effect.void : Effect.fail(SqlFailure.full("append"))
   })
+
+/** Nobody vacuums an embedded database: at the end of a sweep its room is given back, and the index by age learns. */
+const tidying = (
+  store: EventStore["Service"],
+  client: PglitePgClient.EmbeddedPgClient,
+  schema: string
+): EventStore["Service"] => ({
+  ...store,
+  forgetReceipts: (quietSinceMillis, limit) =>
+    Effect.tap(store.forgetReceipts(quietSinceMillis, limit), (forgotten) =>
+      forgotten < limit
+        ? Effect.mapError(client.unsafe(`VACUUM ${schema}.receipt`), (error) => SqlFailure.toError("vacuum", error))
+        : Effect.void
+    )
+})
 
 const afterLoss =
   (schema: string, client: PglitePgClient.EmbeddedPgClient, wake: Wake.Wake) =>

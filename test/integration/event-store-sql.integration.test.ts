@@ -123,3 +123,26 @@ suite("pglite", PgliteEventStore.layer({ rowIndexes }), "keelson")
 const postgres = await Postgres.server()
 const schema = Postgres.freshSchema()
 if (postgres !== null) suite("postgres", PostgresEventStore.layer({ url: postgres.url, schema, rowIndexes }), schema)
+
+describe("an embedded journal", () => {
+  it.live("gives the room of forgotten receipts back: nobody else vacuums it", () =>
+    Effect.gen(function* () {
+      const store = yield* EventStore
+      const sql = yield* SqlClient
+      const fill = Effect.fnUntraced(function* (round: string) {
+        const appends = Array.from({ length: 200 }, (_, index) =>
+          on(start(`receipts:${round}-${index}`), { atMillis: 0 })
+        )
+        yield* store.append(appends.map(({ append }) => append))
+        const [found] = yield* sql.unsafe<{ size: number }>("SELECT pg_relation_size('keelson.receipt')::int AS size")
+          .unprepared
+        assert.strictEqual(yield* store.forgetReceipts(500, 1_000), 200)
+        return found!.size
+      })
+      const first = yield* fill("a")
+      assert.isAbove(first, 0)
+      assert.strictEqual(yield* fill("b"), first)
+      assert.strictEqual(yield* fill("c"), first)
+    }).pipe(Effect.provide(Layer.fresh(Layer.provideMerge(PgliteEventStore.layer(), NodeDigest.layer))))
+  )
+})
