@@ -75,12 +75,34 @@ describe("the demo's proof", () => {
     assert.deepStrictEqual(broken(withFile("three", "0\n")), [])
     const late = journal([...facts, ["action:three", "action.executed", { claimId: "clm_three" }]])
     assert.deepStrictEqual(broken(evidence(late)), [])
+    const seenTo = journal([...facts, ["action:three", "action.reconciled"]])
+    assert.deepStrictEqual(broken(evidence(seenTo)), [])
+  })
+
+  it("takes every answer that a question can get, and of two people the one who decides", () => {
+    const asked = (id: string, ...answers: ReadonlyArray<Fact>): ReadonlyArray<Fact> => [
+      [`action:${id}`, "confirmation.requested"],
+      ...answers
+    ]
+    const answered = journal([
+      ...facts,
+      ...asked("late", ["action:late", "confirmation.expired"]),
+      ...asked("back", ["action:back", "confirmation.withdrawn"]),
+      ...asked(
+        "pair",
+        ["action:pair", "confirmation.approved", { missing: 1 }],
+        ["action:pair", "confirmation.approved", { missing: 0 }]
+      )
+    ])
+    assert.deepStrictEqual(broken(evidence(answered)), [])
   })
 
   it("is no proof where there was nothing to look at", () => {
     const bare: DemoProof.Evidence = { ...evidence([]), acknowledged: [], files: [], denied: [] }
     assert.isFalse(DemoProof.stands(DemoProof.prove(bare), true))
     assert.isFalse(DemoProof.stands([], true))
+    const onlyDenied = { ...evidence(), files: evidence().files.filter(({ actionId }) => actionId === "two") }
+    assert.deepStrictEqual(broken(onlyDenied), ["the files are as the journal says"])
     const nobodyDenied = DemoProof.prove({ ...evidence(), denied: [], files: evidence().files.slice(0, 1) })
     assert.isFalse(DemoProof.stands(nobodyDenied, false))
     assert.isTrue(DemoProof.stands(nobodyDenied, true))
@@ -105,12 +127,87 @@ const forgeries: ReadonlyArray<readonly [what: string, evidence: DemoProof.Evide
     "the journal has no gap and no double"
   ],
   [
+    "two events in their places share an id",
+    evidence(journal(facts).map((event) => (event.position === 2 ? { ...event, eventId: "evt_1" } : event))),
+    "the journal has no gap and no double"
+  ],
+  [
     "an event's hash is another one",
     evidence(journal(facts).map((event) => (event.position === 2 ? { ...event, hash: "f".repeat(64) } : event))),
     "every stream is one unbroken chain"
   ],
+  [
+    "a version is left out of a chain whose hashes agree",
+    evidence(journal(facts).map((event) => (event.position > 2 ? { ...event, version: event.version + 1 } : event))),
+    "every stream is one unbroken chain"
+  ],
+  [
+    "a stream begins behind something",
+    evidence(journal(facts).map((event) => (event.position === 1 ? { ...event, prevHash: "f".repeat(64) } : event))),
+    "every stream is one unbroken chain"
+  ],
   ["a claim has no permit", evidence(without("action.permitted", "action:one")), "no tool ran without a permit"],
   ["an outcome has no claim", evidence(without("action.claimed", "action:one")), "no tool ran without a permit"],
+  [
+    "a claim comes before its permit",
+    evidence(
+      journal([
+        ...facts,
+        ["action:four", "action.claimed", { permitId: "pmt_four", claimId: "clm_four" }],
+        ["action:four", "action.permitted", { permitId: "pmt_four" }]
+      ])
+    ),
+    "no tool ran without a permit"
+  ],
+  [
+    "a claim names another permit than its action's",
+    evidence(
+      journal([
+        ...facts,
+        ["action:four", "action.permitted", { permitId: "pmt_four" }],
+        ["action:four", "action.claimed", { permitId: "pmt_one", claimId: "clm_four" }]
+      ])
+    ),
+    "no tool ran without a permit"
+  ],
+  [
+    "a claim follows what only names its permit",
+    evidence(
+      journal([
+        ...facts,
+        ["action:four", "permit.refused", { permitId: "pmt_four" }],
+        ["action:four", "action.claimed", { permitId: "pmt_four", claimId: "clm_four" }]
+      ])
+    ),
+    "no tool ran without a permit"
+  ],
+  [
+    "a failure has no claim",
+    evidence(journal([...facts, ["action:two", "action.failed", { claimId: "clm_two" }]])),
+    "no tool ran without a permit"
+  ],
+  [
+    "an outcome names another claim than its action's",
+    evidence(journal([...facts, ["action:three", "action.executed", { claimId: "clm_other" }]])),
+    "no tool ran without a permit"
+  ],
+  [
+    "an outcome names the claim of another action",
+    evidence(journal([...facts, ["action:three", "action.executed", { claimId: "clm_one" }]])),
+    "no tool ran without a permit"
+  ],
+  [
+    "an outcome comes before its claim",
+    evidence(
+      journal([
+        ...facts,
+        ["action:four", "action.permitted", { permitId: "pmt_four" }],
+        ["action:four", "action.executed", { claimId: "clm_four" }],
+        ["action:four", "action.claimed", { permitId: "pmt_four", claimId: "clm_four" }]
+      ])
+    ),
+    "no tool ran without a permit"
+  ],
   [
     "an action was claimed twice",
     evidence(journal([...facts, ["action:one", "action.claimed", { permitId: "pmt_one", claimId: "clm_again" }]])),
@@ -122,13 +219,57 @@ const forgeries: ReadonlyArray<readonly [what: string, evidence: DemoProof.Evide
     "nothing ran twice"
   ],
   [
+    "an action was executed and then failed",
+    evidence(journal([...facts, ["action:one", "action.failed", { claimId: "clm_one" }]])),
+    "nothing ran twice"
+  ],
+  [
+    "what was denied has no denial in the journal",
+    evidence(without("confirmation.denied", "action:two")),
+    "what was denied was not done"
+  ],
+  [
+    "what was denied was claimed all the same",
+    evidence(journal([...facts, ["action:two", "action.claimed", { permitId: "pmt_two", claimId: "clm_two" }]])),
+    "what was denied was not done"
+  ],
+  [
     "what was denied was permitted all the same",
     evidence(journal([...facts, ["action:two", "action.permitted", { permitId: "pmt_two" }]])),
     "what was denied was not done"
   ],
   ["what was denied was written", withFile("two", "2"), "what was denied was not done"],
   ["the file lacks what was executed", withFile("one", null), "the files are as the journal says"],
+  [
+    "the file lacks what was unknown and is executed since",
+    {
+      ...evidence(journal([...facts, ["action:three", "action.executed", { claimId: "clm_three" }]])),
+      files: withFile("three", "0\n").files
+    },
+    "the files are as the journal says"
+  ],
   ["the line stands there twice", withFile("three", "0\n3\n3\n"), "the files are as the journal says"],
+  [
+    "a file was written for what never ended",
+    evidence(without("action.executed", "action:one")),
+    "the files are as the journal says"
+  ],
+  [
+    "a question of two people was answered by one of them",
+    evidence(
+      journal([
+        ...facts,
+        ["action:four", "confirmation.requested"],
+        ["action:four", "confirmation.approved", { missing: 1 }]
+      ])
+    ),
+    "every question has one answer"
+  ],
+  [
+    "a question was answered twice",
+    evidence(journal([...facts, ["action:one", "confirmation.expired"]])),
+    "every question has one answer"
+  ],
   [
     "a question was never answered",
     evidence(journal([...facts, ["action:four", "confirmation.requested"]])),
@@ -137,6 +278,11 @@ const forgeries: ReadonlyArray<readonly [what: string, evidence: DemoProof.Evide
   [
     "the repeated decision was decided again",
     evidence(journal([...facts, ["action:three", "confirmation.approved", { missing: 0 }]])),
+    "the same decision again changed nothing"
+  ],
+  [
+    "the repeated decision is not in the journal",
+    evidence(without("confirmation.approved", "action:three")),
     "the same decision again changed nothing"
   ],
   [
@@ -162,6 +308,16 @@ const forgeries: ReadonlyArray<readonly [what: string, evidence: DemoProof.Evide
   [
     "verify found something",
     { ...evidence(), verified: { exitCode: 1, events: 16, problems: 1 } },
+    "the store verifies"
+  ],
+  [
+    "verify named a problem and ended well",
+    { ...evidence(), verified: { exitCode: 0, events: 16, problems: 1 } },
+    "the store verifies"
+  ],
+  [
+    "verify named no problem and ended badly",
+    { ...evidence(), verified: { exitCode: 1, events: 16, problems: 0 } },
     "the store verifies"
   ],
   [
