@@ -67,6 +67,23 @@ describe("a decision", () => {
     })
   )
 
+  it.effect("is Deny where Cedar throws or can't read the question, whatever is permitted", () =>
+    Effect.gen(function* () {
+      const { decide } = yield* engine({ "a.cedar": permit("open") })
+      // Neither can be written in TypeScript: they stand for whatever Cedar itself does not expect.
+      const throwing = { ...read, ownerId: 1n as unknown as string }
+      const unreadable = { ...read, actor: { ...read.actor, kind: "GHOST" } as unknown as typeof read.actor }
+      const reasons = yield* Effect.forEach([throwing, unreadable, read], (asked) =>
+        Effect.map(decide(asked), ({ effect, policies, reason }) => [effect, policies, reason])
+      )
+      assert.deepStrictEqual(reasons, [
+        ["Deny", [], "Cedar failed, so nothing is permitted."],
+        ["Deny", [], "Cedar could not read the question, so it is denied."],
+        ["Run", ["open"], 'Policy "open" lets it run.']
+      ])
+    })
+  )
+
   it.effect("is Deny where a permit fails beside one that holds", () =>
     Effect.gen(function* () {
       const decision = yield* decide({ "a.cedar": permit("open") + failing("permit", "sum") }, pay())
