@@ -227,6 +227,17 @@ layer(Kit.serve(World.make(), { limits }), { excludeTestServices: true })("a raw
   )
 })
 
+it.live("headers have a clock of their own: who may take long over a body may not take long over them", () =>
+  Effect.gen(function* () {
+    const { port } = yield* Kit.Caller
+    const text = yield* Effect.promise(() => talk(port, "GET /health HTTP/1.1\r\nHost: local"))
+    problem(text, 408, "RequestTimeout")
+  }).pipe(
+    Effect.timeout("15 seconds"),
+    Effect.provide(Kit.serve(World.make(), { limits: { headersMillis: 150, bodyMillis: 120_000 } }))
+  )
+)
+
 it.live("a door that listens beyond loopback answers to any name, unless names are given", () =>
   Effect.gen(function* () {
     const get = (name: string) =>
