@@ -14,6 +14,7 @@ import { connect, type Socket } from "node:net"
 import * as HttpDoor from "#layers/edge/HttpDoor.ts"
 import * as Readiness from "#layers/edge/Readiness.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
+import { Actors } from "#src/ports/Actors.ts"
 import * as World from "#test/kit/world.ts"
 import * as Kit from "./http-kit.ts"
 
@@ -32,6 +33,15 @@ const raw = (path: string, key: string): string =>
 
 const written = (socket: Socket, text: string) =>
   Effect.promise(() => new Promise<void>((sent) => socket.write(text, () => sent())))
+
+/** A door that is as ready as it is told. */
+const judgedBy = (readiness: Layer.Layer<Readiness.Readiness>, limits: Partial<HttpDoor.Limits> = {}) =>
+  Kit.caller.pipe(
+    Layer.provideMerge(Kit.door({ limits })),
+    Layer.provideMerge(Layer.mergeAll(Kit.identity, readiness)),
+    Layer.provideMerge(World.make().layer),
+    Layer.provideMerge(Logger.layer([]))
+  )
 
 const asked = Effect.fnUntraced(function* (key: string) {
   const { post } = yield* Kit.Caller
@@ -109,9 +119,11 @@ it.live("a connection on which nothing moves for too long is closed", () => {
 describe("a closing door", () => {
   /** The door over ports that outlive it, so that only the door closes. */
   const opened = <A, E>(ports: Layer.Layer<A, E>, limits: Partial<HttpDoor.Limits> = {}) =>
+    open(Kit.doorOver(ports, { limits }))
+  const open = <A, E>(door: Layer.Layer<A, E>) =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const context = yield* Layer.buildWithScope(Kit.doorOver(ports, { limits }), scope)
+      const context = yield* Layer.buildWithScope(door, scope)
       return { close: Scope.close(scope, Exit.void), context }
     })
 
@@ -174,6 +186,28 @@ describe("a closing door", () => {
       yield* Effect.promise(() => idleClosed)
       assert.match(yield* Effect.promise(() => heard), /^HTTP\/1\.1 200 /)
       assert.deepStrictEqual(created, ["sd"])
+    })
+  })
+
+  it.live("is not ready, though every check passes, to whoever asked before it began to close", () => {
+    const asked = Deferred.makeUnsafe<void>()
+    const latch = Deferred.makeUnsafe<void>()
+    const checks = [{ name: "store", ready: true, reason: null }]
+    const slow = Layer.succeed(Readiness.Readiness, {
+      report: Effect.as(Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(latch)), checks)
+    })
+    return Effect.gen(function* () {
+      const { close, context } = yield* open(judgedBy(slow, { drainMillis: 20_000 }))
+      const { get, port } = Context.get(context, Kit.Caller)
+      const ready = yield* Effect.forkChild(get("/ready", { as: "nobody" }))
+      yield* Deferred.await(asked)
+      const closing = yield* Effect.forkChild(close)
+      yield* Effect.eventually(Effect.flip(Effect.tryPromise(() => Kit.send(port, "GET", "/health", { as: "nobody" }))))
+      yield* Deferred.succeed(latch, undefined)
+      const answer = yield* Fiber.join(ready)
+      assert.strictEqual(answer.status, 503)
+      assert.deepInclude(answer.json, { ready: false, draining: true, checks })
+      yield* Fiber.join(closing)
     })
   })
 
@@ -266,14 +300,22 @@ it.live("readiness names what is wrong, without saying how it is built", () => {
     )
     assert.strictEqual(ready.json.ready, true)
     assert.strictEqual((yield* get("/health", { as: "nobody" })).status, 200)
-  }).pipe(
-    Effect.provide(
-      Kit.caller.pipe(
-        Layer.provideMerge(Kit.door()),
-        Layer.provideMerge(Layer.mergeAll(Kit.identity, checks)),
-        Layer.provideMerge(World.make().layer),
-        Layer.provideMerge(Logger.layer([]))
-      )
-    )
+  }).pipe(Effect.provide(judgedBy(checks)))
+})
+
+it.live("readiness says no while the actors stop, though every check passes", () => {
+  const stopping = Layer.effect(
+    Actors,
+    Effect.map(Actors, (actors) => ({
+      ...actors,
+      status: Effect.map(actors.status, (status) => ({ ...status, draining: true }))
+    }))
   )
+  return Effect.gen(function* () {
+    const { get } = yield* Kit.Caller
+    const answer = yield* get("/ready", { as: "nobody" })
+    assert.strictEqual(answer.status, 503)
+    assert.deepInclude(answer.json, { ready: false, draining: true })
+    assert.isTrue(answer.json.checks.every(({ ready }: { ready: boolean }) => ready))
+  }).pipe(Effect.provide(Kit.doorOver(Layer.provideMerge(stopping, World.make().layer))))
 })
