@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
 import { ActionId } from "#src/kernel/Ids.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
+import * as Questions from "#src/gateway/Questions.ts"
 import { EventStore, Rows } from "#src/ports/EventStore.ts"
 import { Vault } from "#src/ports/Vault.ts"
 import * as World from "#test/kit/world.ts"
@@ -217,4 +219,24 @@ describe("the gateway", () => {
       assert.strictEqual(gone._tag === "ActorError" && gone.reason, "Erased")
     }).pipe(Effect.provide(world.layer))
   })
+})
+
+describe("a session", () => {
+  it.effect("lives on from each of its turns, and not from a turn's repeat", () =>
+    Effect.gen(function* () {
+      const gateway = yield* Gateway
+      const questions = yield* Questions.make
+      const { sessionId } = (yield* gateway.createSession(owner, "s", { idleMillis: 60_000 })).body
+      const idleAfter = Effect.fnUntraced(function* (millis: number, key: string) {
+        yield* TestClock.adjust(millis)
+        yield* gateway
+          .startTurn(owner, key, sessionId, "hello")
+          .pipe(Effect.tap(({ body }) => World.turnUntilEnded(body.turnId)))
+        return (yield* questions.session(sessionId))?.idleAtMillis
+      })
+      assert.strictEqual(yield* idleAfter(40_000, "t1"), 100_000)
+      assert.strictEqual(yield* idleAfter(10_000, "t1"), 100_000)
+      assert.strictEqual(yield* idleAfter(0, "t2"), 110_000)
+    }).pipe(Effect.provide(World.make().layer))
+  )
 })
