@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -22,6 +22,13 @@ const shell = Effect.fnUntraced(function* (options: Omit<ShellTool.ShellOptions,
   const sh = (script: string, more: object = {}) => run("sh", ["-c", script], more)
   return { inside, run, sh, tool }
 })
+
+const noNewPrivileges = /^NoNewPrivs:\t1$/m
+/** Where this process itself may gain none, nor has the program that gives them up, nothing could be seen. */
+const privilegesCanBeSeen =
+  process.platform === "linux" &&
+  ["/usr/bin/setpriv", "/bin/setpriv"].some((file) => existsSync(file)) &&
+  !noNewPrivileges.test(readFileSync("/proc/self/status", "utf8"))
 
 const codeOf = (effect: Effect.Effect<unknown, { readonly code?: string }>) =>
   Effect.map(Effect.flip(effect), (error) => error.code)
@@ -126,6 +133,13 @@ for (const containment of containments) {
       })
     )
 
+    it.live.skipIf(!privilegesCanBeSeen)("gains no privilege by what it starts", () =>
+      Effect.gen(function* () {
+        const { run } = yield* shell({ containment })
+        assert.match((yield* run("cat", ["/proc/self/status"])).stdout, noNewPrivileges)
+      })
+    )
+
     it.live("leaves nothing running behind a command that has ended", () =>
       Effect.gen(function* () {
         const { sh } = yield* shell({ containment })
@@ -198,6 +212,24 @@ describe("shell.run's commands", () => {
       assert.match(refusal.detail, /lies in the workspace/)
       const call = yield* caller((yield* ShellTool.make({ workspace })).tools)
       assert.strictEqual((yield* call(ShellTool.name, { command: "echo", arguments: ["real"] })).stdout, "real\n")
+    })
+  )
+
+  it.live("are never taken from the workspace by a link on their path either", () =>
+    Effect.gen(function* () {
+      const { inside, outside } = yield* folder
+      const workspace = yield* open({ root: inside })
+      writeFileSync(join(inside, "trap"), "#!/bin/sh\nprintf trap\n")
+      chmodSync(join(inside, "trap"), 0o755)
+      symlinkSync(join(inside, "trap"), join(outside, "printf"))
+      symlinkSync("/bin/echo", join(outside, "linked"))
+      const allowedCommands = ["printf", "linked"]
+      const alone = yield* caller((yield* ShellTool.make({ workspace, allowedCommands, path: [outside] })).tools)
+      assert.strictEqual(yield* codeOf(alone(ShellTool.name, { command: "printf" })), "CommandNotFound")
+      assert.strictEqual((yield* alone(ShellTool.name, { command: "linked", arguments: ["hi"] })).stdout, "hi\n")
+      const path = [outside, ...ShellTool.defaultPath]
+      const further = yield* caller((yield* ShellTool.make({ workspace, allowedCommands, path })).tools)
+      assert.strictEqual((yield* further(ShellTool.name, { command: "printf", arguments: ["real"] })).stdout, "real")
     })
   )
 
