@@ -4,6 +4,7 @@ import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
+import { type FileHandle, open as openFile } from "node:fs/promises"
 import { join } from "node:path"
 import { make as files } from "#layers/private-files/NodePrivateFiles.ts"
 import { privateFileBytesMax } from "#src/kernel/Bounds.ts"
@@ -16,6 +17,24 @@ const mend = (detail: string): void => {
   const [, command] = detail.split("; run: ")
   execFileSync("sh", ["-c", command!])
 }
+
+/** Until the scope closes every sync of this process goes through `watch`, which may let it happen or not. */
+const watchedSyncs = (watch: (handle: FileHandle, sync: () => Promise<void>) => Promise<void>) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const handle = await openFile(process.execPath)
+      const prototype: FileHandle = Object.getPrototypeOf(handle)
+      await handle.close()
+      const { sync } = prototype
+      prototype.sync = function (this: FileHandle) {
+        return watch(this, () => sync.call(this))
+      }
+      return () => {
+        prototype.sync = sync
+      }
+    }),
+    (restore) => Effect.sync(restore)
+  )
 
 describe("private files", () => {
   it.effect("are 0600 in folders that are 0700, parents included", () =>
@@ -45,6 +64,33 @@ describe("private files", () => {
       for (const lost of outcomes.filter(Result.isFailure)) assert.strictEqual(lost.failure.reason, "Exists")
       assert.strictEqual(yield* files.read(folder, "x"), winner?.success)
       assert.deepStrictEqual(fs.readdirSync(folder), ["x"])
+    })
+  )
+
+  it.effect("are on the disk before their name is there, and their name is before they are said to be created", () =>
+    Effect.gen(function* () {
+      const folder = yield* TemporaryFolder.make
+      const synced: Array<readonly [inode: number, named: boolean]> = []
+      yield* watchedSyncs(async (handle, sync) => {
+        synced.push([(await handle.stat()).ino, fs.existsSync(join(folder, "x"))])
+        await sync()
+      })
+      yield* files.create(folder, "x", "secret")
+      const inode = (path: string) => fs.statSync(path).ino
+      assert.deepStrictEqual(synced, [
+        [inode(join(folder, "x")), false],
+        [inode(folder), true]
+      ])
+    })
+  )
+
+  it.effect("are not there where the disk did not take them", () =>
+    Effect.gen(function* () {
+      const folder = yield* TemporaryFolder.make
+      yield* watchedSyncs(() => Promise.reject(Object.assign(new Error("no"), { code: "EIO" })))
+      const error = yield* Effect.flip(files.create(folder, "x", "secret"))
+      assert.deepInclude(error, { reason: "Unavailable", retryable: true })
+      assert.deepStrictEqual(fs.readdirSync(folder), [])
     })
   )
 
