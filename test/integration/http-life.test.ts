@@ -120,7 +120,7 @@ describe("a closing door", () => {
   /** The door over ports that outlive it, so that only the door closes. */
   const opened = <A, E>(ports: Layer.Layer<A, E>, limits: Partial<HttpDoor.Limits> = {}) =>
     open(Kit.doorOver(ports, { limits }))
-  const open = <A, E>(door: Layer.Layer<A, E>) =>
+  const open = <A, E, R>(door: Layer.Layer<A, E, R>) =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const context = yield* Layer.buildWithScope(door, scope)

@@ -23,7 +23,7 @@ const watchedSyncs = (watch: (handle: FileHandle, sync: () => Promise<void>) => 
   Effect.acquireRelease(
     Effect.promise(async () => {
       const handle = await openFile(process.execPath)
-      const prototype: FileHandle = Object.getPrototypeOf(handle)
+      const prototype: { sync: (this: FileHandle) => Promise<void> } = Object.getPrototypeOf(handle)
       await handle.close()
       const { sync } = prototype
       prototype.sync = function (this: FileHandle) {
