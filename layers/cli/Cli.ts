@@ -23,6 +23,7 @@ import * as Stdio from "effect/Stdio"
 import { CommandRefused, FoundWrong } from "./CommandRefused.ts"
 import * as DemoCommand from "./DemoCommand.ts"
 import type { Deployment } from "./Deployment.ts"
+import * as DoctorCommand from "./DoctorCommand.ts"
 import * as HelpText from "./HelpText.ts"
 import * as Page from "./Page.ts"
 import * as People from "./people/Commands.ts"
@@ -41,6 +42,7 @@ export const command = <S extends SettingsSource.BasicSettings, E, V>(
     demoCommand(deployment, environment),
     verifyCommand(deployment, environment),
     policyCommand(deployment, environment),
+    DoctorCommand.command(deployment, environment, json),
     ...People.all(deployment.settings, environment, json)
   ] as const
   return Command.make("keelson").pipe(
@@ -340,7 +342,7 @@ const refuse = Effect.fnUntraced(function* (error: CommandRefused, argv: Readonl
 })
 
 const named: ReadonlySet<string> = new Set([
-  ...["start", "demo", "verify", "policy"],
+  ...["start", "demo", "verify", "policy", "doctor"],
   ...["confirmations", "approve", "deny", "principal", "halt", "resume"]
 ])
 

@@ -38,7 +38,10 @@ describe("package", () => {
   })
 
   it("gives each of its rooms to an import, and keeps the rest to itself", () => {
-    const names = ["kernel/Envelope", "ports/EventStore", "gateway/Protocol", "layers/profiles/Volatile"]
+    const names = [
+      ...["kernel/Envelope", "ports/EventStore", "gateway/Protocol", "layers/profiles/Volatile"],
+      ...["client", "client/RemoteTool"]
+    ]
     const script = `for (const name of ${JSON.stringify(names)}) console.log(Object.keys(await import("keelson/" + name)).length > 0)
       await import("keelson/dist/src/kernel/Ids.js").catch((error) => console.log(error.code))`
     const { stderr, stdout } = node("--input-type=module", "-e", script)
