@@ -232,6 +232,31 @@ layer(Kit.serve(World.make()), { excludeTestServices: true })("a follower of eve
     }).pipe(Effect.scoped)
   )
 
+  it.effect("ends when the role that let it in is lost, and gets nothing after", () =>
+    Effect.gen(function* () {
+      const { post } = yield* Kit.Caller
+      const body = { principalId: "demoted", kind: "HUMAN", roles: ["owner"] }
+      const { token } = (yield* post("/v1/principals", { key: "demoted", body })).json
+      const stream = yield* following("", { token })
+      const id = yield* open("in-office")
+      yield* wait(stream, created(id))
+      yield* post("/v1/principals/demoted/roles", { key: "demote", body: { roles: ["reviewer"] } })
+      const end = yield* wait(stream, ({ event }) => event === "end")
+      assert.deepInclude(end.data, { code: "Forbidden" })
+      yield* Effect.promise(() => stream.ended)
+      const unseen = yield* open("out-of-office")
+      assert.isUndefined(stream.messages.find(created(unseen)))
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("is told that its Last-Event-ID is no position", () =>
+    Effect.gen(function* () {
+      const { get } = yield* Kit.Caller
+      const { json } = yield* get("/v1/events/stream", { headers: { "last-event-id": "x" } })
+      assert.deepInclude(json, { code: "InvalidParameter", parameter: "last-event-id" })
+    })
+  )
+
   it.effect("shows what was forgotten as forgotten", () =>
     Effect.gen(function* () {
       const { post } = yield* Kit.Caller
@@ -248,7 +273,11 @@ layer(Kit.serve(World.make()), { excludeTestServices: true })("a follower of eve
 layer(Layer.fresh(Kit.serve(World.make())), { excludeTestServices: true })("a door with followers", (it) => {
   it.effect("takes so many and no more; one that leaves makes room", () =>
     Effect.gen(function* () {
-      const { get } = yield* Kit.Caller
+      const { get, port } = yield* Kit.Caller
+      // A HEAD opens no stream, so it takes no place.
+      for (let count = 0; count < 256; count++) {
+        yield* Effect.promise(() => Kit.send(port, "HEAD", "/v1/events/stream", {}))
+      }
       const all = yield* Effect.forEach(Array.from({ length: 256 }).keys(), () => following(""), { concurrency: 32 })
       assert.isTrue(all.every(({ status }) => status === 200))
       const refused = yield* get("/v1/events/stream")

@@ -125,9 +125,12 @@ const flaws = (error: HttpApiError.HttpApiSchemaError): ReadonlyArray<Flaw> =>
     }))
 
 const headerProblem = (error: HttpApiError.HttpApiSchemaError, request: HttpServerRequest): Problems.Problem => {
+  const parameter = String(flaws(error)[0]?.path[0] ?? "")
+  if (parameter === "last-event-id") {
+    return Problems.make("InvalidParameter", "last-event-id: not a position of the journal", { parameter })
+  }
   const key = request.headers["idempotency-key"]
   if (key === undefined) return Problems.make("IdempotencyKeyMissing")
   if (parseKey(key) === null) return Problems.make("IdempotencyKeyInvalid")
-  const parameter = String(flaws(error)[0]?.path[0] ?? "")
   return Problems.make("InvalidParameter", `${parameter}: not what was expected`, { parameter })
 }

@@ -41,7 +41,14 @@ export const layer = HttpApiBuilder.group(
     const store = yield* EventStore
     const readable = yield* Readable.make
     const sessionOf = (yield* makeSessions) satisfies (stream: string) => unknown
-    const ending = yield* makeEnding
+    const permit = Effect.fnUntraced(function* (by: Principal, which: Which) {
+      if (Authority.may(by.actor, by.roles, "events.read", { ownerId: by.actor.id })) return
+      if (which.sessionId === undefined) {
+        return yield* Problems.make("Forbidden", "only an operator follows everything; name a session of yours")
+      }
+      yield* readable.session(by, which.sessionId)
+    })
+    const ending = yield* makeEnding(permit)
     yield* Vault
     let open = 0
 
@@ -64,8 +71,8 @@ export const layer = HttpApiBuilder.group(
       )
       const heartbeats = Stream.as(Stream.tick(Duration.millis(Bounds.heartbeatMillis)), heartbeat)
       // Told as the last word: the reader knows whether coming back helps.
-      const end = Stream.map(Stream.fromEffect(ending(by)), ended)
-      return Stream.mergeAll([events, heartbeats, end], { concurrency: "unbounded" }).pipe(
+      const end = Stream.map(Stream.fromEffect(ending(by, which)), ended)
+      const told = Stream.mergeAll([events, heartbeats, end], { concurrency: "unbounded" }).pipe(
         Stream.mapAccum(
           () => after,
           (sent, step: Step): readonly [number, ReadonlyArray<Message>] => {
@@ -74,21 +81,21 @@ export const layer = HttpApiBuilder.group(
             return [position, messageOf(position, step)]
           }
         ),
-        Stream.takeUntil(({ event }) => event === "end"),
-        Stream.ensuring(Effect.sync(() => void (open -= 1)))
+        Stream.takeUntil(({ event }) => event === "end")
       )
+      // A place is taken where the stream runs: a HEAD, or a caller that is gone by then, never runs it.
+      return Stream.unwrap(Effect.as(place, told))
     }
 
+    const place = Effect.acquireRelease(
+      Effect.sync(() => void (open += 1)),
+      () => Effect.sync(() => void (open -= 1))
+    )
+
     const begin = Effect.fnUntraced(function* (by: Principal, after: number | undefined, which: Which) {
-      if (!Authority.may(by.actor, by.roles, "events.read", { ownerId: by.actor.id })) {
-        if (which.sessionId === undefined) {
-          return yield* Problems.make("Forbidden", "only an operator follows everything; name a session of yours")
-        }
-        yield* readable.session(by, which.sessionId)
-      }
+      yield* permit(by, which)
       const from = after ?? (yield* store.head)
       if (open >= Bounds.eventStreamsMax) return yield* Problems.make("Overloaded")
-      open += 1
       return follow(by, from, which)
     })
 
@@ -124,18 +131,22 @@ const messageOf = (position: number, { end, heartbeat, text }: Step): ReadonlyAr
   return text === undefined ? [] : [{ id, event: "message", data: text }]
 }
 
-/** Completes with why a reader's stream ends: the door closes, or its key is revoked. */
-const makeEnding = Effect.gen(function* () {
+/** Completes with why a reader's stream ends: the door closes, its key is revoked, or it lost the role that let it in. */
+const makeEnding = Effect.fnUntraced(function* (
+  permit: (by: Principal, which: Which) => Effect.Effect<void, Problems.Failure>
+) {
   const feed = yield* Feed
   const identity = yield* Identity
   const drain = yield* Drain
 
-  const revoked = (by: Principal): Effect.Effect<Problems.Code> =>
+  const shutOut = (by: Principal, which: Which): Effect.Effect<Problems.Code> =>
     Effect.scoped(
       Effect.gen(function* () {
         const changed = yield* feed.changed(`principal:${by.actor.id}`)
         const stands = yield* Effect.exit(identity.renew(by))
         if (stands._tag === "Failure") return "Unauthenticated" as const
+        const permitted = yield* Effect.exit(permit(stands.value, which))
+        if (permitted._tag === "Failure") return "Forbidden" as const
         yield* changed
         return null
       })
@@ -144,8 +155,11 @@ const makeEnding = Effect.gen(function* () {
       Effect.map((code) => code ?? "Unauthenticated")
     )
 
-  return (by: Principal): Effect.Effect<Problems.Code> =>
-    Effect.raceFirst(Effect.as(drain.signal, "Draining" as const), by.keyId === undefined ? Effect.never : revoked(by))
+  return (by: Principal, which: Which): Effect.Effect<Problems.Code> =>
+    Effect.raceFirst(
+      Effect.as(drain.signal, "Draining" as const),
+      by.keyId === undefined ? Effect.never : shutOut(by, which)
+    )
 })
 
 /** Streams whose session is remembered; a stream never changes its session. */
