@@ -4,7 +4,6 @@
  * Composes; every choice is one line. What is opened closes in the opposite order: the door first, the journal last.
  */
 import { existsSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { basename, resolve } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import type { PgClient } from "@effect/sql-pg"
@@ -102,7 +101,7 @@ const tools = (settings: Settings) =>
 export const policiesOnly = (settings: Settings) =>
   CedarPolicyEngine.layer({ folder: resolve(settings.policyFolder) }).pipe(
     Layer.provideMerge(ToolRegistry.layerCatalog),
-    Layer.provide(ToolRegistry.layerEffect(StandardTools.make({ workspace: { root: tmpdir() } }))),
+    Layer.provide(ToolRegistry.layer(StandardTools.described())),
     Layer.provide(NodeDigest.layer)
   )
 

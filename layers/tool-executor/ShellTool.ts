@@ -37,6 +37,9 @@ export const defaultPath: ReadonlyArray<string> = ["/usr/local/bin", "/usr/bin",
 
 export const name = "shell.run"
 
+/** The tool as it is described where every usual program is installed; for those who run nothing. */
+export const described = () => definition(defaultCommands)
+
 export interface ShellTool {
   /** shell.run alone, or nothing where no command is allowed. */
   readonly tools: ReadonlyArray<RegisteredTool>
