@@ -181,6 +181,57 @@ describe("actors of one process", () => {
   )
 })
 
+describe("an actor in memory", () => {
+  it.effect("stays while it has work in hand, and makes room once it has none", () => {
+    const gate = Deferred.makeUnsafe<void>()
+    return Effect.gen(function* () {
+      const actors = yield* Actors
+      ;(yield* Faults).plan({ _tag: "Before", effect: Deferred.await(gate) })
+      const busy = yield* Effect.forkChild(send("a", "k1"), { startImmediately: true })
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual((yield* actors.status).resident, 1)
+      assert.strictEqual(yield* reason(send("b", "early")), "Overloaded")
+      yield* Deferred.succeed(gate, undefined)
+      assert.deepInclude(yield* Fiber.join(busy), { body: { count: 1 } })
+      yield* Effect.yieldNow
+      assert.deepInclude(yield* send("b", "k2"), { body: { count: 1 } })
+      assert.strictEqual((yield* actors.status).resident, 1)
+    }).pipe(
+      // Also where an expectation fails: the actors drain what they hold.
+      Effect.ensuring(Deferred.succeed(gate, undefined)),
+      Effect.provide(world({ actorsMax: 1 }))
+    )
+  })
+
+  it.effect("leaves after its idle time, counted from its last work", () =>
+    Effect.gen(function* () {
+      const { status } = yield* Actors
+      yield* send("a", "k1")
+      yield* TestClock.adjust(40_000)
+      yield* send("a", "k2")
+      yield* TestClock.adjust(40_000)
+      assert.strictEqual((yield* status).resident, 1)
+      yield* TestClock.adjust(40_000)
+      assert.strictEqual((yield* status).resident, 0)
+    }).pipe(Effect.provide(world({ idleMillis: 60_000 })))
+  )
+
+  it.live("whose work outlasts the stop says of what it began that nobody knows, and of the rest that it stops", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(world({ drainMillis: 20 }), scope)
+      yield* Effect.gen(function* () {
+        ;(yield* Faults).plan({ _tag: "Before", effect: Effect.never })
+        const begun = yield* Effect.forkChild(reason(send("a", "k1")), { startImmediately: true })
+        yield* Effect.yieldNow
+        const waiting = yield* Effect.forkChild(reason(send("a", "k2")), { startImmediately: true })
+        yield* Scope.close(scope, Exit.void)
+        assert.deepStrictEqual([yield* Fiber.join(begun), yield* Fiber.join(waiting)], ["Indeterminate", "Draining"])
+      }).pipe(Effect.provideContext(context))
+    })
+  )
+})
+
 describe("an actor whose guard refuses many at once", () => {
   it.effect("refuses each of them, and takes the others", () =>
     Effect.gen(function* () {
