@@ -80,19 +80,23 @@ export const rows = (
 
 /**
  * Cuts text into pieces of at most `width` cells without changing a letter: after a comma, a space or a slash where
- * one stands in the second half of the piece, else anywhere between two code points.
+ * one stands in the second half of the piece, else anywhere between two characters. Takes time in proportion to it.
  */
 export const chopped = (text: string, width: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
   let line = ""
-  for (const point of text) {
-    if (line !== "" && CliOutput.displayWidth(line + point) > width) {
+  let cells = 0
+  for (const { segment } of characters.segment(text)) {
+    const wide = cellsOf(segment)
+    if (line !== "" && cells + wide > width) {
       const seam = Math.max(line.lastIndexOf(","), line.lastIndexOf(" "), line.lastIndexOf("/")) + 1
       const end = seam > line.length / 2 ? seam : line.length
       lines.push(line.slice(0, end))
       line = line.slice(end)
+      cells = line === "" ? 0 : CliOutput.displayWidth(line)
     }
-    line += point
+    line += segment
+    cells += wide
   }
   return [...lines, line]
 }
@@ -100,6 +104,9 @@ export const chopped = (text: string, width: number): ReadonlyArray<string> => {
 /** The text with everything that a terminal would obey, or an eye would not see, written out as `\u{…}`. */
 export const visible = (text: string): string =>
   text.replace(hidden, (point) => `\\u{${(point.codePointAt(0) ?? 0).toString(16)}}`)
+
+/** The same on one line: a line feed is written out too, so that no text can look like the rows around it. */
+export const oneLine = (text: string): string => visible(text).replaceAll("\n", "\\u{a}")
 
 export const count = (number: number, one: string, many = `${one}s`): string =>
   `${number.toLocaleString("en")} ${number === 1 ? one : many}`
@@ -112,5 +119,13 @@ export const listed = (items: ReadonlyArray<string>, word = "and"): string =>
 // internal
 // ---------------------------------------------------------------------------
 
-/** Controls (C0 without the line feed, C1), format characters (bidirectional marks, joiners), separators, lone surrogates. */
-const hidden = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
+const characters = new Intl.Segmenter("en", { granularity: "grapheme" })
+
+const cellsOf = (character: string): number =>
+  character >= " " && character <= "~" ? 1 : CliOutput.displayWidth(character)
+
+/**
+ * Controls (C0 without the line feed, C1), format characters (bidirectional marks, joiners), separators, lone
+ * surrogates, what no font knows, and what a screen may leave out: fillers, variation selectors.
+ */
+const hidden = /(?!\n)[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu

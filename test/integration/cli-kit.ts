@@ -21,6 +21,8 @@ export interface Running {
   readonly line: () => Promise<string>
   /** Closes the reading end of its standard error. */
   readonly deafen: () => void
+  /** Closes the reading end of its standard output. */
+  readonly unread: () => void
   readonly signal: (signal: NodeJS.Signals) => void
   readonly ended: Promise<Ended>
 }
@@ -66,7 +68,8 @@ export const keelson = (
     }
   }
   const deafen = () => void child.stderr!.destroy()
-  return { pid: child.pid!, line, deafen, signal: (signal) => void child.kill(signal), ended }
+  const unread = () => void child.stdout!.destroy()
+  return { pid: child.pid!, line, deafen, unread, signal: (signal) => void child.kill(signal), ended }
 }
 
 /** A folder (0700) of this test, removed at its end. */

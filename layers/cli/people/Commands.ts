@@ -96,16 +96,27 @@ const confirmationsCommand = (beside: Shared, over: Over) => {
     over(input, (service, workspaceFolder) =>
       Confirmations.show(service, input.id, { json: input.json, workspaceFolder })
     )
-  ).pipe(Command.withDescription("Shows one question whole: the exact arguments, and what changes in a file."))
-
-  const watch = Command.make("watch", beside, (input) => over(input, Watch.run)).pipe(
-    Command.withDescription(
-      "Shows what waits as it comes, and decides it with a key. Where there is no terminal, prints each question once."
-    ),
-    Command.withShortDescription("a live view: decide with a key")
+  ).pipe(
+    Command.withDescription("Shows one question whole: the exact arguments, and what changes in a file."),
+    HelpText.withSections([exitCodes])
   )
 
-  return Command.make("confirmations", beside, (input) =>
+  const watch = Command.make("watch", beside, (input) =>
+    over(input, (service, workspaceFolder) => Watch.run(service, { json: input.json, workspaceFolder }))
+  ).pipe(
+    Command.withDescription(
+      "Shows what waits as it comes, and decides it with a key. Where there is no terminal, prints each question once; " +
+        "with --json one JSON object a line: what waits, what is gone, a halt."
+    ),
+    Command.withShortDescription("a live view: decide with a key"),
+    HelpText.withSections([exitCodes])
+  )
+
+  const all = Flag.Boolean("all").pipe(
+    Flag.withDescription("What was decided, too, as far as you may see it."),
+    Flag.withDefault(false)
+  )
+  return Command.make("confirmations", { ...beside, all }, (input) =>
     over(input, (service) => Confirmations.list(service, input))
   ).pipe(
     Command.withDescription("Lists what waits for you, oldest first: as the session's owner or by a role."),
@@ -262,9 +273,25 @@ const principalCommand = (beside: Shared, over: Over) => {
     { ...beside, name, key: Argument.String("key").pipe(Argument.withDescription("The key's id, key_…")) },
     (input) => over(input, (service) => Operators.revoke(service, input.name, input.key, input))
   ).pipe(Command.withDescription("Revokes a key: it opens nothing any more, and what it had opened is closed."))
-  const setRoles = Command.make("roles", { ...beside, name, roles }, (input) =>
-    over(input, (service) => Operators.roles(service, input.name, input.roles, input))
-  ).pipe(Command.withDescription("Gives it these roles and no others."))
+  const setRoles = Command.make(
+    "roles",
+    {
+      ...beside,
+      name,
+      given: Argument.String("role").pipe(
+        Argument.withDescription("A role, for policies and approvals; several may be given."),
+        Argument.variadic()
+      ),
+      none: Flag.Boolean("none").pipe(Flag.withDescription("Take every role away."), Flag.withDefault(false))
+    },
+    (input) =>
+      input.none === input.given.length > 0
+        ? Effect.fail(wrong("Name the roles that it shall have from now on, or say --none to take all away."))
+        : over(input, (service) => Operators.roles(service, input.name, input.given, input))
+  ).pipe(
+    Command.withDescription("Gives it these roles and no others."),
+    Command.withExamples([{ command: "keelson principal roles ana approver", description: "An approver, and no more" }])
+  )
   const disable = Command.make("disable", { ...beside, name }, (input) =>
     over(input, (service) => Operators.disable(service, input.name, input))
   ).pipe(Command.withDescription("Shuts it out: no key of it opens anything."))

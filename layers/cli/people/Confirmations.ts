@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Prompt from "effect/cli/Prompt"
+import * as Result from "effect/Result"
 import * as Stdio from "effect/Stdio"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -10,48 +11,58 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Client from "#layers/client/Client.ts"
+import { ConfirmationStatus } from "#src/gateway/Protocol.ts"
 import { ConfirmationId } from "#src/kernel/Ids.ts"
 import type { Json } from "#src/kernel/Canonical.ts"
 import { CommandRefused } from "../CommandRefused.ts"
 import * as Page from "../Page.ts"
 import type { Environment } from "../SettingsSource.ts"
+import * as LineDiff from "./LineDiff.ts"
 import * as Question from "./Question.ts"
 import type { Service } from "./Remote.ts"
+import * as Waiting from "./Waiting.ts"
 import * as WorkspaceFile from "./WorkspaceFile.ts"
 
-export const list = Effect.fnUntraced(function* ({ client }: Service, { json }: { readonly json: boolean }) {
-  const items: Array<Question.Question> = []
-  let after: string | null = null
-  do {
-    const page: { readonly items: ReadonlyArray<Question.Question>; readonly next: string | null } =
-      yield* client.confirmations.list({ query: after === null ? {} : { after } })
-    items.push(...page.items)
-    after = page.next
-  } while (after !== null && items.length < listedMax)
-  const halt = yield* client.halt.get()
-  if (json) return yield* Console.log(JSON.stringify({ halted: halt.halted, items, more: after !== null }))
+export interface Listing {
+  readonly json: boolean
+  /** Those that were decided, too. */
+  readonly all: boolean
+}
+
+export const list = Effect.fnUntraced(function* (service: Service, { all, json }: Listing) {
+  const found = yield* Effect.forEach(all ? ConfirmationStatus.literals : [undefined], (status) =>
+    Waiting.found(service, status)
+  )
+  const items = found
+    .flatMap((one) => one.items)
+    .toSorted((one, other) => Date.parse(one.createdAt) - Date.parse(other.createdAt))
+  const more = found.some((one) => one.more)
+  const halt: Waiting.Halt = yield* service.client.halt.get()
+  if (json) return yield* Console.log(JSON.stringify({ halted: halt.halted, items, more }))
+  const look = yield* Page.look
   const nowMillis = yield* Clock.currentTimeMillis
-  const oldestFirst = items.toReversed()
+  const stopped = Waiting.stoppedBy(halt)
   yield* Console.log(
     [
-      ...(halt.halted ? [halted, ""] : []),
-      ...(items.length === 0 ? ["Nothing waits for you."] : oldestFirst.map((item) => Question.line(item, nowMillis))),
-      ...(after === null ? [] : [`and more: the newest ${items.length} are shown`])
+      ...(stopped === null ? [] : [Page.mark(look, "red", stopped), ""]),
+      ...(items.length === 0 ? [all ? "Nothing was asked." : "Nothing waits for you."] : []),
+      ...items.map((item) => Question.line(item, nowMillis)),
+      ...(more ? ["and older ones, which are not shown"] : [])
     ].join("\n")
   )
 })
 
 export const show = Effect.fnUntraced(function* (
-  { client }: Service,
+  { client, url }: Service,
   id: string,
   { json, workspaceFolder }: { readonly json: boolean; readonly workspaceFolder: string }
 ) {
   const found = yield* client.confirmations.get({ params: { confirmationId: yield* idOf(id) }, query: {} })
   if (json) return yield* Console.log(JSON.stringify(found))
   const look = yield* Page.look
-  const before = yield* WorkspaceFile.before(workspaceFolder, found)
+  const before = yield* WorkspaceFile.before({ url, workspaceFolder }, found)
   const nowMillis = yield* Clock.currentTimeMillis
-  yield* Console.log(`${Page.mark(look, "bold", found.status)}\n${Question.page(look, found, { nowMillis, before })}`)
+  yield* Console.log(`${Page.mark(look, "bold", found.status)}\n${Question.page(look, found, before, nowMillis)}`)
 })
 
 export interface Approval {
@@ -98,14 +109,9 @@ export const deny = Effect.fnUntraced(function* (
   yield* Console.log(json ? JSON.stringify(body) : `Denied: ${Page.visible(body.tool)} does not run.`)
 })
 
-export const halted = "Everything is stopped by a person. What is approved runs after keelson resume."
-
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
-
-/** Questions that one list shows. */
-const listedMax = 1_000
 
 const refused = (code: string, detail: string, exitCode: 1 | 2 = 2) =>
   new CommandRefused({ code, detail, remedy: null, exitCode })
@@ -123,7 +129,10 @@ const parsed = (text: string, where: string): Effect.Effect<Json, CommandRefused
     catch: () => refused("InputWrong", `${where} is not JSON.`)
   })
 
-/** The arguments as a person leaves them in their editor; on a terminal they see the change and say yes once more. */
+/**
+ * The arguments as a person leaves them in their editor, null where they are as they were. On a terminal they see the
+ * change and say yes once more, also to no change: who left the editor without a word may have thought better of it.
+ */
 const inEditor = Effect.fnUntraced(function* (
   client: Service["client"],
   confirmationId: ConfirmationId,
@@ -134,21 +143,36 @@ const inEditor = Effect.fnUntraced(function* (
     return yield* refused("EditorMissing", "--edit opens $VISUAL or $EDITOR, and neither is set.")
   }
   const question = yield* client.confirmations.get({ params: { confirmationId }, query: {} })
+  if (question.status !== "Pending") {
+    return yield* refused("Conflict", `Somebody or something else was first: it is ${question.status}.`, 1)
+  }
   const before = `${JSON.stringify(question.arguments, null, 2)}\n`
-  const after = yield* edited(editor, before)
-  const value = yield* parsed(after, "What you left in the editor")
-  if (JSON.stringify(value) === JSON.stringify(question.arguments)) return null
-  const stdio = yield* Stdio.Stdio
-  if (!(yield* stdio.stdinIsTerminal)) return value
+  const terminal = yield* (yield* Stdio.Stdio).stdinIsTerminal
+  let text = yield* edited(editor, before)
+  let read = Result.try(() => JSON.parse(text) as Json)
+  for (let times = 1; Result.isFailure(read) && terminal && times < editsMax; times++) {
+    if (!(yield* saysYes("That is not JSON. Edit it again?", true))) break
+    text = yield* edited(editor, text)
+    read = Result.try(() => JSON.parse(text) as Json)
+  }
+  if (Result.isFailure(read)) return yield* refused("InputWrong", "What you left in the editor is not JSON.")
+  const value = JSON.stringify(read.success) === JSON.stringify(question.arguments) ? null : read.success
+  if (!terminal) return value
   const look = yield* Page.look
-  const changes = Question.changes(before, after).map(([sign, line]) => `  ${sign} ${Page.visible(line)}`)
-  yield* Console.log([Page.mark(look, "bold", "You changed:"), ...changes].join("\n"))
-  const yes = yield* Effect.orElseSucceed(
-    Prompt.run(Prompt.Confirm({ message: "Approve exactly this?", initial: false })),
-    () => false
+  const changes = LineDiff.changes(before, `${JSON.stringify(read.success, null, 2)}\n`).flatMap(([sign, line]) =>
+    Page.chopped(Page.visible(line), look.width - 4).map((piece) => `  ${sign} ${piece}`)
   )
+  const title = value === null ? "You changed nothing." : "You changed:"
+  yield* Console.log([Page.mark(look, "bold", title), ...changes].join("\n"))
+  const yes = yield* saysYes(value === null ? "Approve it as it stands?" : "Approve exactly this?", false)
   return yes ? value : yield* refused("NotApproved", "Nothing was decided.", 1)
 })
+
+/** Times that an editor opens for one decision. */
+const editsMax = 10
+
+const saysYes = (message: string, initial: boolean) =>
+  Effect.orElseSucceed(Prompt.run(Prompt.Confirm({ message, initial })), () => false)
 
 const edited = (editor: string, text: string): Effect.Effect<string, CommandRefused> =>
   Effect.tryPromise({

@@ -3,10 +3,12 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stdio from "effect/Stdio"
 import * as Client from "#layers/client/Client.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
 import { KeyId, PrincipalId } from "#src/kernel/Ids.ts"
 import { CommandRefused } from "../CommandRefused.ts"
 import * as Page from "../Page.ts"
 import type { Service } from "./Remote.ts"
+import * as Waiting from "./Waiting.ts"
 
 interface Output {
   readonly json: boolean
@@ -56,7 +58,7 @@ export const list = Effect.fnUntraced(function* ({ client }: Service, { json }: 
     })
     items.push(...page.items)
     after = page.next
-  } while (after !== null)
+  } while (after !== null && items.length < Bounds.principalsMax)
   if (json) return yield* Console.log(JSON.stringify({ items }))
   yield* Console.log(
     items.length === 0
@@ -125,8 +127,7 @@ export const haltState = Effect.fnUntraced(function* ({ client }: Service, { jso
   const state = yield* client.halt.get()
   if (json) return yield* Console.log(JSON.stringify(state))
   if (!state.halted) return yield* Console.log("Nothing is stopped.")
-  const reason = typeof state.reason === "string" ? Page.visible(state.reason) : "the words were forgotten"
-  yield* Console.log(`Stopped since ${state.since ?? "?"} by ${state.by?.id ?? "?"}: ${reason}`)
+  yield* Console.log(`${Waiting.stoppedBy(state)}\nSince ${state.since ?? "?"}.`)
 })
 
 export const resume = Effect.fnUntraced(function* (

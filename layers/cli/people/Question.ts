@@ -1,9 +1,12 @@
 /**
  * One question to a person, as a page: who wants what exactly, why it asks, how long there is.
  *
- * Owns the words. Pure: time and the file as it stands come in. Whatever others wrote is shown harmless (`Page.visible`).
+ * Owns the words. Pure: time and the file as it stands come in. Whatever others wrote is shown harmless (`Page.visible`),
+ * and where it stands in a row of its own, on one line: no text can look like the rows around it. No line is wider than
+ * the look.
  */
 import * as Page from "../Page.ts"
+import * as LineDiff from "./LineDiff.ts"
 
 /** As the API shows a confirmation. */
 export interface Question {
@@ -12,44 +15,77 @@ export interface Question {
   readonly tool: string
   readonly argumentsText: unknown
   readonly arguments: unknown
-  readonly proposer: { readonly kind: string; readonly id: string }
+  readonly digest: string
+  readonly proposer: Who
   readonly policies: ReadonlyArray<string>
+  readonly gate: string
   readonly approvers: ReadonlyArray<string>
+  readonly approvals: ReadonlyArray<Who>
   readonly approvalsMissing: number
   readonly edited: boolean
+  readonly status: string
+  readonly createdAt: string
   readonly expiresAt: string | null
 }
 
-export interface Options {
-  readonly nowMillis: number
-  /** The text of the file that would be written, where it could be read. */
-  readonly before?: string | undefined
-  /** Lines that the arguments may take. */
-  readonly linesMax?: number | undefined
+interface Who {
+  readonly kind: string
+  readonly id: string
 }
 
-export const page = (look: Page.Look, question: Question, options: Options): string => {
-  const { approvalsMissing, approvers, policies, proposer } = question
-  const entries: ReadonlyArray<readonly [string, string, boolean?]> = [
-    ["tool", Page.visible(question.tool)],
-    ["asked by", `${proposer.kind === "AGENT" ? "agent" : "person"} ${proposer.id}`],
-    ["policy", Page.visible(Page.listed(policies))],
-    [
-      "may agree",
-      Page.visible(Page.listed(["the session's owner", ...approvers.map((role) => `role ${role}`)])) +
-        (approvalsMissing > 1 ? `; ${approvalsMissing} people must` : "")
-    ],
-    ["time left", timeLeft(question.expiresAt, options.nowMillis)],
+/** The text of the file that would be written; null where there is no such file, undefined where nobody can look. */
+export type Before = string | null | undefined
+
+/** The whole page. */
+export const page = (look: Page.Look, question: Question, before: Before, nowMillis: number): string =>
+  [head(look, question, nowMillis), "", ...wish(look, question, before)].join("\n")
+
+/** Who asks, why, who may agree, and how long there is. */
+export const head = (look: Page.Look, question: Question, nowMillis: number): string => {
+  const { approvalsMissing, approvals, approvers, edited, gate, policies, proposer } = question
+  const people = Page.listed(["the session's owner", ...approvers.map((role) => `role ${role}`)], "or")
+  const given = approvals.length === 0 ? "" : `${Page.listed(approvals.map(({ id }) => id))} agreed, `
+  const asks = gate === "two-people" ? `two people: ${given}${approvalsMissing} more must` : "one person"
+  const entries: ReadonlyArray<readonly [string, string]> = [
+    ["tool", `${question.tool}${edited ? ", with arguments that a person changed" : ""}`],
+    ["asked by", nameOf(proposer)],
+    ["policy", Page.listed(policies)],
+    ["asks for", asks],
+    ["may agree", people],
+    ["time left", timeLeft(question.expiresAt, nowMillis)],
     ["id", question.confirmationId]
   ]
-  const exact = bounded(wish(look, question, options), options.linesMax ?? Number.MAX_SAFE_INTEGER)
-  return `${Page.rows(look, entries)}\n\n${exact.join("\n")}`
+  return Page.rows(
+    look,
+    entries.map(([label, text]) => [label, Page.oneLine(text), true])
+  )
 }
 
-/** One line for a list. */
+/** The exact arguments; where a file changes, what changes in it. */
+export const wish = (look: Page.Look, question: Question, before: Before): ReadonlyArray<string> => {
+  const exact = typeof question.argumentsText === "string" ? question.argumentsText : "the words were forgotten"
+  const raw = piecesOf(look, Page.oneLine(exact), "    ")
+  const written = fileWrite(question)
+  const title = Page.mark(look, "dim", "  exactly")
+  if (written === null) return [title, ...raw]
+  return [
+    ...Page.chopped(`${Page.oneLine(written.path)}: ${becomes(before, written)}`, look.width - 2).map(
+      (piece) => `  ${piece}`
+    ),
+    ...changed(before, written).flatMap(([sign, line]) =>
+      piecesOf(look, Page.visible(line), `    ${sign} `).map((piece) => Page.mark(look, marks[sign], piece))
+    ),
+    "",
+    title,
+    ...raw
+  ]
+}
+
+/** A few columns for a list. */
 export const line = (question: Question, nowMillis: number): string => {
-  const { confirmationId, proposer, tool } = question
-  return `${confirmationId}  ${Page.visible(tool)}  ${proposer.id}  ${timeLeft(question.expiresAt, nowMillis)}`
+  const { confirmationId, expiresAt, proposer, status, tool } = question
+  const state = expiresAt === null ? status : `${timeLeft(expiresAt, nowMillis)} left`
+  return `${confirmationId}  ${Page.oneLine(tool)}  ${nameOf(proposer)}  ${state}`
 }
 
 export const timeLeft = (expiresAt: string | null, nowMillis: number): string => {
@@ -59,69 +95,47 @@ export const timeLeft = (expiresAt: string | null, nowMillis: number): string =>
   return seconds < 5_400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`
 }
 
-/** What changes between two texts: what they begin and end with alike stands around it once. */
-export const changes = (
-  before: string,
-  after: string
-): ReadonlyArray<readonly [sign: " " | "-" | "+", line: string]> => {
-  const [old, now] = [before.split("\n"), after.split("\n")]
-  let start = 0
-  while (start < old.length && start < now.length && old[start] === now[start]) start++
-  let end = 0
-  while (
-    end < old.length - start &&
-    end < now.length - start &&
-    old[old.length - 1 - end] === now[now.length - 1 - end]
-  ) {
-    end++
-  }
-  const around = 2
-  return [
-    ...old.slice(Math.max(0, start - around), start).map((line) => [" ", line] as const),
-    ...old.slice(start, old.length - end).map((line) => ["-", line] as const),
-    ...now.slice(start, now.length - end).map((line) => ["+", line] as const),
-    ...old.slice(old.length - end, old.length - end + around).map((line) => [" ", line] as const)
-  ]
+export interface Written {
+  readonly path: string
+  readonly content: string
+  readonly mode: string
 }
 
-// ---------------------------------------------------------------------------
-// internal
-// ---------------------------------------------------------------------------
-
-const marks = { " ": "dim", "-": "red", "+": "green" } as const
-
-/** The exact arguments; where a file changes, what changes in it. */
-const wish = (look: Page.Look, question: Question, { before }: Options): ReadonlyArray<string> => {
-  const exact = typeof question.argumentsText === "string" ? question.argumentsText : "the words were forgotten"
-  const raw = Page.chopped(Page.visible(exact), look.width - 4).map((line) => `    ${line}`)
-  const written = fileWrite(question)
-  if (written === null) return ["  exactly", ...raw]
-  const after = written.mode === "append" ? `${before ?? ""}${written.content}` : written.content
-  const diff = changes(before ?? "", after).flatMap(([sign, line]) =>
-    Page.chopped(Page.visible(line), look.width - 6).map((piece) =>
-      Page.mark(look, marks[sign], `    ${sign} ${piece}`)
-    )
-  )
-  const title = `  ${Page.visible(written.path)}, ${becomes(before, written.mode)}`
-  return [title, ...diff, "  exactly", ...raw]
-}
-
-const becomes = (before: string | undefined, mode: string): string => {
-  if (before === undefined) return "a new file"
-  return mode === "create" ? "which is there already: creating it will fail" : "changed"
-}
-
-export const fileWrite = ({ arguments: args, tool }: Pick<Question, "arguments" | "tool">) => {
+/** What a file tool would write, or null. */
+export const fileWrite = ({ arguments: args, tool }: Pick<Question, "arguments" | "tool">): Written | null => {
   if (tool !== "file.write" || typeof args !== "object" || args === null) return null
   const { content, mode, path } = args as { readonly [name: string]: unknown }
   if (typeof content !== "string" || typeof path !== "string") return null
   return { path, content, mode: typeof mode === "string" ? mode : "create" }
 }
 
-const bounded = (lines: ReadonlyArray<string>, most: number): ReadonlyArray<string> =>
-  lines.length <= most
-    ? lines
-    : [
-        ...lines.slice(0, Math.max(0, most - 1)),
-        `    … ${lines.length - most + 1} more lines: keelson confirmations show`
-      ]
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const marks = { " ": "dim", "-": "red", "+": "green", "…": "dim" } as const
+
+const nameOf = ({ id, kind }: Who): string => `${kind === "AGENT" ? "agent" : "person"} ${id}`
+
+/** Lines that begin with `first`, and go on below it. */
+const piecesOf = (look: Page.Look, text: string, first: string): ReadonlyArray<string> =>
+  Page.chopped(text, look.width - first.length).map(
+    (piece, index) => `${index === 0 ? first : " ".repeat(first.length)}${piece}`
+  )
+
+const changed = (before: Before, { content, mode }: Written): ReadonlyArray<LineDiff.Change> =>
+  LineDiff.changes(mode === "create" ? "" : (before ?? ""), mode === "append" ? `${before ?? ""}${content}` : content)
+
+/** Says no more than what was seen of the file. */
+const becomes = (before: Before, { content, mode }: Written): string => {
+  if (before === undefined) return unseen[mode] ?? "written"
+  if (before === null) return mode === "append" ? "is not there, so adding to it will fail" : "a new file"
+  if (mode === "create") return "is there already, so creating it will fail"
+  return (mode === "append" ? `${before}${content}` : content) === before ? "stays as it is" : "changes"
+}
+
+const unseen: { readonly [mode: string]: string } = {
+  create: "created",
+  replace: "replaced whole; what is there now can't be seen from here",
+  append: "added to at its end"
+}

@@ -6,9 +6,11 @@
  * Owns both, and the way from a problem (RFC 9457) to a refusal of a command. The token never stands on a command line.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
@@ -36,13 +38,20 @@ export const withService = Effect.fnUntraced(function* <A, E, R>(
   const token = yield* tokenOf(settings, environment)
   return yield* Effect.flatMap(Client.make({ url, token, retriesMax: 4 }), (client) => work({ client, url })).pipe(
     Effect.mapError((error) => refusal(error, url)),
-    Effect.provide(NodeHttpClient.layerUndici)
+    Effect.provide(patient)
   )
 })
 
 /** Any failure of a call, for the person who typed the command. */
 export const refusal = (error: unknown, url: string): CommandRefused => {
   if (error instanceof CommandRefused) return error
+  if (HttpClientError.isHttpClientError(error) && Cause.isTimeoutError(error.reason.cause)) {
+    return told(
+      "ServiceSilent",
+      `The service at ${url} did not answer in time.`,
+      "Look before you repeat it: what was asked may have been done."
+    )
+  }
   if (HttpClientError.isHttpClientError(error)) {
     return told(
       "ServiceUnreachable",
@@ -57,6 +66,24 @@ export const refusal = (error: unknown, url: string): CommandRefused => {
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+/** How long one request may take; none of them waits for people. */
+const requestMillisMax = 10_000
+
+/** Connections that no answer comes from are given up: the same request is sent again a few times (`Client`). */
+const patient = Layer.effect(
+  HttpClient.HttpClient,
+  Effect.map(
+    HttpClient.HttpClient,
+    HttpClient.transform((response, request) =>
+      Effect.catchTag(Effect.timeout(response, requestMillisMax), "TimeoutError", (cause) =>
+        Effect.fail(
+          new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) })
+        )
+      )
+    )
+  )
+).pipe(Layer.provide(NodeHttpClient.layerUndici))
 
 const told = (code: string, detail: string, remedy: string | null, exitCode: 1 | 2 = 1): CommandRefused =>
   new CommandRefused({ code, detail, remedy, exitCode })

@@ -1,10 +1,13 @@
 /**
  * What the watch shows: one question at a time, how many more wait, what the keys do.
  *
- *   looking --d--> saying why --enter--> looking        a: approve   d: deny   n, p: next, previous   q: quit
+ *   looking --d--> saying why --Enter--> looking      a: approve   d: deny   n, p: next, previous   q: quit
+ *           <--Esc--                                  space, arrows: read on, read back
  *
- * Pure: a state and a key give a state and perhaps a wish; a state gives lines. Nothing is approved that could not be
- * shown whole.
+ * Pure: a state and a key give a state and perhaps a wish; a state gives lines, none wider than the window.
+ *
+ * Invariants: only what was on the screen from its first line to its last is approved; and no key that was meant for
+ * one question decides another that has just taken its place.
  */
 import * as Page from "../Page.ts"
 import * as Question from "./Question.ts"
@@ -14,21 +17,54 @@ export interface State {
   readonly items: ReadonlyArray<Question.Question>
   /** Which one is shown, by id: the list changes under the reader. */
   readonly shown: string | null
+  /** When it came up, as it stands. */
+  readonly shownAtMillis: number
+  /** The text of the file that the shown question would change. */
+  readonly before: Question.Before
+  /** What is shown of it, laid out for the window; `of` says for what. */
+  readonly text: { readonly of: string; readonly lines: ReadonlyArray<string> }
+  /** Its lines in all, the first of them in the window, and those that were in it, from the first on. */
+  readonly height: number
+  readonly top: number
+  readonly seen: number
+  /** Lines that the window has for the question. */
+  readonly room: number
   /** The reason of a denial, while it is typed. */
   readonly reason: string | null
-  readonly halted: boolean
+  /** A decision is on its way. */
+  readonly busy: boolean
+  /** Who stopped everything, and why. */
+  readonly halted: string | null
+  /** Why what is shown may be old. */
+  readonly trouble: string | null
   /** What happened last. */
   readonly note: string
-  /** The text of the file that the shown question would change. */
-  readonly before: string | undefined
 }
 
-export const initial: State = { items: [], shown: null, reason: null, halted: false, note: "", before: undefined }
+export const initial: State = {
+  items: [],
+  shown: null,
+  shownAtMillis: 0,
+  before: undefined,
+  text: { of: "", lines: [] },
+  height: 0,
+  top: 0,
+  seen: 0,
+  room: 0,
+  reason: null,
+  busy: false,
+  halted: null,
+  trouble: null,
+  note: ""
+}
 
-export type Wish =
-  | { readonly _tag: "Approve"; readonly id: string }
+export type Decision =
+  | { readonly _tag: "Approve"; readonly id: string; readonly digest: string }
   | { readonly _tag: "Deny"; readonly id: string; readonly reason: string }
-  | { readonly _tag: "Quit" }
+export type Wish = Decision | { readonly _tag: "Quit" }
+
+/** A key that comes sooner after a question came up was meant for what stood there before. */
+export const settleMillis = 600
 
 export interface Key {
   readonly name: string
@@ -40,83 +76,135 @@ export interface Size {
   readonly rows: number
 }
 
-/** The list as it is now; what is shown stays shown while it waits. */
-export const refreshed = (state: State, items: ReadonlyArray<Question.Question>, halted: boolean): State => {
+/** What waits now, as it was asked for; what is shown stays shown while it waits. */
+export const refreshed = (
+  state: State,
+  { halted, items }: { readonly items: ReadonlyArray<Question.Question>; readonly halted: string | null },
+  nowMillis: number
+): State => {
+  const fresh = { ...state, items, halted, trouble: null }
+  const before = current(state)
   const still = items.find(({ confirmationId }) => confirmationId === state.shown)
-  if (still !== undefined) return { ...state, items, halted }
-  const gone = state.shown === null || state.note !== "" ? {} : { note: "Decided elsewhere, or expired." }
-  return { ...state, ...gone, items, halted, shown: items[0]?.confirmationId ?? null, reason: null, before: undefined }
+  if (still !== undefined) {
+    if (still.digest === before?.digest) return fresh
+    return { ...cameUp(fresh, still.confirmationId, nowMillis), note: "Somebody changed the arguments: read again." }
+  }
+  const gone = before === null || state.busy || state.note !== "" ? {} : { note: "Decided elsewhere, or expired." }
+  return { ...cameUp(fresh, items[0]?.confirmationId ?? null, nowMillis), ...gone }
 }
 
 export const current = ({ items, shown }: State): Question.Question | null =>
   items.find(({ confirmationId }) => confirmationId === shown) ?? null
 
-export const pressed = (state: State, key: Key, size: Size): readonly [State, Wish | null] => {
+/** The state with its text laid out for this window. To be called before it is shown. */
+export const arranged = (state: State, look: Page.Look, size: Size, nowMillis: number): State => {
+  const question = current(state)
+  const wide = fitting(look, size)
+  const of = JSON.stringify([question?.confirmationId, question?.digest, state.before, wide])
+  const again = state.text.of === of
+  const text = again || question === null ? state.text : { of, lines: Question.wish(wide, question, state.before) }
+  const { foot, head } = around(wide, state)
+  const room = Math.max(1, size.rows - head.length - foot.length - 1)
+  const next = { ...state, text, room }
+  const height = bodyOf(wide, next, nowMillis).length
+  const top = again ? Math.min(state.top, Math.max(0, height - room)) : 0
+  return { ...next, height, top, seen: Math.max(again ? state.seen : 0, top + room) }
+}
+
+export const pressed = (state: State, key: Key, nowMillis: number): readonly [State, Wish | null] => {
   const question = current(state)
   if (state.reason !== null) return typing(state, question, key)
   if (key.name === "q") return [state, { _tag: "Quit" }]
-  if (question === null) return [state, null]
+  if (question === null || state.busy) return [state, null]
   switch (key.name) {
     case "a":
-      return whole(state, size)
-        ? [
-            { ...state, note: "" },
-            { _tag: "Approve", id: question.confirmationId }
-          ]
-        : [
-            {
-              ...state,
-              note: `Too long for this window. See it whole: keelson confirmations show ${question.confirmationId}`
-            },
-            null
-          ]
-    case "d":
-      return [{ ...state, reason: "", note: "" }, null]
+    case "d": {
+      const note = notYet(state, key.name, nowMillis)
+      if (note !== null) return [{ ...state, note }, null]
+      if (key.name === "d") return [{ ...state, reason: "", note: "" }, null]
+      return [
+        { ...state, note: "" },
+        { _tag: "Approve", id: question.confirmationId, digest: question.digest }
+      ]
+    }
     case "n":
     case "p":
-      return [{ ...moved(state, key.name === "n" ? 1 : -1), note: "" }, null]
+      return [{ ...moved(state, key.name === "n" ? 1 : -1, nowMillis), note: "" }, null]
+    case "space":
+    case "pagedown":
+      return [{ ...state, top: state.top + Math.max(1, state.room - 1), note: "" }, null]
+    case "pageup":
+      return [{ ...state, top: Math.max(0, state.top - Math.max(1, state.room - 1)), note: "" }, null]
+    case "down":
+      return [{ ...state, top: state.top + 1, note: "" }, null]
+    case "up":
+      return [{ ...state, top: Math.max(0, state.top - 1), note: "" }, null]
     default:
       return [state, null]
   }
 }
 
-/** The whole screen: at most `size.rows` lines of at most `size.columns` cells. */
-export const lines = (look: Page.Look, state: State, size: Size, nowMillis: number): ReadonlyArray<string> => {
-  const wide = lookOf(look, size)
-  const question = current(state)
-  const head = [
-    Page.mark(wide, "bold", title(state)),
-    ...(state.halted
-      ? [Page.mark(wide, "red", "Everything is stopped. What is approved runs after keelson resume.")]
-      : []),
-    ""
-  ]
-  const foot = [
-    "",
-    ...(state.note === "" ? [] : Page.wrap(Page.visible(state.note), wide.width)),
-    footer(wide, state, question)
-  ]
-  const room = Math.max(1, size.rows - head.length - foot.length)
-  const body = question === null ? [] : bodyOf(wide, state, question, nowMillis)
-  const fits = body.length <= room
-  const shown = fits ? body : [...body.slice(0, room - 1), Page.mark(wide, "yellow", cut)]
-  return [...head, ...shown, ...foot].slice(0, size.rows)
+/** The whole screen of an arranged state: at most `size.rows` lines, each narrower than the window. */
+export const lines = (state: State, look: Page.Look, size: Size, nowMillis: number): ReadonlyArray<string> => {
+  const wide = fitting(look, size)
+  const { foot, head } = around(wide, state)
+  const body = bodyOf(wide, state, nowMillis)
+  const shown = body.slice(state.top, state.top + state.room)
+  const below = body.length - state.top - shown.length
+  const more = below > 0 ? Page.mark(wide, "yellow", `… ${Page.count(below, "more line")}: press space`) : ""
+  return [...head, ...shown, more, ...foot].slice(0, size.rows)
 }
-
-/** Whether the shown question fits into the window, so that whoever approves has seen all of it. */
-export const whole = (state: State, size: Size): boolean =>
-  current(state) !== null && !lines(Page.plain, state, size, 0).includes(cut)
 
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
 
-const cut = "  … longer than this window"
-
-const lookOf = (look: Page.Look, { columns }: Size): Page.Look => ({
+/** The last column stays free: a line that fills it may lose its last letter to the clearing of the rest. */
+const fitting = (look: Page.Look, { columns }: Size): Page.Look => ({
   ...look,
-  width: Math.min(100, Math.max(40, columns))
+  width: Math.min(100, Math.max(20, columns - 1))
 })
+
+const cameUp = (state: State, id: string | null, nowMillis: number): State => ({
+  ...state,
+  shown: id,
+  shownAtMillis: nowMillis,
+  before: undefined,
+  text: initial.text,
+  height: 0,
+  top: 0,
+  seen: 0,
+  reason: null
+})
+
+const notYet = ({ height, seen, shownAtMillis }: State, key: "a" | "d", nowMillis: number): string | null => {
+  if (nowMillis - shownAtMillis < settleMillis) return `This one has just come up: look, then press ${key} again.`
+  if (key === "d" || (height > 0 && seen >= height)) return null
+  return "There is more to read below: press space, then a."
+}
+
+const bodyOf = (look: Page.Look, state: State, nowMillis: number): ReadonlyArray<string> => {
+  const question = current(state)
+  return question === null ? [] : [...Question.head(look, question, nowMillis).split("\n"), "", ...state.text.lines]
+}
+
+/** What stands around the question: what must be known first, and what can be done. */
+const around = (look: Page.Look, state: State) => {
+  const banner = (text: string | null) =>
+    text === null ? [] : bannerLines(look, text).map((line) => Page.mark(look, "red", line))
+  return {
+    head: [
+      ...Page.chopped(title(state), look.width).map((line) => Page.mark(look, "bold", line)),
+      ...banner(state.trouble),
+      ...banner(state.halted),
+      ""
+    ],
+    foot: [...(state.note === "" ? [] : bannerLines(look, state.note)), ...footer(look, state)]
+  }
+}
+
+const bannerLines = (look: Page.Look, text: string): ReadonlyArray<string> =>
+  Page.chopped(Page.oneLine(text), look.width).slice(0, 3)
 
 const title = ({ items, shown }: State): string => {
   if (items.length === 0) return "Nothing waits for you. Watching."
@@ -124,17 +212,19 @@ const title = ({ items, shown }: State): string => {
   return items.length === 1 ? "One action waits for you" : `${at} of ${items.length} actions that wait for you`
 }
 
-const bodyOf = (look: Page.Look, { before }: State, question: Question.Question, nowMillis: number) =>
-  Question.page(look, question, { nowMillis, before }).split("\n")
-
-const footer = (look: Page.Look, { items, reason }: State, question: Question.Question | null): string => {
-  if (reason !== null) return `Why not? ${Page.visible(reason)}_   (Enter: deny, Esc: back)`
-  const keys = [
-    ...(question === null ? [] : ["a approve", "d deny"]),
-    ...(items.length > 1 ? ["n next", "p previous"] : []),
-    "q quit"
-  ]
-  return Page.mark(look, "dim", keys.join("   "))
+const footer = (look: Page.Look, state: State): ReadonlyArray<string> => {
+  const dim = (text: string) => Page.wrap(text, look.width).map((line) => Page.mark(look, "dim", line))
+  if (state.reason !== null) {
+    const typed = Page.chopped(`Why not? ${Page.oneLine(state.reason)}_`, look.width).slice(-3)
+    return [...typed, ...dim("Enter: deny | Esc: back")]
+  }
+  return dim(
+    [
+      ...(state.shown === null ? [] : ["a: approve", "d: deny"]),
+      ...(state.items.length > 1 ? ["n: next", "p: previous"] : []),
+      "q: quit"
+    ].join(" | ")
+  )
 }
 
 /** Characters of a reason: what the service takes. */
@@ -142,7 +232,7 @@ const reasonMax = 1_000
 
 const typing = (state: State, question: Question.Question | null, key: Key): readonly [State, Wish | null] => {
   const reason = state.reason ?? ""
-  if (key.name === "escape" || question === null) return [{ ...state, reason: null }, null]
+  if (key.name === "escape" || question === null) return [{ ...state, reason: null, note: "" }, null]
   if (key.name === "enter" || key.name === "return") {
     return reason.trim() === ""
       ? [{ ...state, note: "Say why, in a word or two: the agent reads it." }, null]
@@ -152,12 +242,12 @@ const typing = (state: State, question: Question.Question | null, key: Key): rea
         ]
   }
   if (key.name === "backspace") return [{ ...state, reason: Array.from(reason).slice(0, -1).join("") }, null]
-  const text = Page.visible(key.text) === key.text ? key.text.replace(/\n/g, "") : ""
+  const text = Page.oneLine(key.text) === key.text ? key.text : ""
   return [{ ...state, reason: (reason + text).slice(0, reasonMax) }, null]
 }
 
-const moved = (state: State, by: 1 | -1): State => {
+const moved = (state: State, by: 1 | -1, nowMillis: number): State => {
   const at = state.items.findIndex(({ confirmationId }) => confirmationId === state.shown)
   const next = state.items[(at + by + state.items.length) % state.items.length]
-  return { ...state, shown: next?.confirmationId ?? null, before: undefined }
+  return state.items.length < 2 ? state : cameUp(state, next?.confirmationId ?? null, nowMillis)
 }

@@ -1,92 +1,124 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as CliOutput from "effect/cli/CliOutput"
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
 import * as Page from "#layers/cli/Page.ts"
+import * as LineDiff from "#layers/cli/people/LineDiff.ts"
 import * as Question from "#layers/cli/people/Question.ts"
-import * as WatchScreen from "#layers/cli/people/WatchScreen.ts"
+import * as WorkspaceFile from "#layers/cli/people/WorkspaceFile.ts"
+import { nowMillis, question } from "./people-kit.ts"
 
-const size = { columns: 80, rows: 24 }
+const page = (one: Question.Question, before?: Question.Before, width = 80) =>
+  Question.page({ ...Page.plain, width }, one, before, nowMillis)
 
-const question = (id: string, more: Partial<Question.Question> = {}): Question.Question => ({
-  confirmationId: `cfm_${id}`,
-  sessionId: "ses_one",
-  tool: "file.write",
-  argumentsText: '{"content":"bread\\nsalt\\n","mode":"replace","path":"list.txt"}',
-  arguments: { content: "bread\nsalt\n", mode: "replace", path: "list.txt" },
-  proposer: { kind: "AGENT", id: "assistant" },
-  policies: ["agents-write-files"],
-  approvers: [],
-  approvalsMissing: 1,
-  edited: false,
-  expiresAt: "2026-01-01T00:02:00.000Z",
-  ...more
-})
+const writes = (content: string, mode = "replace", path = "list.txt") =>
+  question("a", { arguments: { content, mode, path }, argumentsText: JSON.stringify({ content, mode, path }) })
 
-const nowMillis = Date.parse("2026-01-01T00:00:00.000Z")
-const escape = "\u001b[2J\u001b[31m\u202Egood\u0007"
+const escape = "\u001b[2J\u001b[31m\u202Egood\u0007\u{e0041}\ufe0f"
 
 describe("a question to a person", () => {
   it("says who wants what exactly, why it asks, who may agree, and how long there is", () => {
-    const page = Question.page(Page.plain, question("a", { approvers: ["approver"], approvalsMissing: 2 }), {
-      nowMillis
+    const one = question("a", {
+      approvers: ["approver"],
+      gate: "two-people",
+      approvals: [{ kind: "HUMAN", id: "ana" }],
+      edited: true
     })
     for (const part of [
       "agent assistant",
       "agents-write-files",
-      "the session's owner and role approver; 2 people must",
+      "two people: ana agreed, 1 more must",
+      "the session's owner or role approver",
+      "arguments that a person changed",
       "2 min",
-      "list.txt, a new file",
       '{"content":"bread\\nsalt\\n","mode":"replace","path":"list.txt"}'
     ]) {
-      assert.include(page, part)
+      assert.include(page(one), part)
     }
   })
 
   it("shows what changes in a file, with a little around it", () => {
-    const before = "bread\nmilk\neggs\nflour\nrice\n"
-    const content = "bread\nsalt\neggs\nflour\nrice\n"
-    const args = { content, mode: "replace", path: "list.txt" }
-    const page = Question.page(Page.plain, question("a", { arguments: args }), { nowMillis, before })
-    assert.match(page, /list\.txt, changed\n {6}bread\n {4}- milk\n {4}\+ salt\n {6}eggs\n {6}flour\n {2}exactly/)
+    const shown = page(writes("bread\nsalt\neggs\nflour\nrice\n"), "bread\nmilk\neggs\nflour\nrice\n")
+    assert.include(
+      shown,
+      "  list.txt: changes\n      bread\n    - milk\n    + salt\n      eggs\n      flour\n    … 1 line as it is\n\n  exactly"
+    )
   })
 
-  it("shows an append as what it adds, and says where creating would fail", () => {
-    const added = { content: "eggs\n", mode: "append", path: "list.txt" }
-    const page = Question.page(Page.plain, question("a", { arguments: added }), { nowMillis, before: "bread\n" })
-    assert.include(page, "+ eggs")
-    assert.notInclude(page, "- bread")
-    const created = { content: "x", mode: "create", path: "list.txt" }
-    assert.include(
-      Question.page(Page.plain, question("a", { arguments: created }), { nowMillis, before: "" }),
-      "creating it will fail"
-    )
+  it("says of a file no more than was seen", () => {
+    assert.include(page(writes("x", "create"), null), "list.txt: a new file\n    + x\n")
+    assert.include(page(writes("x", "create"), ""), "is there already, so creating it will fail")
+    assert.include(page(writes("x", "append"), null), "is not there, so adding to it will fail")
+    assert.include(page(writes("x\n"), "x\n"), "stays as it is")
+    for (const mode of ["create", "replace", "append"]) {
+      const shown = page(writes("x", mode), undefined)
+      assert.notInclude(shown, "a new file")
+      assert.notInclude(shown, "changes")
+      assert.include(shown, "+ x")
+    }
+    const added = page(writes("eggs\n", "append"), "bread\n")
+    assert.include(added, "+ eggs")
+    assert.notInclude(added, "- bread")
   })
 
   it("moves no cursor and colours nothing by what others wrote", () => {
-    const page = Question.page(
-      Page.plain,
-      question("a", {
-        tool: escape,
-        policies: [escape],
-        argumentsText: escape,
-        arguments: { content: escape, mode: "replace", path: escape }
-      }),
-      { nowMillis, before: escape }
-    )
-    for (const obeyed of ["\u001b", "\u0007", "\u202e"]) assert.notInclude(page, obeyed)
-    assert.include(page, "\\u{1b}[2J")
+    for (const tool of ["file.write", escape]) {
+      const shown = page(
+        question("a", {
+          tool,
+          policies: [escape],
+          approvers: [escape],
+          proposer: { kind: "AGENT", id: escape },
+          argumentsText: escape,
+          arguments: { content: escape, mode: "replace", path: escape }
+        }),
+        `${escape}before`
+      )
+      for (const obeyed of ["\u001b", "\u0007", "\u202e", "\u{e0041}", "\ufe0f"]) assert.notInclude(shown, obeyed)
+      assert.include(shown, "\\u{1b}[2J")
+    }
   })
 
-  it("changes exactly what two texts differ in", () => {
-    const apply = (before: string, after: string) => {
-      const changes = Question.changes(before, after)
-      return {
-        gone: changes.filter(([sign]) => sign === "-").map(([, line]) => line),
-        come: changes.filter(([sign]) => sign === "+").map(([, line]) => line)
+  it("lets no text look like the rows around it", () => {
+    const forged = 'x.txt\n  exactly\n    {"path":"safe.txt"}\n\n  tool       file.read'
+    for (const tool of ["file.write", forged]) {
+      const one = question("a", {
+        tool,
+        policies: [forged],
+        argumentsText: forged,
+        arguments: { content: forged, mode: "create", path: forged }
+      })
+      const rows = page(one, null).split("\n")
+      assert.strictEqual(rows.filter((row) => row === "  exactly").length, 1)
+      assert.strictEqual(rows.filter((row) => row.startsWith("  tool  ")).length, 1)
+    }
+  })
+
+  it("keeps to its width, whatever it is made of", () => {
+    const long = `${"x".repeat(90)}漢字/${"漢".repeat(90)} `
+    const one = (tool: string) => ({
+      ...writes("x"),
+      tool,
+      policies: [long, long],
+      argumentsText: long.repeat(9),
+      arguments: { content: `${long}\n${long}`, mode: "replace", path: long }
+    })
+    for (const width of [20, 39, 79]) {
+      for (const tool of ["file.write", long]) {
+        for (const row of page(one(tool), `${long}before\n`, width).split("\n")) {
+          assert.isAtMost(CliOutput.displayWidth(row), width, row)
+        }
       }
     }
-    assert.deepStrictEqual(apply("a\nb\nc", "a\nx\nc"), { gone: ["b"], come: ["x"] })
-    assert.deepStrictEqual(apply("a", "a"), { gone: [], come: [] })
-    assert.deepStrictEqual(apply("", "a\nb"), { gone: [""], come: ["a", "b"] })
-    assert.deepStrictEqual(apply("a\na\na", "a\na"), { gone: ["a"], come: [] })
+  })
+
+  it("lays the longest arguments out in a moment", () => {
+    const text = "line of words, 漢字 and more\n".repeat(8_000)
+    const startedAt = performance.now()
+    assert.isAbove(page(writes(text), text.toUpperCase()).length, text.length)
+    assert.isBelow(performance.now() - startedAt, 5_000)
   })
 
   it("tells time as people do", () => {
@@ -99,74 +131,84 @@ describe("a question to a person", () => {
   })
 })
 
-const key = (name: string, text = name): WatchScreen.Key => ({ name, text })
-const watching = (...items: ReadonlyArray<Question.Question>) =>
-  WatchScreen.refreshed(WatchScreen.initial, items, false)
-const typed = (state: WatchScreen.State, ...keys: ReadonlyArray<WatchScreen.Key>) =>
-  keys.reduce<readonly [WatchScreen.State, WatchScreen.Wish | null]>(
-    ([before], one) => WatchScreen.pressed(before, one, size),
-    [state, null]
-  )
+describe("what changes between two texts", () => {
+  const signed = (before: string, after: string) =>
+    LineDiff.changes(before, after)
+      .filter(([sign]) => sign === "-" || sign === "+")
+      .map(([sign, line]) => `${sign}${line}`)
 
-describe("the watch", () => {
-  it("shows one question at a time, oldest first, and goes round", () => {
-    const state = watching(question("a"), question("b"))
-    assert.include(WatchScreen.lines(Page.plain, state, size, nowMillis)[0], "1 of 2")
-    const [next] = typed(state, key("n"))
-    assert.strictEqual(next.shown, "cfm_b")
-    assert.strictEqual(typed(next, key("n"))[0].shown, "cfm_a")
-    assert.strictEqual(typed(state, key("p"))[0].shown, "cfm_b")
+  it("is exactly what they differ in", () => {
+    assert.deepStrictEqual(signed("a\nb\nc\n", "a\nx\nc\n"), ["-b", "+x"])
+    assert.deepStrictEqual(signed("a\nb\nc\nd\ne\n", "x\nb\nc\nd\ny\n"), ["-a", "+x", "-e", "+y"])
+    assert.deepStrictEqual(signed("a\n", "a\n"), [])
+    assert.deepStrictEqual(signed("", "a\nb\n"), ["+a", "+b"])
+    assert.deepStrictEqual(signed("a\nb\n", ""), ["-a", "-b"])
+    assert.deepStrictEqual(signed("a\na\na\n", "a\na\n"), ["-a"])
   })
 
-  it("keeps showing the same question while the list changes, and says when it is gone", () => {
-    const [state] = typed(watching(question("a"), question("b")), key("n"))
-    assert.strictEqual(WatchScreen.refreshed(state, [question("b"), question("c")], false).shown, "cfm_b")
-    const gone = WatchScreen.refreshed(state, [question("c")], false)
-    assert.strictEqual(gone.shown, "cfm_c")
-    assert.include(gone.note, "Decided elsewhere")
+  it("tells a last line without an end from one with it", () =>
+    assert.deepStrictEqual(signed("a\nb", "a\nb\n"), ["-b (no line end)", "+b"]))
+
+  it("leaves out what is far from a change, and says how much", () => {
+    const many = Array.from({ length: 20 }, (_, at) => `line ${at}`)
+    const after = many.with(10, "other")
+    assert.deepStrictEqual(LineDiff.changes(`${many.join("\n")}\n`, `${after.join("\n")}\n`), [
+      ["…", "8 lines as they are"],
+      [" ", "line 8"],
+      [" ", "line 9"],
+      ["-", "line 10"],
+      ["+", "other"],
+      [" ", "line 11"],
+      [" ", "line 12"],
+      ["…", "7 lines as they are"]
+    ])
   })
 
-  it("approves what it shows, by one key", () =>
-    assert.deepStrictEqual(typed(watching(question("a")), key("a"))[1], { _tag: "Approve", id: "cfm_a" }))
-
-  it("approves nothing that it can't show whole", () => {
-    const long = question("a", { argumentsText: "x".repeat(5_000) })
-    const [state, wish] = typed(watching(long), key("a"))
-    assert.isNull(wish)
-    assert.include(state.note, "keelson confirmations show cfm_a")
-    const shown = WatchScreen.lines(Page.plain, state, size, nowMillis)
-    assert.isAtMost(shown.length, size.rows)
-    assert.include(shown.join("\n"), "longer than this window")
+  it("stays quick where everything differs", () => {
+    const lines = (word: string) => Array.from({ length: 60_000 }, (_, at) => `${word}${at}\n`).join("")
+    assert.strictEqual(LineDiff.changes(lines("a"), lines("b")).length, 120_000)
   })
+})
 
-  it("denies with a reason and not without, and can be left before", () => {
-    const state = watching(question("a"))
-    const reason = [..."no x"].map((letter) => key(letter))
-    const [, wish] = typed(state, key("d"), ...reason, key("backspace"), key("z"), key("return", "\r"))
-    assert.deepStrictEqual(wish, { _tag: "Deny", id: "cfm_a", reason: "no z" })
-    const [empty, none] = typed(state, key("d"), key("return", "\r"))
-    assert.isNull(none)
-    assert.strictEqual(empty.reason, "")
-    assert.isNull(typed(state, key("d"), key("q"), key("escape", "\u001b"))[0].reason)
-    // While a reason is typed, letters are letters.
-    assert.strictEqual(typed(state, key("d"), key("q"))[0].reason, "q")
-  })
-
-  it("takes no control characters into a reason", () =>
-    assert.strictEqual(typed(watching(question("a")), key("d"), key("up", "\u001b[A"))[0].reason, ""))
-
-  it("says when everything is stopped, and never takes more lines than there are", () => {
-    const state = WatchScreen.refreshed(WatchScreen.initial, [question("a")], true)
-    for (const rows of [5, 10, 24]) {
-      const lines = WatchScreen.lines(Page.plain, state, { columns: 60, rows }, nowMillis)
-      assert.isAtMost(lines.length, rows)
+describe("the file that would be written", () => {
+  const inFolder = async (
+    work: (folder: string, look: (path: string, url?: string) => Promise<unknown>) => unknown
+  ) => {
+    const folder = mkdtempSync(join(tmpdir(), "keelson-watch-"))
+    try {
+      mkdirSync(join(folder, "workspace"))
+      await work(folder, (path, url = "http://127.0.0.1:7717") =>
+        Effect.runPromise(
+          WorkspaceFile.before(
+            { url, workspaceFolder: join(folder, "workspace") },
+            { tool: "file.write", arguments: { path, content: "x" } }
+          )
+        )
+      )
+    } finally {
+      rmSync(folder, { recursive: true })
     }
-    assert.include(WatchScreen.lines(Page.plain, state, size, nowMillis).join("\n"), "Everything is stopped")
-  })
+  }
 
-  it("says that nothing waits, and quits", () => {
-    assert.include(WatchScreen.lines(Page.plain, watching(), size, nowMillis)[0], "Nothing waits")
-    assert.deepStrictEqual(typed(watching(), key("a"))[1], null)
-    assert.deepStrictEqual(typed(watching(), key("q"))[1], { _tag: "Quit" })
-  })
+  it("is its text, or null where there is none", () =>
+    inFolder(async (folder, look) => {
+      writeFileSync(join(folder, "workspace", "a.txt"), "text")
+      assert.strictEqual(await look("a.txt"), "text")
+      assert.isNull(await look("b.txt"))
+      assert.isNull(await look("folder/b.txt"))
+    }))
+
+  it("can't be looked at outside the workspace, as a folder, or at a service elsewhere", () =>
+    inFolder(async (folder, look) => {
+      writeFileSync(join(folder, "secret.txt"), "secret")
+      writeFileSync(join(folder, "workspace", "a.txt"), "text")
+      symlinkSync(join(folder, "secret.txt"), join(folder, "workspace", "link.txt"))
+      symlinkSync(folder, join(folder, "workspace", "up"))
+      for (const path of ["../secret.txt", "link.txt", "up/secret.txt", ".", join(folder, "secret.txt"), "a\0b"]) {
+        assert.isUndefined(await look(path), path)
+      }
+      assert.isUndefined(await look("a.txt", "https://keelson.example"))
+      rmSync(join(folder, "workspace"), { recursive: true })
+      assert.isUndefined(await look("a.txt"))
+    }))
 })

@@ -1,0 +1,185 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as CliOutput from "effect/cli/CliOutput"
+import { readFileSync } from "node:fs"
+import * as Page from "#layers/cli/Page.ts"
+import type { Question } from "#layers/cli/people/Question.ts"
+import * as WatchScreen from "#layers/cli/people/WatchScreen.ts"
+import { nowMillis, question } from "./people-kit.ts"
+
+const size = { columns: 80, rows: 24 }
+/** Long enough after a question came up. */
+const laterMillis = nowMillis + 1_000
+
+const key = (name: string, text = name): WatchScreen.Key => ({ name, text })
+
+const arranged = (state: WatchScreen.State, window = size) =>
+  WatchScreen.arranged(state, Page.plain, window, laterMillis)
+
+const watching = (...items: ReadonlyArray<Question>) =>
+  arranged(WatchScreen.refreshed(WatchScreen.initial, { items, halted: null }, nowMillis))
+
+/** The keys one after another, a second between them, each after the screen was drawn. */
+const typed = (state: WatchScreen.State, ...keys: ReadonlyArray<WatchScreen.Key>) =>
+  keys.reduce<readonly [WatchScreen.State, WatchScreen.Wish | null]>(
+    ([before], one, at) => {
+      const [next, wish] = WatchScreen.pressed(before, one, laterMillis + at * 1_000)
+      return [arranged(next), wish]
+    },
+    [state, null]
+  )
+
+const screen = (state: WatchScreen.State, window = size) =>
+  WatchScreen.lines(arranged(state, window), Page.plain, window, laterMillis)
+
+const long = (id: string) => question(id, { tool: "shell.run", argumentsText: "x".repeat(5_000) })
+
+describe("the watch", () => {
+  it("shows one question at a time, oldest first, and goes round", () => {
+    const state = watching(question("a"), question("b"))
+    assert.include(screen(state)[0], "1 of 2")
+    const [next] = typed(state, key("n"))
+    assert.strictEqual(next.shown, "cfm_b")
+    assert.strictEqual(typed(next, key("n"))[0].shown, "cfm_a")
+    assert.strictEqual(typed(state, key("p"))[0].shown, "cfm_b")
+  })
+
+  it("keeps showing the same question while the list changes, and says when it is gone", () => {
+    const [state] = typed(watching(question("a"), question("b")), key("n"))
+    const now = (...items: ReadonlyArray<Question>) =>
+      WatchScreen.refreshed(state, { items, halted: null }, laterMillis)
+    assert.strictEqual(now(question("b"), question("c")).shown, "cfm_b")
+    const gone = now(question("c"))
+    assert.strictEqual(gone.shown, "cfm_c")
+    assert.include(gone.note, "Decided elsewhere")
+  })
+
+  it("approves what it shows, by one key", () =>
+    assert.deepStrictEqual(typed(watching(question("a")), key("a"))[1], {
+      _tag: "Approve",
+      id: "cfm_a",
+      digest: "digest of a"
+    }))
+
+  it("lets no key that was meant for one question decide the next", () => {
+    const before = watching(question("a"), question("b"))
+    const items = [question("b")]
+    const after = arranged(WatchScreen.refreshed(before, { items, halted: null }, laterMillis))
+    for (const name of ["a", "d"]) {
+      const [state, wish] = WatchScreen.pressed(after, key(name), laterMillis + 100)
+      assert.isNull(wish)
+      assert.isNull(state.reason)
+      assert.include(state.note, "just come up")
+    }
+    assert.strictEqual(WatchScreen.pressed(after, key("a"), laterMillis + 1_000)[1]?._tag, "Approve")
+  })
+
+  it("takes changed arguments for another question: to be read again, and not yet to be decided", () => {
+    const state = watching(question("a"))
+    const items = [question("a", { digest: "another" })]
+    const after = WatchScreen.refreshed(state, { items, halted: null }, laterMillis)
+    assert.include(after.note, "changed the arguments")
+    assert.isNull(WatchScreen.pressed(arranged(after), key("a"), laterMillis + 100)[1])
+  })
+
+  it("takes one decision at a time", () =>
+    assert.isNull(WatchScreen.pressed({ ...watching(question("a")), busy: true }, key("a"), laterMillis)[1]))
+
+  it("approves nothing that was not read to its end", () => {
+    const start = watching(long("a"))
+    const [state, wish] = typed(start, key("a"))
+    assert.isNull(wish)
+    assert.include(state.note, "more to read")
+    assert.include(screen(start).join("\n"), "more lines: press space")
+    const spaces = Array.from({ length: 6 }, () => key("space", " "))
+    assert.strictEqual(typed(start, ...spaces, key("a"))[1]?._tag, "Approve")
+    assert.strictEqual(typed(start, ...spaces, key("up"), key("pageup"), key("a"))[1]?._tag, "Approve")
+    // Read in another window, or another question's: begins anew.
+    const read = typed(start, ...spaces)[0]
+    const narrower = arranged(read, { columns: 40, rows: 24 })
+    assert.isNull(WatchScreen.pressed(narrower, key("a"), laterMillis)[1])
+    const next = WatchScreen.refreshed(read, { items: [long("b")], halted: null }, nowMillis)
+    assert.isNull(WatchScreen.pressed(arranged(next), key("a"), laterMillis)[1])
+  })
+
+  it("has a long change read again when the file changes meanwhile", () => {
+    const content = Array.from({ length: 60 }, (_, at) => `line ${at}\n`).join("")
+    const one = question("a", { arguments: { content, mode: "replace", path: "a.txt" } })
+    const start = arranged({ ...watching(one), before: "something else\nand more\n" })
+    const [read, wish] = typed(start, ...Array.from({ length: 9 }, () => key("space", " ")), key("a"))
+    assert.strictEqual(wish?._tag, "Approve")
+    const other = arranged({ ...read, before: "" })
+    assert.isNull(WatchScreen.pressed(other, key("a"), laterMillis)[1])
+  })
+
+  it("shows every line of a long question on the way to its end", () => {
+    const text = Array.from({ length: 400 }, (_, at) => `word${at} `).join("")
+    let state = watching(question("a", { tool: "shell.run", argumentsText: text }))
+    const seen = new Set(screen(state))
+    for (let at = 0; at < 30; at++) {
+      state = typed(state, key("space", " "))[0]
+      for (const line of screen(state)) seen.add(line)
+    }
+    const all = [...seen].join(" ")
+    for (let at = 0; at < 400; at++) assert.include(all, `word${at} `)
+  })
+
+  it("denies with a reason and not without, and can be left before", () => {
+    const state = watching(question("a"))
+    const reason = [..."no x"].map((letter) => key(letter))
+    const [, wish] = typed(state, key("d"), ...reason, key("backspace"), key("z"), key("return", "\r"))
+    assert.deepStrictEqual(wish, { _tag: "Deny", id: "cfm_a", reason: "no z" })
+    const [empty, none] = typed(state, key("d"), key("return", "\r"))
+    assert.isNull(none)
+    assert.strictEqual(empty.reason, "")
+    assert.isNull(typed(state, key("d"), key("q"), key("escape", "\u001b"))[0].reason)
+    // While a reason is typed, letters are letters.
+    assert.strictEqual(typed(state, key("d"), key("q"))[0].reason, "q")
+  })
+
+  it("takes no control characters into a reason", () =>
+    assert.strictEqual(typed(watching(question("a")), key("d"), key("up", "\u001b[A"))[0].reason, ""))
+
+  it("says who stopped everything and why, and that the service does not answer", () => {
+    const halted = "Everything is stopped by owner: a drill"
+    const state = WatchScreen.refreshed(WatchScreen.initial, { items: [question("a")], halted }, nowMillis)
+    assert.include(screen(state).join("\n"), halted)
+    assert.include(screen({ ...state, trouble: "No service answers" }).join("\n"), "No service answers")
+  })
+
+  it("never takes more lines or columns than there are", () => {
+    const items = [question("a"), long("b"), question("c")]
+    const state: WatchScreen.State = {
+      ...WatchScreen.refreshed(WatchScreen.initial, { items, halted: "stopped ".repeat(60) }, nowMillis),
+      note: "a note \u001b[2J\n".repeat(60),
+      trouble: "trouble ".repeat(60),
+      reason: "because ".repeat(60)
+    }
+    for (const one of [state, { ...state, shown: "cfm_b" }, { ...state, reason: null }]) {
+      for (const [columns, rows] of [
+        [80, 24],
+        [40, 10],
+        [21, 5],
+        [200, 60]
+      ] as const) {
+        const lines = screen(one, { columns, rows })
+        assert.isAtMost(lines.length, rows)
+        for (const line of lines) assert.isBelow(CliOutput.displayWidth(line), columns, line)
+      }
+    }
+  })
+
+  it("looks like the page of the command line says", () => {
+    const state = { ...watching(question("a"), question("b")), before: "bread\nmilk\n" }
+    const shown = screen(state)
+      .map((line) => line.trimEnd())
+      .join("\n")
+    const page = readFileSync(new URL("../../../docs/cli.md", import.meta.url), "utf8")
+    assert.include(page, `\`\`\`text\n${shown}\n\`\`\``)
+  })
+
+  it("says that nothing waits, and quits", () => {
+    assert.include(screen(watching())[0], "Nothing waits")
+    assert.deepStrictEqual(typed(watching(), key("a"))[1], null)
+    assert.deepStrictEqual(typed(watching(), key("q"))[1], { _tag: "Quit" })
+  })
+})
