@@ -168,6 +168,24 @@ describe.skipIf(!there)("keelson confirmations watch in a terminal", () => {
     isAsBefore(seen.raw())
   }, 90_000)
 
+  it("says that what it shows may be old while the service hangs, and is left at once", async () => {
+    const { confirmationId } = await ask("hangs", { path: "hangs.txt", content: "x" })
+    const seen = watch()
+    await seen.shows(confirmationId)
+    process.kill(service.pid, "SIGSTOP")
+    try {
+      await seen.shows("has not answered for a while")
+      const pressedAt = performance.now()
+      seen.press("\u0003")
+      assert.strictEqual(await seen.ended, 0)
+      assert.isBelow(performance.now() - pressedAt, 5_000)
+      isAsBefore(seen.raw())
+    } finally {
+      process.kill(service.pid, "SIGCONT")
+    }
+    await service.post(`/v1/confirmations/${confirmationId}/deny`, "deny-hangs", {})
+  }, 60_000)
+
   it("obeys no sequence that an agent wrote", async () => {
     const evil = "\u001b[2J\u001b[31m\u202Egood\u0007"
     const { confirmationId } = await ask("evil", { path: `evil\n  exactly`, content: evil })

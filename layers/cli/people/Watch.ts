@@ -52,6 +52,9 @@ export const run = Effect.fnUntraced(function* (service: Service, { json, worksp
 /** Between two looks. */
 const pauseMillis = 1_000
 
+/** A look that takes longer than this makes what is shown old. */
+const silentMillis = 5_000
+
 /** Keys, answers and sizes that may wait to be shown. */
 const happeningsMax = 256
 
@@ -105,6 +108,7 @@ const screen = Effect.fnUntraced(function* (service: Service, look: Page.Look, p
   )
 
   let state = WatchScreen.initial
+  let answeredAtMillis = 0
   let drawn = ""
 
   const draw = Effect.gen(function* () {
@@ -136,6 +140,10 @@ const screen = Effect.fnUntraced(function* (service: Service, look: Page.Look, p
   for (;;) {
     yield* draw
     const next = yield* Effect.timeoutOption(Queue.take(happenings), Duration.millis(pauseMillis))
+    const nowMillis = yield* Clock.currentTimeMillis
+    if (state.trouble === null && answeredAtMillis > 0 && nowMillis - answeredAtMillis > silentMillis) {
+      state = { ...state, trouble: `${service.url} has not answered for a while. What is shown may be old.` }
+    }
     if (Option.isNone(next)) continue
     const happening = next.value
     switch (happening._tag) {
@@ -147,7 +155,8 @@ const screen = Effect.fnUntraced(function* (service: Service, look: Page.Look, p
         if (yield* press(happening.input)) return
         break
       case "Seen":
-        state = WatchScreen.refreshed(state, happening, yield* Clock.currentTimeMillis)
+        answeredAtMillis = nowMillis
+        state = WatchScreen.refreshed(state, happening, nowMillis)
         break
       case "Trouble":
         state = { ...state, trouble: `${happening.detail} What is shown may be old; trying again.` }
