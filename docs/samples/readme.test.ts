@@ -7,6 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Service from "#test/kit/service.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
+import { program as agent } from "./agent.ts"
 import { program } from "./app.ts"
 
 const root = join(import.meta.dirname, "../..")
@@ -31,6 +32,13 @@ describe("the README", () => {
 
   it.live("shows an app that asks before it acts", () =>
     Effect.map(program, (statuses) => assert.deepStrictEqual(statuses, ["Pending", "Approved"]))
+  )
+
+  it.live("names an agent whose tool runs after a person's word, and whose turn then answers", () =>
+    Effect.map(agent, (seen) => {
+      assert.include(read("README.md"), "docs/samples/agent.ts")
+      assert.deepStrictEqual(seen, { before: [], after: ["1.4.2"], answer: "The deployment: Executed." })
+    })
   )
 
   it.live(

@@ -7,6 +7,7 @@ import * as path from "node:path"
 
 const root = path.resolve(import.meta.dirname, "../..")
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "keelson-package-"))
+const tsc = path.join(root, "node_modules/typescript/bin/tsc")
 const unpacked = path.join(folder, "node_modules/keelson")
 
 const run = (file: string, argv: ReadonlyArray<string>, cwd = folder) => {
@@ -59,10 +60,28 @@ describe("package", () => {
       // @ts-expect-error: a layer is no number, and not of any type either.
       export const wrong: number = Stamps.layer\n`
     fs.writeFileSync(path.join(folder, "program.mts"), program)
-    const tsc = path.join(root, "node_modules/typescript/bin/tsc")
     const flags = ["--noEmit", "--strict", "--module", "nodenext", "--skipLibCheck", "program.mts"]
     assert.deepStrictEqual(node(tsc, ...flags), { status: 0, stdout: "", stderr: "" })
   })
+
+  it("carries the sample apps, typed and run: own tool, own policy, own responder", () => {
+    const samples = {
+      app: "[ 'Pending', 'Approved' ]",
+      agent: `{"before":[],"after":["1.4.2"],"answer":"The deployment: Executed."}`
+    }
+    for (const [name, said] of Object.entries(samples)) {
+      const source = fs.readFileSync(path.join(root, `docs/samples/${name}.ts`), "utf8")
+      // What the README says: the same modules, by the package's names.
+      const outside = source.replaceAll(/"#(?:src\/|(?=layers\/))([\w/-]+)\.ts"/gi, '"keelson/$1"')
+      assert.notInclude(outside, '"#')
+      fs.writeFileSync(path.join(folder, `${name}.mts`), outside)
+      const flags = ["--noEmit", "--strict", "--target", "esnext", "--module", "nodenext", "--skipLibCheck"]
+      const types = ["--types", "node", "--typeRoots", path.join(root, "node_modules/@types")]
+      assert.deepStrictEqual(node(tsc, ...flags, ...types, `${name}.mts`), { status: 0, stdout: "", stderr: "" })
+      const { status, stderr, stdout } = node(`${name}.mts`)
+      assert.deepStrictEqual([status, stdout.trim()], [0, said], stderr)
+    }
+  }, 60_000)
 
   it("holds no source, no test and no tool", () => {
     assert.deepStrictEqual(fs.readdirSync(unpacked).sort(), [
