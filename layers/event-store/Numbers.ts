@@ -1,5 +1,6 @@
 /** What is counted of the journal. */
 import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Bounds from "#src/kernel/Bounds.ts"
@@ -22,27 +23,30 @@ export const outcomes = Metric.counter("event_store_appends_total", {
   incremental: true
 })
 
-/** An append, timed, and its outcomes counted. */
+/** An append, timed, and its outcomes counted. On the way of every append: the numbers take no step of their own. */
 export const timed = <R>(append: Effect.Effect<ReadonlyArray<Outcome>, EventStoreError, R>) =>
-  Effect.flatMap(Clock.currentTimeNanos, (since) =>
-    Effect.onExit(append, (exit) =>
-      Effect.gen(function* () {
-        yield* Metric.update(appendDuration, Number((yield* Clock.currentTimeNanos) - since) / 1e9)
-        if (exit._tag === "Failure") return yield* count("Failed")
-        for (const { _tag } of exit.value) yield* count(_tag)
-      })
-    )
+  Effect.contextWith((context: Context.Context<never>) =>
+    Clock.clockWith((clock) => {
+      const since = clock.currentTimeNanosUnsafe()
+      return Effect.onExit(append, (exit) =>
+        Effect.sync(() => {
+          appendDuration.updateUnsafe(Number(clock.currentTimeNanosUnsafe() - since) / 1e9, context)
+          if (exit._tag === "Failure") byOutcome.Failed.updateUnsafe(1, context)
+          else for (const { _tag } of exit.value) byOutcome[_tag].updateUnsafe(1, context)
+        })
+      )
+    })
   )
 
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
 
-const byOutcome = new Map(
-  (["Committed", "Refused", "Indeterminate", "Failed"] as const).map((outcome) => [
-    outcome,
-    Metric.withAttributes(outcomes, { outcome })
-  ])
-)
+const of = (outcome: Outcome["_tag"] | "Failed") => Metric.withAttributes(outcomes, { outcome })
 
-const count = (outcome: Outcome["_tag"] | "Failed") => Metric.update(byOutcome.get(outcome)!, 1)
+const byOutcome = {
+  Committed: of("Committed"),
+  Refused: of("Refused"),
+  Indeterminate: of("Indeterminate"),
+  Failed: of("Failed")
+}
