@@ -1,12 +1,11 @@
 /** What `docs/http.md` shows, executed: its blocks are the regions of `http.sh`, in order, and `http-problem.json`. */
-import { execFile } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { Api } from "#layers/edge/Api.ts"
+import * as SampleScript from "#test/kit/sampleScript.ts"
 import * as Service from "#test/kit/service.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 
@@ -47,10 +46,8 @@ describe("docs/http.md", () => {
       Effect.scoped(
         Effect.flatMap(TemporaryFolder.make, (folder) =>
           Effect.promise(() =>
-            Service.using({ folder, policies: starterSet }, async ({ url, workspace }) => {
-              const environment = { ...process.env, KEELSON_URL: url, KEELSON_DATA_FOLDER: join(folder, "data") }
-              const script = join(import.meta.dirname, "http.sh")
-              const { stdout } = await promisify(execFile)("bash", ["-eu", script], { env: environment })
+            Service.using({ folder, policies: starterSet }, async (service) => {
+              const stdout = await SampleScript.run("http.sh", service, folder)
               const text = stdout.replaceAll("\r\n", "\n")
               const [whoami, ...answers] = text.split(/^HTTP\/1\.1 /m)
               assert.strictEqual(whoami!.trim(), '{"kind":"HUMAN","id":"owner","roles":["owner"]}')
@@ -81,7 +78,7 @@ describe("docs/http.md", () => {
               )
               assert.deepInclude(JSON.parse(said.at(-3)!).confirmations, { created: 1, approved: 1, pending: 0 })
               assert.deepStrictEqual(said.slice(-2), ["Erased", "true"])
-              assert.strictEqual(readFileSync(join(workspace, "list.txt"), "utf8").trim(), "bread, milk")
+              assert.strictEqual(readFileSync(join(service.workspace, "list.txt"), "utf8").trim(), "bread, milk")
             })
           )
         )

@@ -1,10 +1,9 @@
 /** `docs/operations.md`: its blocks run, and its tables know every number and every span that the code has. */
-import { execFile } from "node:child_process"
 import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as SampleScript from "#test/kit/sampleScript.ts"
 import * as Service from "#test/kit/service.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 
@@ -53,13 +52,7 @@ describe("docs/operations.md", () => {
       Effect.flatMap(TemporaryFolder.make, (folder) =>
         Effect.promise(() =>
           Service.using({ folder }, async (service) => {
-            const environment = {
-              ...process.env,
-              KEELSON_URL: service.url,
-              KEELSON_DATA_FOLDER: join(folder, "data")
-            }
-            const script = join(import.meta.dirname, "operations.sh")
-            const { stdout } = await promisify(execFile)("bash", ["-eu", script], { env: environment, timeout: 60_000 })
+            const stdout = await SampleScript.run("operations.sh", service, folder)
             for (const line of ["halted 0", "streams_isolated 0", 'process_down{of="dispatcher"} 0']) {
               assert.include(stdout, line)
             }

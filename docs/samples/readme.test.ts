@@ -1,10 +1,9 @@
 /** The README's samples are regions of files that run here. */
-import { execFile } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as SampleScript from "#test/kit/sampleScript.ts"
 import * as Service from "#test/kit/service.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 import { program as agent } from "./agent.ts"
@@ -48,15 +47,9 @@ describe("the README", () => {
         Effect.flatMap(TemporaryFolder.make, (folder) =>
           Effect.promise(() =>
             Service.using({ folder }, async (service) => {
-              const environment = {
-                ...process.env,
-                KEELSON_URL: service.url,
-                KEELSON_DATA_FOLDER: join(folder, "data")
-              }
-              const script = join(import.meta.dirname, "readme.sh")
               // A stranger runs it twice.
               for (let time = 0; time < 2; time++) {
-                const { stdout } = await promisify(execFile)("bash", ["-eu", script], { env: environment })
+                const stdout = await SampleScript.run("readme.sh", service, folder)
                 const lines = stdout.trim().split("\n")
                 assert.match(
                   lines[0]!,

@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
+import * as Spans from "#test/kit/spans.ts"
 import * as World from "#test/kit/world.ts"
 import * as Kit from "./http-kit.ts"
 
@@ -117,14 +118,7 @@ it.live("one line in the log says what happened, and no token, query, header or 
 })
 
 it.live("a span per request holds no header and no body either", () => {
-  const spans: Array<Tracer.Span> = []
-  const tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      spans.push(span)
-      return span
-    }
-  })
+  const { spans, tracer } = Spans.recording()
   const secret = "canary-9e2a"
   return Effect.gen(function* () {
     const { get, post } = yield* Kit.Caller

@@ -43,6 +43,20 @@ const world = Effect.fnUntraced(function* () {
   return { change, policyEngine }
 })
 
+type Change = Effect.Success<ReturnType<typeof world>>["change"]
+
+/** The whole gateway over such a folder. */
+const inWorld = <E, R>(
+  test: (made: { readonly change: Change; readonly done: World.World["done"] }) => Effect.Effect<void, E, R>
+) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { change, policyEngine } = yield* world()
+      const { done, layer } = World.make({ policyEngine: policyEngine() })
+      yield* Effect.provide(test({ change, done }), layer)
+    })
+  )
+
 const propose = Effect.fnUntraced(function* (key: string) {
   const gateway = yield* Gateway
   const sessionId = yield* World.session()
@@ -80,10 +94,8 @@ const recorded = (count: number) =>
 
 describe("an action that waits for a person while the policies change", () => {
   it.live("is refused where the set in force forbids it now, and does not run", () =>
-    Effect.gen(function* () {
-      const { change, policyEngine } = yield* world()
-      const made = World.make({ policyEngine: policyEngine() })
-      yield* Effect.gen(function* () {
+    inWorld(({ change, done }) =>
+      Effect.gen(function* () {
         const gateway = yield* Gateway
         const { actionId, setHash } = yield* propose("a")
         yield* change(forbids)
@@ -92,16 +104,14 @@ describe("an action that waits for a person while the policies change", () => {
         yield* change(asks)
         yield* gateway.approve(owner, "y", actionId)
         yield* World.actionUntil(actionId, "Executed")
-        assert.deepStrictEqual(made.done, ["note a"])
-      }).pipe(Effect.provide(made.layer))
-    }).pipe(Effect.scoped)
+        assert.deepStrictEqual(done, ["note a"])
+      })
+    )
   )
 
   it.live("waits for a second person where the set in force wants two now, and for no fewer where it wants none", () =>
-    Effect.gen(function* () {
-      const { change, policyEngine } = yield* world()
-      const made = World.make({ policyEngine: policyEngine() })
-      yield* Effect.gen(function* () {
+    inWorld(({ change }) =>
+      Effect.gen(function* () {
         const gateway = yield* Gateway
         const ana = World.person("ana", ["approver"])
         const ben = World.person("ben", ["approver"])
@@ -118,15 +128,13 @@ describe("an action that waits for a person while the policies change", () => {
         yield* World.actionUntil(milder.actionId, "Executed")
         const { set } = yield* PolicyEngine
         assert.strictEqual((yield* row(milder.actionId))?.setHash, (yield* set).hash)
-      }).pipe(Effect.provide(made.layer))
-    }).pipe(Effect.scoped)
+      })
+    )
   )
 
   it.live("that was permitted before keeps its permit, with the set that gave it", () =>
-    Effect.gen(function* () {
-      const { change, policyEngine } = yield* world()
-      const made = World.make({ policyEngine: policyEngine() })
-      yield* Effect.gen(function* () {
+    inWorld(({ change }) =>
+      Effect.gen(function* () {
         const gateway = yield* Gateway
         const { actionId, setHash } = yield* propose("a")
         yield* gateway.halt(owner, "h", { reason: "nothing may start yet" })
@@ -135,16 +143,15 @@ describe("an action that waits for a person while the policies change", () => {
         yield* gateway.resume(owner, "r", null)
         yield* World.actionUntil(actionId, "Executed")
         assert.strictEqual((yield* row(actionId))?.setHash, setHash)
-      }).pipe(Effect.provide(made.layer))
-    }).pipe(Effect.scoped)
+      })
+    )
   )
 })
 
 describe("a tool that was declared after the policies were read", () => {
   it.live("may be named by policies that are read then, and not before", () =>
-    Effect.gen(function* () {
-      const { change, policyEngine } = yield* world()
-      yield* Effect.gen(function* () {
+    inWorld(({ change }) =>
+      Effect.gen(function* () {
         const gateway = yield* Gateway
         const { refused, set } = yield* PolicyEngine
         const before = yield* set
@@ -161,17 +168,15 @@ describe("a tool that was declared after the policies were read", () => {
           (yield* set).policies.map(({ id }) => id),
           "named"
         )
-      }).pipe(Effect.provide(World.make({ policyEngine: policyEngine() }).layer))
-    }).pipe(Effect.scoped)
+      })
+    )
   )
 })
 
 describe("the journal", () => {
   it.live("holds the set of the start and each that took its place, by SYSTEM, with the one before", () =>
-    Effect.gen(function* () {
-      const { change, policyEngine } = yield* world()
-      const made = World.make({ policyEngine: policyEngine() })
-      yield* Effect.gen(function* () {
+    inWorld(({ change }) =>
+      Effect.gen(function* () {
         const { set } = yield* PolicyEngine
         const first = (yield* set).hash
         yield* recorded(1)
@@ -191,8 +196,8 @@ describe("the journal", () => {
           ]
         )
         for (const { actor } of found) assert.strictEqual(actor.kind, "SYSTEM")
-      }).pipe(Effect.provide(made.layer))
-    }).pipe(Effect.scoped)
+      })
+    )
   )
 
   it.live("is told once by processes that share it and take the same set, and nothing by one that starts with it", () =>

@@ -14,6 +14,7 @@ import { prepare } from "#layers/event-store/Preparation.ts"
 import { unavailable } from "#layers/event-store/SqlFailure.ts"
 import type { EventStoreError } from "#src/ports/EventStore.ts"
 import { on, start } from "#test/kit/appends.ts"
+import * as Spans from "#test/kit/spans.ts"
 
 const one = (name: string) => prepare(on(start(`one:${name}`)).append, sha256)
 
@@ -72,14 +73,7 @@ describe("the numbers of the journal", () => {
   )
 
   it.effect("come with one span per batch: a child of its first append, linked to the others", () => {
-    const spans: Array<Tracer.Span> = []
-    const tracer = Tracer.make({
-      span: (options) => {
-        const span = new Tracer.NativeSpan(options)
-        spans.push(span)
-        return span
-      }
-    })
+    const { spans, tracer } = Spans.recording()
     return Effect.gen(function* () {
       const writer = yield* BatchWriter.make((batch) => Effect.succeed(batch.map(done)), { overlaps: false })
       yield* Effect.all(

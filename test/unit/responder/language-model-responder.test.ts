@@ -14,6 +14,7 @@ import * as LanguageModelResponder from "#layers/responder/LanguageModelResponde
 import * as ToolOffer from "#layers/responder/ToolOffer.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { Responder, type ResponderError, type TranscriptPart } from "#src/ports/Responder.ts"
+import * as Spans from "#test/kit/spans.ts"
 import { ask, call, finish, input, type Part, says, scripted, text, tool } from "./scripted.ts"
 
 const said = (callId: string, toolName = "file.read"): TranscriptPart => ({
@@ -302,14 +303,7 @@ describe("what is told to others", () => {
   )
 
   it.effect("spans carry names and counts, and no word of the conversation, also when the provider quotes it", () => {
-    const spans: Array<Tracer.Span> = []
-    const tracer = Tracer.make({
-      span: (options) => {
-        const span = new Tracer.NativeSpan(options)
-        spans.push(span)
-        return span
-      }
-    })
+    const { spans, tracer } = Spans.recording()
     return Effect.gen(function* () {
       const reason = new AiError.InvalidRequestError({ description: secret })
       const quoting = scripted(Effect.fail(AiError.make({ module: "m", method: "x", reason })))

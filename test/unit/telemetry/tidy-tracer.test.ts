@@ -7,25 +7,19 @@ import * as TidyTracer from "#layers/telemetry/TidyTracer.ts"
 import { Refused } from "#src/gateway/Protocol.ts"
 import * as Trace from "#src/kernel/Trace.ts"
 import { ActorError } from "#src/ports/Actors.ts"
+import * as Spans from "#test/kit/spans.ts"
 
 const secret = "canary-71c4"
 
 /** Runs with a tidy tracer; answers what was kept, and the spans inside as an exporter would see them. */
 const traced = Effect.fnUntraced(function* (work: Effect.Effect<unknown, unknown>) {
   const kept: Array<TidyTracer.Ended> = []
-  const inside: Array<Tracer.NativeSpan> = []
-  const recording = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      inside.push(span)
-      return span
-    }
-  })
+  const { spans: inside, tracer } = Spans.recording()
   yield* Effect.exit(
     Effect.provideService(
       work,
       Tracer.Tracer,
-      TidyTracer.make(recording, (span) => kept.push(span))
+      TidyTracer.make(tracer, (span) => kept.push(span))
     )
   )
   return { kept, inside }
