@@ -59,7 +59,8 @@ export type AnyTool<Parameters extends Codec, Success extends Codec> = Tool.Tool
   }
 >
 
-type Codec = Schema.Codec<unknown, unknown>
+/** A schema that needs no services to encode or decode. */
+export type Codec = Schema.Codec<unknown, unknown>
 
 /** A tool and its handler, their types put away. Made by `register`; nothing else makes one. */
 export interface RegisteredTool {

@@ -17,7 +17,6 @@ import * as Result from "effect/Result"
 import * as Append from "../kernel/Append.ts"
 import type { Behaviour } from "../kernel/Behaviour.ts"
 import * as Bounds from "../kernel/Bounds.ts"
-import type { Json } from "../kernel/Canonical.ts"
 import type { Decider } from "../kernel/Decider.ts"
 import type { Recorded } from "../kernel/Envelope.ts"
 import { type Hash, type KeyId, type PrincipalId, SubjectId } from "../kernel/Ids.ts"
@@ -131,7 +130,7 @@ export const behaviour: Behaviour<State, PrincipalCommand, PrincipalCommand, Pri
   rows: (before, _event, after) => (after === null ? [] : Rows.principal(before, after)),
   guards: (before) => (before === null ? [Append.atMost(Rows.principals, Bounds.principalsMax)] : []),
   shreds: () => [],
-  answer: (after) => (after === null ? null : ({ ...answer(after) } as unknown as Json)),
+  answer: (after) => (after === null ? null : { ...answer(after) }),
   refusal: () => ({ _tag: "LimitReached", limit: "principals", maximum: Bounds.principalsMax })
 }
 

@@ -291,7 +291,7 @@ const refusals: ReadonlySet<string> = new Set(["action.denied", "confirmation.de
 
 const refusal = (rejection: Rejection): { readonly outcome: string; readonly output: Json } => ({
   outcome: "Invalid",
-  output: { ...rejection } as unknown as Json
+  output: { ...rejection }
 })
 
 /** The journal or a mailbox was busy: every step is named by its key, so it may be told again. */
