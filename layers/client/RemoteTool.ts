@@ -9,6 +9,7 @@
  * this process is never run again (it becomes `Unknown`, for a person or the tool's own check to settle); a handler is
  * interrupted where a person stops everything or the lease is lost.
  */
+import type * as Tool from "effect/ai/Tool"
 import * as Ai from "effect/ai/Tool"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -16,7 +17,6 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type { ActionId, ClaimId } from "#src/kernel/Ids.ts"
-import type { AnyTool, Codec } from "#layers/tool-executor/ToolRegistry.ts"
 import * as Client from "./Client.ts"
 
 /** The tool says that it failed. `code` is stable, `detail` is for people and models. */
@@ -34,6 +34,18 @@ export interface Run {
   readonly actionId: ActionId
   readonly claimId: ClaimId
 }
+
+type Codec = Schema.Codec<unknown, unknown>
+
+export type AnyTool<Parameters extends Codec, Success extends Codec> = Tool.Tool<
+  string,
+  {
+    readonly parameters: Parameters
+    readonly success: Success
+    readonly failure: Schema.Top
+    readonly failureMode: Tool.FailureMode
+  }
+>
 
 /** A tool and its handler, their types put away. */
 export interface RemoteTool {

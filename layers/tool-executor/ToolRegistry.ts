@@ -59,8 +59,7 @@ export type AnyTool<Parameters extends Codec, Success extends Codec> = Tool.Tool
   }
 >
 
-/** A schema that needs no services to encode or decode. */
-export type Codec = Schema.Codec<unknown, unknown>
+type Codec = Schema.Codec<unknown, unknown>
 
 /** A tool and its handler, their types put away. Made by `register`; nothing else makes one. */
 export interface RegisteredTool {
