@@ -108,8 +108,8 @@ export const decide = Effect.fnUntraced(function* (
     return commitStep(memory, memory, stamp, { reply, key, digest, subject, prepared: null }, [], [])
   }
   const drafts = decided.success
-  if (memory.version + drafts.length > Bounds.streamEventsMax && !behaviour.ends(command))
-    return done(streamFull(memory))
+  const most = behaviour.ends(command) ? Bounds.streamEventsTotalMax : Bounds.streamEventsMax
+  if (memory.version + drafts.length > most) return done(streamFull(memory, most))
   const { next, events, rows } = advance(tools, behaviour, memory, drafts, stamp, key)
   const input = Result.getOrThrow(prepared)
   const reply: Reply = { _tag: "Accepted", body: behaviour.answer(next.state, input), repeated: false }
@@ -197,12 +197,12 @@ const malformed = (memory: Memory): Step =>
     )
   )
 
-const streamFull = (memory: Memory): Result.Result<Reply, ActorError> =>
+const streamFull = (memory: Memory, most: number): Result.Result<Reply, ActorError> =>
   Result.fail(
     new ActorError({
       reason: "StreamFull",
       actor: memory.stream,
-      detail: `one stream holds at most ${Bounds.streamEventsMax} events`,
+      detail: `one stream holds at most ${most} events`,
       retryable: false
     })
   )

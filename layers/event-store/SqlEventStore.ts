@@ -97,7 +97,10 @@ export const make = Effect.fnUntraced(function* (
   const store = EventStore.of({
     append: (appends) => Effect.suspend(() => writer.append(appends.map((append) => prepare(append, sha256)))),
     readStream: Effect.fnUntraced(function* (stream) {
-      const rows = yield* ask<StreamRow>("readStream", readStreamText(schema), [stream, Bounds.streamEventsMax + 1])
+      const rows = yield* ask<StreamRow>("readStream", readStreamText(schema), [
+        stream,
+        Bounds.streamEventsTotalMax + 1
+      ])
       return yield* Effect.try({
         try: () => toSlice(stream, rows, sha256),
         catch: (cause) => asCorrupt("readStream", cause)
@@ -256,8 +259,8 @@ const toSlice = (stream: StreamId, rows: ReadonlyArray<StreamRow>, sha256: Store
     if (row.receipt === null) events.push(StoredRow.toEvent(row, sha256, "readStream"))
     else receipts.push(readReceipt(row.receipt, sha256, "readStream"))
   }
-  if (events.length > Bounds.streamEventsMax) {
-    throw StoredRow.corrupt("readStream", `${stream} holds more than ${Bounds.streamEventsMax} events`)
+  if (events.length > Bounds.streamEventsTotalMax) {
+    throw StoredRow.corrupt("readStream", `${stream} holds more than ${Bounds.streamEventsTotalMax} events`)
   }
   StoredRow.checkStream(stream, events, "readStream")
   return { events, receipts: receipts.reverse() }

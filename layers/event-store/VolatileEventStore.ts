@@ -70,8 +70,8 @@ const makeStore = (journal: Journal.Journal): EventStore["Service"] => {
       Effect.try({
         try: () => {
           const events = [...(journal.streams.get(stream) ?? [])]
-          if (events.length > Bounds.streamEventsMax) {
-            throw StoredRow.corrupt("readStream", `${stream} holds more than ${Bounds.streamEventsMax} events`)
+          if (events.length > Bounds.streamEventsTotalMax) {
+            throw StoredRow.corrupt("readStream", `${stream} holds more than ${Bounds.streamEventsTotalMax} events`)
           }
           StoredRow.checkStream(stream, events, "readStream")
           return { events, receipts: (journal.receiptsOf.get(stream) ?? []).toSorted(byVersion) }

@@ -4,7 +4,7 @@
  * Invariants: the key's bytes live in closures only, so no inspector, logger or encoder reaches them;
  * a nonce is used once; after `destroy` the bytes are zeros and every use throws.
  * Random 96-bit nonces allow 2^32 seals under one key (NIST SP 800-38D); a subject's streams hold
- * at most `Bounds.streamEventsMax` events each.
+ * at most `Bounds.streamEventsTotalMax` events each.
  */
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomFillSync } from "node:crypto"
 import type { Hash, SubjectId } from "#src/kernel/Ids.ts"

@@ -8,7 +8,8 @@
  * Owns the one stream `halt:all` and the row that every claim, proposal and new turn is held against. Does not own
  * stopping what runs in a process (`ports/HaltSwitch`).
  *
- * Invariants: only people halt and resume; what they said is sealed; the stream never fills up.
+ * Invariants: only people halt and resume; what they said is sealed; the stream has room for
+ * `Bounds.streamEventsTotalMax` halts and resumes.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"

@@ -5,7 +5,7 @@
  * judgement names the hash of its set by itself.
  *
  * Invariants: only SYSTEM says it; the same set twice in a row is one event, however many processes say it; the
- * stream never fills up.
+ * stream has room for `Bounds.streamEventsTotalMax` sets.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"

@@ -28,7 +28,7 @@ export interface Behaviour<State, Command, Prepared, Event extends Draft, Reject
   readonly createsSubject: (command: Command) => boolean
   /** Whether the command still makes sense after its subject was erased (an expiry does, a word does not). */
   readonly survivesErasure: (command: Command) => boolean
-  /** Whether the command brings its stream to an end: taken even where the stream holds all it may. */
+  /** Whether the command brings its stream to an end: taken up to `Bounds.streamEventsTotalMax`. */
   readonly ends: (command: Command) => boolean
   /** Whether a refusal only says "not yet": it leaves no receipt, so that the same command may succeed later. */
   readonly passing: (rejection: Rejection) => boolean

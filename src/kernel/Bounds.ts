@@ -24,8 +24,10 @@ export const sealedJsonUnitsMax = 4
 export const eventFrameMax = 64 * 1024
 /** Events one command may cause. */
 export const commandEventsMax = 64
-/** Events one stream may hold. Streams are short by design; the actor says so before memory does. */
+/** Events one stream may hold before it takes only what brings it to an end. Streams are short by design. */
 export const streamEventsMax = 10_000
+/** Events one stream may hold at all: what a reader takes, so that nothing is written that could not be read again. */
+export const streamEventsTotalMax = 20_000
 /** Events one read may answer. */
 export const readLimitMax = 1_000
 /** A query slower than this is given up by the client. */
@@ -247,6 +249,10 @@ export const relations: ReadonlyArray<Relation> = [
   [
     (3 * remoteRunMillisMax) / remoteLeaseMillisMin < streamEventsMax / 2,
     "the signs of life of one run leave an action's stream room"
+  ],
+  [
+    streamEventsMax + commandEventsMax <= streamEventsTotalMax,
+    "a stream that is full for growing has room for a command that ends it"
   ],
   [2 * shellOutputBytesMax <= toolOutputBytesMax, "both outputs of a command fit into a tool's output"],
   [listEntriesMax <= listScanMax, "a listing looks at no fewer entries than it gives"],

@@ -253,22 +253,61 @@ describe("an actor whose guard refuses many at once", () => {
 })
 
 describe("an actor whose stream is full", () => {
-  it.effect("refuses what would go on, and takes what brings it to its end", () =>
+  const ending = {
+    ...behaviour,
+    guards: () => [],
+    ends: (command: Command) => command._tag === "Add" && command.words === "end"
+  }
+  type Add = (key: string, words: string) => ReturnType<typeof send>
+
+  /** One life of the actors. */
+  const life = <A, E, R>(work: (add: Add) => Effect.Effect<A, E, R>) =>
+    Effect.scoped(
+      Effect.flatMap(Layer.build(Layer.fresh(LocalActors.layer({ behaviours: [ending] }))), (context) =>
+        work((key, words) => Effect.provide(send("a", key, { words }), context))
+      )
+    )
+
+  const fill = (add: Add, words: string, to: number) =>
     Effect.gen(function* () {
-      const ending = {
-        ...behaviour,
-        guards: () => [],
-        ends: (command: Command) => command._tag === "Add" && command.words === "end"
-      }
-      const actors = yield* LocalActors.make({ behaviours: [ending] })
-      const add = (key: string, words: string) =>
-        actors.send("counter", "a", { _tag: "Add", to: "a", by: 1, words }, stamp(1, undefined, key))
-      for (let index = 0; index < Bounds.streamEventsMax; index += 50) {
-        const batch = Array.from({ length: 50 }, (_, one) => add(`k${index + one}`, "w"))
+      for (let index = 0; index < to; index += 50) {
+        const batch = Array.from({ length: 50 }, (_, one) => add(`k${index + one}`, words))
         yield* Effect.all(batch, { concurrency: "unbounded" })
       }
-      assert.strictEqual(yield* reason(add("late", "w")), "StreamFull")
-      assert.deepInclude(yield* add("last", "end"), { body: { count: Bounds.streamEventsMax + 1 } })
-    }).pipe(Effect.scoped, Effect.provide(ports))
+    })
+
+  it.effect("refuses what would go on, and takes what brings it to its end, in its next life too", () =>
+    Effect.gen(function* () {
+      yield* life((add) =>
+        Effect.gen(function* () {
+          yield* fill(add, "w", Bounds.streamEventsMax)
+          assert.strictEqual(yield* reason(add("late", "w")), "StreamFull")
+          assert.deepInclude(yield* add("last", "end"), { body: { count: Bounds.streamEventsMax + 1 } })
+        })
+      )
+      yield* life((add) =>
+        Effect.gen(function* () {
+          assert.strictEqual(yield* reason(add("later", "w")), "StreamFull")
+          assert.deepInclude(yield* add("again", "end"), { body: { count: Bounds.streamEventsMax + 2 } })
+        })
+      )
+    }).pipe(Effect.provide(ports))
+  )
+
+  it.effect("takes no end that its next life could not read", () =>
+    Effect.gen(function* () {
+      yield* life((add) =>
+        Effect.gen(function* () {
+          yield* fill(add, "end", Bounds.streamEventsTotalMax)
+          assert.strictEqual(yield* reason(add("late", "end")), "StreamFull")
+        })
+      )
+      yield* life((add) =>
+        Effect.gen(function* () {
+          assert.strictEqual(yield* reason(add("later", "end")), "StreamFull")
+          assert.strictEqual(yield* countOf("a"), Bounds.streamEventsTotalMax)
+        })
+      )
+    }).pipe(Effect.provide(ports))
   )
 })
