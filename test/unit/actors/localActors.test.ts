@@ -258,7 +258,8 @@ describe("an actor whose stream is full", () => {
     guards: () => [],
     ends: (command: Command) => command._tag === "Add" && command.words === "end"
   }
-  type Add = (key: string, words: string) => ReturnType<typeof send>
+  type Sent = ReturnType<typeof send>
+  type Add = (key: string, words: string) => Effect.Effect<Effect.Success<Sent>, Effect.Error<Sent>>
 
   /** One life of the actors. */
   const life = <A, E, R>(work: (add: Add) => Effect.Effect<A, E, R>) =>
