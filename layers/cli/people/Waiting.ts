@@ -1,6 +1,7 @@
 /** What the service says that waits for people, page by page up to a bound, and whether everything is stopped. */
 import * as Effect from "effect/Effect"
 import type { ConfirmationStatus } from "#src/gateway/Protocol.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Page from "../Page.ts"
 import type { Question } from "./Question.ts"
 import type { Service } from "./Remote.ts"
@@ -19,7 +20,11 @@ export const found = Effect.fnUntraced(function* ({ client }: Service, status?: 
   do {
     const page: { readonly items: ReadonlyArray<Question>; readonly next: string | null } =
       yield* client.confirmations.list({
-        query: { ...(status === undefined ? {} : { status }), ...(after === null ? {} : { after }) }
+        query: {
+          limit: Bounds.pageMax,
+          ...(status === undefined ? {} : { status }),
+          ...(after === null ? {} : { after })
+        }
       })
     items.push(...page.items)
     after = page.next

@@ -102,8 +102,9 @@ const screen = Effect.fnUntraced(function* (service: Service, look: Page.Look, p
   yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(sizes), () => tell({ _tag: "Resized" }))))
   yield* Effect.forkScoped(
     Effect.forever(Effect.flatMap(Queue.take(keys), (input) => tell({ _tag: "Key", input }))).pipe(
-      // Ctrl-C, Ctrl-D, or the terminal is gone.
-      Effect.ensuring(tell({ _tag: "Left" }))
+      // Ctrl-C, Ctrl-D, or the terminal is gone. Not where the loop has left: a full queue has no taker then.
+      Effect.exit,
+      Effect.andThen(tell({ _tag: "Left" }))
     )
   )
 

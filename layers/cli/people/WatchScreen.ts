@@ -31,6 +31,8 @@ export interface State {
   readonly room: number
   /** The reason of a denial, while it is typed. */
   readonly reason: string | null
+  /** A reason was being typed when its question went: letters mean nothing until the typist says that they saw it. */
+  readonly interrupted: boolean
   /** A decision is on its way. */
   readonly busy: boolean
   /** Who stopped everything, and why. */
@@ -52,6 +54,7 @@ export const initial: State = {
   seen: 0,
   room: 0,
   reason: null,
+  interrupted: false,
   busy: false,
   halted: null,
   trouble: null,
@@ -113,6 +116,7 @@ export const arranged = (state: State, look: Page.Look, size: Size, nowMillis: n
 
 export const pressed = (state: State, key: Key, nowMillis: number): readonly [State, Wish | null] => {
   const question = current(state)
+  if (state.interrupted) return [going.has(key.name) ? goesOn(state, nowMillis) : state, null]
   if (state.reason !== null) return typing(state, question, key)
   if (key.name === "q") return [state, { _tag: "Quit" }]
   if (question === null || state.busy) return [state, null]
@@ -174,7 +178,18 @@ const cameUp = (state: State, id: string | null, nowMillis: number): State => ({
   height: 0,
   top: 0,
   seen: 0,
-  reason: null
+  reason: null,
+  interrupted: state.interrupted || state.reason !== null
+})
+
+/** What ends the taking of letters that were meant for a reason. */
+const going: ReadonlySet<string> = new Set(["escape", "enter", "return"])
+
+const goesOn = (state: State, nowMillis: number): State => ({
+  ...state,
+  interrupted: false,
+  shownAtMillis: nowMillis,
+  note: ""
 })
 
 const notYet = ({ height, seen, shownAtMillis }: State, key: "a" | "d", nowMillis: number): string | null => {
@@ -214,6 +229,7 @@ const title = ({ items, shown }: State): string => {
 
 const footer = (look: Page.Look, state: State): ReadonlyArray<string> => {
   const dim = (text: string) => Page.wrap(text, look.width).map((line) => Page.mark(look, "dim", line))
+  if (state.interrupted) return dim("What you were denying is gone: nothing was decided | Esc: go on")
   if (state.reason !== null) {
     const typed = Page.chopped(`Why not? ${Page.oneLine(state.reason)}_`, look.width).slice(-3)
     return [...typed, ...dim("Enter: deny | Esc: back")]

@@ -73,6 +73,21 @@ describe("the watch", () => {
     assert.strictEqual(WatchScreen.pressed(after, key("a"), laterMillis + 1_000)[1]?._tag, "Approve")
   })
 
+  it("lets no letter of a reason decide, deny or leave once its question is gone, however slowly it is typed", () => {
+    for (const items of [[question("b")], [question("a", { digest: "another" })], []]) {
+      const [typing] = typed(watching(question("a")), key("d"), key("n"))
+      const gone = arranged(WatchScreen.refreshed(typing, { items, halted: null }, laterMillis))
+      assert.include(screen(gone).at(-1), "Esc: go on")
+      for (const letters of [[key("a")], [key("d"), key("return", "\r")], [key("q")]]) {
+        const [after, wish] = typed(gone, ...letters.slice(0, 1))
+        assert.deepStrictEqual([after.shown, after.reason, wish], [gone.shown, null, null])
+        assert.isNull(typed(gone, ...letters)[1])
+      }
+      const [seen] = typed(gone, key("escape", "\u001b"))
+      assert.strictEqual(typed(seen, key("q"))[1]?._tag, "Quit")
+    }
+  })
+
   it("takes changed arguments for another question: to be read again, and not yet to be decided", () => {
     const state = watching(question("a"))
     const items = [question("a", { digest: "another" })]
