@@ -49,7 +49,9 @@ export const decide = (
   if (command._tag === "Halt") {
     // Since the first halt: whoever adds a reason does not make it younger.
     const sinceMillis = state?.sinceMillis ?? stamp.atMillis
-    const { cancelRunning, reason } = command
+    // And whoever adds a reason does not take back that what runs is to stop.
+    const cancelRunning = command.cancelRunning || (state?.cancelRunning ?? false)
+    const { reason } = command
     return Result.succeed([event("service.halted", { by, sinceMillis, reason: Sealed.plain(reason), cancelRunning })])
   }
   return state === null

@@ -22,6 +22,11 @@ describe("a halt", () => {
       .then(event("service.halted", { by: ana, sinceMillis: 5, reason, cancelRunning: true }))
   })
 
+  it("goes on stopping what runs, whatever is said again", () => {
+    const stopping = { ...halted, payload: { ...halted.payload, cancelRunning: true } }
+    given(stopping).when(halt, stamp(9)).then(stopping)
+  })
+
   it("ends with a person's word", () => {
     const { after, events: happened } = given(halted).when(resume, stamp(9))
     assert.deepStrictEqual(happened, [event("service.resumed", { by: owner, reason: null })])
