@@ -180,6 +180,8 @@ const create = (state: State, command: Of<"CreatePrincipal">, stamp: Stamp): Dec
 const issue = (state: Live, command: Of<"IssueKey">, stamp: Stamp): Decided => {
   const { digest, keyId, replace } = command
   if (state.status !== "Active") return conflict(state)
+  // A repeat whose receipt was forgotten: the token went out with the first answer, and no key has two.
+  if (state.keys.some((key) => key.keyId === keyId)) return conflict(state)
   if (!replace && state.keys.length >= Bounds.keysPerPrincipalMax) {
     return Result.fail({ _tag: "LimitReached", limit: "keysPerPrincipal", maximum: Bounds.keysPerPrincipalMax })
   }

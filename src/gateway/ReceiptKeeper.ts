@@ -2,8 +2,8 @@
  * Forgets receipts that nobody repeats any more.
  *
  * Owns when: a receipt lives as long as its stream and `Bounds.receiptRetentionMillis` beyond. A stream that still goes
- * on is not quiet for so long, with one exception: an action that stays `Unknown` until a person looks. A repeat of one
- * of its commands is then judged anew, against a state that refuses it.
+ * on is not quiet for so long, but for an action that stays `Unknown` until a person looks, and for principals, declared
+ * tools and the halt. A repeat of one of their commands, so long after, is judged anew like any other command.
  *
  * Any number of processes may sweep at once.
  */

@@ -82,6 +82,14 @@ describe("a principal", () => {
       .then(revoked("one"), revoked("two"), issued("three", 5))
   })
 
+  it("has no key twice: a repeat whose receipt was forgotten is refused", () => {
+    for (const replace of [false, true]) {
+      given(created, issued("one"), issued("two"))
+        .when(issue("two", replace), stamp(9))
+        .thenRefused({ _tag: "Conflict", id: "ana" })
+    }
+  })
+
   it(`has at most ${Bounds.keysPerPrincipalMax} keys, however they are replaced`, () => {
     const full = Array.from({ length: Bounds.keysPerPrincipalMax }, (_, index) => issued(`k${index}`))
     given(created, ...full)
