@@ -1,8 +1,14 @@
 /** The journal followed over a real socket: who sees what, from where, until when. */
-import { assert, layer } from "@effect/vitest"
+import { assert, it, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import { request } from "node:http"
+import { derive } from "#layers/digest/NodeDigest.ts"
+import * as Readiness from "#layers/edge/Readiness.ts"
+import { KeyId } from "#src/kernel/Ids.ts"
+import { EventStoreError } from "#src/ports/EventStore.ts"
+import { Identity } from "#src/ports/Identity.ts"
 import * as World from "#test/kit/world.ts"
 import * as Kit from "./http-kit.ts"
 
@@ -108,6 +114,38 @@ const open = Effect.fnUntraced(function* (key: string, call: Kit.Call = {}) {
   const { post } = yield* Kit.Caller
   return String((yield* post("/v1/sessions", { ...call, key })).json.sessionId)
 })
+
+const keyId = KeyId.make(derive("key", "followed"))
+
+/** A store that does not answer whoever asks again about a key. */
+const forgetful = Layer.effect(
+  Identity,
+  Effect.map(Identity, (identity) =>
+    Identity.of({
+      authenticate: (token) => Effect.map(identity.authenticate(token), (by) => ({ ...by, keyId })),
+      renew: () =>
+        Effect.fail(new EventStoreError({ reason: "Unavailable", operation: "get", detail: "gone", retryable: true }))
+    })
+  )
+)
+
+it.live("a follower is not told that its key is gone where the store only does not answer", () =>
+  Effect.gen(function* () {
+    const stream = yield* following("")
+    const end = yield* wait(stream, ({ event }) => event === "end")
+    assert.deepInclude(end.data, { code: "Unavailable", retryable: true })
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(
+      Kit.caller.pipe(
+        Layer.provideMerge(Kit.door()),
+        Layer.provideMerge(Layer.mergeAll(Layer.provide(forgetful, Kit.identity), Readiness.layer())),
+        Layer.provideMerge(World.make().layer),
+        Layer.provideMerge(Logger.layer([]))
+      )
+    )
+  )
+)
 
 layer(Kit.serve(World.make()), { excludeTestServices: true })("a follower of events", (it) => {
   it.effect("sees what comes from now on, each event once and in order, as the list would show it", () =>

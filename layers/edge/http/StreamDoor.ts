@@ -11,6 +11,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Authority from "#src/gateway/Authority.ts"
 import * as Questions from "#src/gateway/Questions.ts"
@@ -20,7 +21,6 @@ import { ActionId, type SessionId, type StreamId, TurnId } from "#src/kernel/Ids
 import { EventStore } from "#src/ports/EventStore.ts"
 import { Feed } from "#src/ports/Feed.ts"
 import { Identity, type Principal } from "#src/ports/Identity.ts"
-import { Vault } from "#src/ports/Vault.ts"
 import { Api } from "../Api.ts"
 import type { Message } from "../api/StreamApi.ts"
 import * as Problems from "../Problems.ts"
@@ -40,7 +40,7 @@ export const layer = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const store = yield* EventStore
     const readable = yield* Readable.make
-    const sessionOf = (yield* makeSessions) satisfies (stream: string) => unknown
+    const sessionOf = yield* makeSessions
     const permit = Effect.fnUntraced(function* (by: Principal, which: Which) {
       if (Authority.may(by.actor, by.roles, "events.read", { ownerId: by.actor.id })) return
       if (which.sessionId === undefined) {
@@ -49,7 +49,6 @@ export const layer = HttpApiBuilder.group(
       yield* readable.session(by, which.sessionId)
     })
     const ending = yield* makeEnding(permit)
-    yield* Vault
     let open = 0
 
     /** What an event is to this reader: its text, or nothing but a higher position. */
@@ -67,7 +66,10 @@ export const layer = HttpApiBuilder.group(
     const follow = (by: Principal, after: number, which: Which) => {
       const events = store.follow(after).pipe(
         Stream.mapEffect(shown(which)),
-        Stream.catchCause(() => Stream.make(ended("Unavailable")))
+        Stream.catch((error) => Stream.make(ended(Problems.from(error).code))),
+        Stream.catchCause((cause) =>
+          Stream.fromEffect(Effect.as(Effect.logError("a stream of events broke", cause), ended("InternalError")))
+        )
       )
       const heartbeats = Stream.as(Stream.tick(Duration.millis(Bounds.heartbeatMillis)), heartbeat)
       // Told as the last word: the reader knows whether coming back helps.
@@ -121,6 +123,9 @@ const passed = (position: number): Step => ({ position })
 const heartbeat: Step = { heartbeat: true }
 const ended = (code: Problems.Code): Step => ({ end: code })
 
+/** A session that a reader may not know of any more is `NotFound` to who asks, and to who follows it a right that is gone. */
+const lost = (code: Problems.Code): Problems.Code => (code === "NotFound" ? "Forbidden" : code)
+
 const messageOf = (position: number, { end, heartbeat, text }: Step): ReadonlyArray<Message> => {
   const id = String(position)
   if (end !== undefined) {
@@ -143,10 +148,8 @@ const makeEnding = Effect.fnUntraced(function* (
     Effect.scoped(
       Effect.gen(function* () {
         const changed = yield* feed.changed(`principal:${by.actor.id}`)
-        const stands = yield* Effect.exit(identity.renew(by))
-        if (stands._tag === "Failure") return "Unauthenticated" as const
-        const permitted = yield* Effect.exit(permit(stands.value, which))
-        if (permitted._tag === "Failure") return "Forbidden" as const
+        const stands = yield* Effect.result(Effect.flatMap(identity.renew(by), (now) => permit(now, which)))
+        if (Result.isFailure(stands)) return lost(Problems.from(stands.failure).code)
         yield* changed
         return null
       })
