@@ -117,6 +117,25 @@ it.live("one line in the log says what happened, and no token, query, header or 
   }).pipe(Effect.provide(door))
 })
 
+it.live("a line names who sent too much", () => {
+  const lines: Array<string> = []
+  const log = Logger.layer([Logger.map(Logger.formatJson, (line) => void lines.push(line))])
+  const door = Kit.caller.pipe(
+    Layer.provideMerge(Kit.door({ limits: { requestsPerSecondMax: 1 } })),
+    Layer.provideMerge(Kit.ready),
+    Layer.provideMerge(World.make().layer),
+    Layer.provideMerge(log)
+  )
+  return Effect.gen(function* () {
+    const { get } = yield* Kit.Caller
+    const told = yield* Effect.repeat(get("/v1/whoami"), { until: ({ status }) => status === 429 })
+    const line = lines
+      .map((one) => JSON.parse(one))
+      .find((one) => one.annotations?.requestId === told.headers["x-request-id"])
+    assert.deepInclude(line.annotations, { problem: "LimitReached", principal: "HUMAN:owner" })
+  }).pipe(Effect.provide(door))
+})
+
 it.live("a span per request holds no header and no body either", () => {
   const { spans, tracer } = Spans.recording()
   const secret = "canary-9e2a"

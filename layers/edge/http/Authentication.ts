@@ -37,15 +37,18 @@ export const layer = ({
             })
         )
 
+      /** Known by name to the log before it is counted: an operator looks for who floods. */
+      const admitted = (principal: Principal) =>
+        Effect.flatMap(Exchange.Current, (exchange) => {
+          exchange.principal = principal.actor
+          return within(principal)
+        })
+
       return Authentication.of({
         token: (door, { credential }) =>
-          Effect.matchEffect(Effect.tap(identity.authenticate(credential), within), {
+          Effect.matchEffect(Effect.tap(identity.authenticate(credential), admitted), {
             onFailure: (error) => Answers.orProblem(Effect.fail(error)),
-            onSuccess: (principal) =>
-              Effect.flatMap(Exchange.Current, (exchange) => {
-                exchange.principal = principal.actor
-                return Effect.provideService(door, Caller, principal)
-              })
+            onSuccess: (principal) => Effect.provideService(door, Caller, principal)
           })
       })
     })
