@@ -37,6 +37,13 @@ export const make = Effect.gen(function* () {
       })
     }
     const { description, inputSchema, name } = input
+    // A name keeps its definition for ever: one that nobody could run would be lost.
+    const executor =
+      input.executorId === undefined ? by.actor : yield* Effect.catch(questions.principal(executorId), unreadable)
+    if (executor !== null && executor.kind !== "AGENT") {
+      const detail = "an agent runs it: name one as executorId"
+      return yield* refuse({ _tag: "ToolUnusable", tool: name, detail })
+    }
     const fault = yield* catalog.admits(name, inputSchema as Canonical.Json)
     if (fault !== null) return yield* refuse({ _tag: "ToolUnusable", tool: name, detail: fault })
     const definition = {
@@ -70,16 +77,16 @@ export const make = Effect.gen(function* () {
   ) {
     const row = yield* Effect.catch(questions.action(id), unreadable)
     yield* permit(by, deed, "action.read", { kind: "action", id }, row)
+    if (command._tag === "ReportOutcome" && Canonical.encode(command.output).length > Bounds.resultTextMax) {
+      const detail = `an output may hold ${Bounds.resultTextMax} characters`
+      return yield* refuse({ _tag: "ArgumentsInvalid", tool: row?.tool ?? "", detail })
+    }
     return yield* send(by, key, { kind: "action", id }, command, said, ActionAnswer)
   })
 
   const reportOutcome: RemoteTools["reportOutcome"] = Effect.fnUntraced(function* (by, key, id, input) {
     const { claimId, code = null, outcome, output = null } = input
     const said = [claimId, outcome, code, output as Canonical.Json]
-    if (Canonical.encode(output as Canonical.Json).length > Bounds.resultTextMax) {
-      const detail = `an output may hold ${Bounds.resultTextMax} characters`
-      return yield* refuse({ _tag: "ArgumentsInvalid", tool: "", detail })
-    }
     const command: ActionCommand = { _tag: "ReportOutcome", claimId, outcome, code, output }
     return yield* onAction(by, key, id, "action.execute", command, said)
   })

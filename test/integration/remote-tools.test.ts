@@ -214,7 +214,26 @@ layer(Kit.serve(world), { excludeTestServices: true })("a tool that runs elsewhe
       const { claimId } = (yield* post(`/v1/actions/${actionId}/claim`, { as: "robot", key: `c-${actionId}` })).json
       const body = { claimId, outcome: "Executed", output: "x".repeat(300_000) }
       const { json } = yield* post(`/v1/actions/${actionId}/outcome`, { as: "robot", key: `o-${actionId}`, body })
-      assert.strictEqual(json.code, "ArgumentsInvalid")
+      assert.deepInclude(json, { code: "InvalidBody" })
+      assert.strictEqual(json.errors[0].pointer, "/output")
+      assert.include(json.errors[0].detail, "characters of JSON")
+    })
+  )
+
+  it.effect("is nobody's but an agent's: a name that no agent could run is not given away", () =>
+    Effect.gen(function* () {
+      const { post } = yield* Kit.Caller
+      yield* post("/v1/principals", { key: "p", body: { principalId: "hanna", kind: "HUMAN" } })
+      const body = { name: "lasts", description: "Puts a version into the world.", inputSchema: Kit.remoteSchema }
+      for (const more of [{}, { executorId: "hanna" }]) {
+        const { json } = yield* post("/v1/tools", {
+          key: `lasts-${Object.keys(more).length}`,
+          body: { ...body, ...more }
+        })
+        assert.deepInclude(json, { code: "ToolUnusable", tool: "lasts" })
+      }
+      const named = yield* post("/v1/tools", { key: "named", body: { ...body, executorId: "robot" } })
+      assert.deepInclude(named.json, { executorId: "robot", status: "Declared" })
     })
   )
 })

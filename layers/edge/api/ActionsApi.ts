@@ -5,6 +5,7 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import { ActionStatus, Reason } from "#src/gateway/Protocol.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
 import { ActionId, ClaimId, PrincipalId, SessionId } from "#src/kernel/Ids.ts"
 import { questions, writes } from "./ProblemDocument.ts"
 import { Nothing } from "./SessionsApi.ts"
@@ -52,7 +53,13 @@ export const Outcome = Schema.Struct({
       examples: ["HostUnreachable"]
     })
   ),
-  output: Schema.optionalKey(Schema.Json.annotate({ description: "What it gave; sealed under the session's key." }))
+  output: Schema.optionalKey(
+    Schema.Json.annotate({ description: "What it gave; sealed under the session's key." }).check(
+      Schema.makeFilter((output) => JSON.stringify(output).length <= Bounds.resultTextMax, {
+        message: `takes at most ${Bounds.resultTextMax} characters of JSON`
+      })
+    )
+  )
 }).annotate({ identifier: "Outcome" })
 
 export const Reconcile = Schema.Struct({
