@@ -66,7 +66,11 @@ layer(Kit.doorOver(waits.layer(world)), { excludeTestServices: true })("a princi
         mine.map(({ principalId }: { principalId: string }) => principalId),
         ["dora"]
       )
+      const page = (yield* get("/v1/principals?limit=1", { token })).json
+      assert.isNull(page.next, "a cursor would name somebody else")
       assert.strictEqual((yield* get("/v1/principals/bot", { token })).status, 404)
+      const wrong = yield* post("/v1/principals/dora/keys/nonsense/revoke", { key: "w" })
+      assert.deepInclude(wrong.json, { code: "NotFound", kind: "key", id: "nonsense" })
     })
   )
 

@@ -76,8 +76,9 @@ const said = (
 ) => {
   switch (error.kind) {
     case "Params": {
-      const [name = "", id = ""] = Object.entries(params)[0] ?? []
-      const kind = name.replace(/Id$/, "")
+      const name = String(flaws(error)[0]?.path[0] ?? "")
+      const id = params[name] ?? ""
+      const kind = name === "name" ? "tool" : name.replace(/Id$/, "")
       return Answers.refuse(Problems.make("NotFound", `there is no ${kind} of this name`, { kind, id }))
     }
     case "Headers":

@@ -155,18 +155,24 @@ export const make = Effect.gen(function* () {
     return row !== null && may(by, "principal.read", { ownerId: id }) ? row : yield* notFound("principal", id)
   })
 
-  const principals = (by: Principal, request: Pages.Request) =>
-    Pages.page(
+  /** Everybody for whoever lets people in; else the caller, if the journal knows it. */
+  const principals = Effect.fnUntraced(function* (by: Principal, request: Pages.Request) {
+    if (!may(by, "principal.create", { ownerId: by.actor.id })) {
+      const own = yield* questions.principal(by.actor.id)
+      return { items: own === null ? [] : [Show.principal(own)], next: null }
+    }
+    return yield* Pages.page(
       {
         keys: principalIds,
         read: (page) => questions.principals({}, page),
         positionOf: (row) => ({ value: row.createdAtMillis, key: row.principalId }),
         visible: (row) => may(by, "principal.read", { ownerId: row.principalId }),
-        sparse: true,
+        sparse: false,
         show: (row) => Effect.succeed(Show.principal(row))
       },
       request
     )
+  })
 
   return {
     show,
