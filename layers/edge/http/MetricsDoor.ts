@@ -10,11 +10,8 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { Vitals } from "#layers/telemetry/Vitals.ts"
-import * as Authority from "#src/gateway/Authority.ts"
-import type { Principal } from "#src/ports/Identity.ts"
 import { Api } from "../Api.ts"
 import type { Metrics } from "../api/MetricsApi.ts"
-import * as Problems from "../Problems.ts"
 import * as Answers from "./Answers.ts"
 
 const json = HttpApiBuilder.group(
@@ -64,12 +61,7 @@ export const itemsOf = (snapshot: ReadonlyArray<Metric.Metric.Snapshot>): Metric
 // ---------------------------------------------------------------------------
 
 const looked = <A>(refresh: Effect.Effect<void>, read: Effect.Effect<A>) =>
-  Answers.ask((by) => Effect.andThen(permit(by), Effect.andThen(refresh, read)))
-
-const permit = (by: Principal): Effect.Effect<void, Problems.Problem> =>
-  Authority.may(by.actor, by.roles, "metrics.read", { ownerId: by.actor.id })
-    ? Effect.void
-    : Effect.fail(Problems.make("Forbidden", `${by.actor.kind} ${by.actor.id} may not metrics.read`))
+  Answers.ask((by) => Effect.andThen(Answers.permit(by, "metrics.read"), Effect.andThen(refresh, read)))
 
 const itemOf = (metric: Metric.Metric.Snapshot): Metrics["items"][number] | null => {
   const described = { name: metric.id, description: metric.description ?? "" }
