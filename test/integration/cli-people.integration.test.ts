@@ -1,6 +1,7 @@
 /** The commands for people and operators, as processes beside a real service. */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Service from "#test/kit/service.ts"
 import { folder, keelson } from "./cli-kit.ts"
@@ -97,6 +98,56 @@ describe("keelson confirmations, approve and deny", () => {
     assert.strictEqual((await service.get(`/v1/actions/${broken.actionId}`)).body.status, "Pending")
     assert.isFalse(existsSync(join(service.workspace, "broken.txt")))
   })
+
+  it("leave nothing of the arguments behind where they are stopped while the editor is open", async () => {
+    const { actionId, confirmationId } = await ask("stopped", { path: "stopped.txt", content: "asked" })
+    const temporary = join(home.path, "temporary")
+    mkdirSync(temporary)
+    const running = keelson(["approve", confirmationId, "--edit", "--url", service.url], {
+      KEELSON_TOKEN: service.token,
+      TMPDIR: temporary,
+      EDITOR: "echo open; exec sleep 300; :"
+    })
+    assert.strictEqual(await running.line(), "open")
+    assert.lengthOf(readdirSync(temporary), 1)
+    running.signal("SIGTERM")
+    assert.notStrictEqual((await running.ended).code, 0)
+    assert.deepStrictEqual(readdirSync(temporary), [])
+    assert.strictEqual((await service.get(`/v1/actions/${actionId}`)).body.status, "Pending")
+  })
+
+  it("approve nothing that another person changed while the editor was open", async () => {
+    const folder = join(home.path, "two")
+    const policies =
+      '@id("two") @gate("two-people") @approvers("approver") permit (principal, action == Action::"file.write", resource);'
+    await Service.using({ folder, policies }, async (two) => {
+      const { body } = await two.post("/v1/sessions", "session", {})
+      const tokens = await Promise.all(
+        ["ana", "ben"].map(async (principalId) => {
+          const created = { principalId, kind: "HUMAN", roles: ["approver"] }
+          return (await two.post("/v1/principals", principalId, created)).body.token as string
+        })
+      )
+      const args = { tool: "file.write", arguments: { path: "two.txt", content: "asked" } }
+      const asked = (await two.post(`/v1/sessions/${body.sessionId}/actions`, "ask", args)).body
+      const goOn = join(folder, "go-on")
+      execFileSync("mkfifo", [goOn])
+      const running = keelson(["approve", asked.confirmationId, "--edit", "--url", two.url], {
+        KEELSON_TOKEN: tokens[0]!,
+        EDITOR: `echo open; cat ${goOn}; :`
+      })
+      assert.strictEqual(await running.line(), "open")
+      const edited = JSON.stringify({ path: "two.txt", content: "edited by ben" })
+      const other = ["approve", asked.confirmationId, "--arguments", edited, "--url", two.url]
+      const first = await keelson(other, { KEELSON_TOKEN: tokens[1]! }).ended
+      assert.include(first.out, "1 more person must approve too")
+      writeFileSync(goOn, "")
+      const { code, err } = await running.ended
+      assert.strictEqual(code, 1)
+      assert.include(err, "somebody has just changed the arguments")
+      assert.strictEqual((await two.get(`/v1/actions/${asked.actionId}`)).body.status, "Pending")
+    })
+  }, 60_000)
 
   it("refuse in a sentence what can't be: a wrong id, a foreign token, no service, two wishes at once", async () => {
     const cases: ReadonlyArray<readonly [Promise<{ code: number | null; err: string }>, number, string]> = [

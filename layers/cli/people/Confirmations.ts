@@ -81,12 +81,9 @@ export const approve = Effect.fnUntraced(function* (
 ) {
   const confirmationId = yield* idOf(id)
   const typed = approval.arguments === null ? null : yield* parsed(approval.arguments, "--arguments")
-  const edited = approval.edit ? yield* inEditor(client, confirmationId, environment) : typed
-  const { body } = yield* client.confirmations.approve({
-    params: { confirmationId },
-    headers: Client.fresh(),
-    payload: edited === null ? {} : { arguments: edited }
-  })
+  const seen = approval.edit ? yield* inEditor(client, confirmationId, environment) : null
+  const edited = seen === null ? typed : seen.value
+  const { body } = yield* approved(client, confirmationId, seen?.digest, edited === null ? {} : { arguments: edited })
   if (approval.json) return yield* Console.log(JSON.stringify(body))
   const missing = body.approvalsMissing
   yield* Console.log(
@@ -94,6 +91,23 @@ export const approve = Effect.fnUntraced(function* (
       ? `Approved by you; ${Page.count(missing, "more person", "more people")} must approve too.`
       : `Approved: ${Page.visible(body.tool)} may run, once.`
   )
+})
+
+/**
+ * Approves, where a person saw the arguments, only those: of two people the first may have changed them meanwhile. What
+ * changes between this look and the approval is not seen.
+ */
+export const approved = Effect.fnUntraced(function* (
+  client: Service["client"],
+  confirmationId: ConfirmationId,
+  digest: string | undefined,
+  payload: { readonly arguments?: Json }
+) {
+  const params = { confirmationId }
+  if (digest !== undefined && (yield* client.confirmations.get({ params, query: {} })).digest !== digest) {
+    return yield* refused("Conflict", "Not approved: somebody has just changed the arguments.", 1)
+  }
+  return yield* client.confirmations.approve({ params, headers: Client.fresh(), payload })
 })
 
 export const deny = Effect.fnUntraced(function* (
@@ -130,7 +144,8 @@ const parsed = (text: string, where: string): Effect.Effect<Json, CommandRefused
   })
 
 /**
- * The arguments as a person leaves them in their editor, null where they are as they were. On a terminal they see the
+ * The arguments as a person leaves them in their editor, null where they are as they were, and the digest of what they
+ * saw. On a terminal they see the
  * change and say yes once more, also to no change: who left the editor without a word may have thought better of it.
  */
 const inEditor = Effect.fnUntraced(function* (
@@ -157,7 +172,8 @@ const inEditor = Effect.fnUntraced(function* (
   }
   if (Result.isFailure(read)) return yield* refused("InputWrong", "What you left in the editor is not JSON.")
   const value = JSON.stringify(read.success) === JSON.stringify(question.arguments) ? null : read.success
-  if (!terminal) return value
+  const seen = { value, digest: question.digest }
+  if (!terminal) return seen
   const look = yield* Page.look
   const changes = LineDiff.changes(before, `${JSON.stringify(read.success, null, 2)}\n`).flatMap(([sign, line]) =>
     Page.chopped(Page.visible(line), look.width - 4).map((piece) => `  ${sign} ${piece}`)
@@ -165,7 +181,7 @@ const inEditor = Effect.fnUntraced(function* (
   const title = value === null ? "You changed nothing." : "You changed:"
   yield* Console.log([Page.mark(look, "bold", title), ...changes].join("\n"))
   const yes = yield* saysYes(value === null ? "Approve it as it stands?" : "Approve exactly this?", false)
-  return yes ? value : yield* refused("NotApproved", "Nothing was decided.", 1)
+  return yes ? seen : yield* refused("NotApproved", "Nothing was decided.", 1)
 })
 
 /** Times that an editor opens for one decision. */
@@ -175,20 +191,18 @@ const saysYes = (message: string, initial: boolean) =>
   Effect.orElseSucceed(Prompt.run(Prompt.Confirm({ message, initial })), () => false)
 
 const edited = (editor: string, text: string): Effect.Effect<string, CommandRefused> =>
-  Effect.tryPromise({
-    try: async () => {
-      const folder = await mkdtemp(join(tmpdir(), "keelson-edit-"))
-      try {
+  // What is sealed in the journal stays in no folder, however this ends.
+  Effect.acquireUseRelease(
+    Effect.tryPromise(() => mkdtemp(join(tmpdir(), "keelson-edit-"))),
+    (folder) =>
+      Effect.tryPromise(async (signal) => {
         const file = join(folder, "arguments.json")
         await writeFile(file, text, { mode: 0o600 })
         // As git does: the variable may hold flags, so a shell reads it; the file is an argument of its own.
-        const child = spawn("/bin/sh", ["-c", `${editor} "$@"`, editor, file], { stdio: "inherit" })
+        const child = spawn("/bin/sh", ["-c", `${editor} "$@"`, editor, file], { stdio: "inherit", signal })
         const [code] = (await once(child, "close")) as [number | null]
         if (code !== 0) throw new Error(`the editor ended with ${String(code)}`)
         return await readFile(file, "utf8")
-      } finally {
-        await rm(folder, { recursive: true, force: true })
-      }
-    },
-    catch: () => refused("EditorFailed", "The editor did not end well; nothing was decided.", 1)
-  })
+      }),
+    (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
+  ).pipe(Effect.mapError(() => refused("EditorFailed", "The editor did not end well; nothing was decided.", 1)))

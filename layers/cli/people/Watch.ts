@@ -24,6 +24,7 @@ import * as Client from "#layers/client/Client.ts"
 import { ConfirmationId } from "#src/kernel/Ids.ts"
 import type { CommandRefused } from "../CommandRefused.ts"
 import * as Page from "../Page.ts"
+import * as Confirmations from "./Confirmations.ts"
 import * as Question from "./Question.ts"
 import { refusal, type Service } from "./Remote.ts"
 import * as Waiting from "./Waiting.ts"
@@ -189,10 +190,7 @@ const decide = Effect.fnUntraced(function* ({ client }: Service, decision: Watch
     })
     return `Denied: ${body.tool} does not run.`
   }
-  // Where two people must agree, the first may have changed the arguments meanwhile.
-  const { digest } = yield* client.confirmations.get({ params, query: {} })
-  if (digest !== decision.digest) return "Not approved: somebody has just changed the arguments."
-  const { body } = yield* client.confirmations.approve({ params, headers: Client.fresh(), payload: {} })
+  const { body } = yield* Confirmations.approved(client, params.confirmationId, decision.digest, {})
   return body.approvalsMissing > 0
     ? `Approved by you; ${Page.count(body.approvalsMissing, "more person", "more people")} must approve too.`
     : `Approved: ${body.tool} may run, once.`
