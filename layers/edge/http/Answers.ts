@@ -9,8 +9,14 @@ import type { Answered } from "#src/gateway/Protocol.ts"
 import type { Principal } from "#src/ports/Identity.ts"
 import { CurrentCorrelationId } from "#src/ports/Stamps.ts"
 import { Caller } from "../api/Doors.ts"
+import type * as Deeds from "../Deeds.ts"
 import * as Problems from "../Problems.ts"
 import * as Exchange from "./Exchange.ts"
+
+/** What every write brings. */
+export interface Written {
+  readonly headers: { readonly "idempotency-key": string; readonly "x-correlation-id"?: string }
+}
 
 /** Sends a problem, and notes it for the log. */
 export const refuse = (problem: Problems.Problem): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
@@ -46,7 +52,7 @@ export const permit = (by: Principal, deed: Authority.Deed): Effect.Effect<void,
 
 /** Sends a command on the caller's behalf, under its key; `reply` shapes the recorded answer. */
 export const command = <A extends Answered<unknown>, B, R>(
-  headers: { readonly "idempotency-key": string; readonly "x-correlation-id"?: string },
+  headers: Written["headers"],
   send: (by: Principal, key: string) => Effect.Effect<A, Problems.Failure, R>,
   reply: (answered: A) => B
 ) =>
@@ -56,6 +62,32 @@ export const command = <A extends Answered<unknown>, B, R>(
       Effect.map(reply)
     )
   )
+
+/** A command that changes what is there. */
+export const doing =
+  <Request, B>(deed: Deeds.Command<Request, B>) =>
+  (request: Request & Written) =>
+    command(
+      request.headers,
+      (by, key) => deed(by, key, request),
+      recorded((body: B) => body)
+    )
+
+/** A command that makes something, found at `location` afterwards. */
+export const making =
+  <Request, B>(deed: Deeds.Command<Request, B>, location: (body: B) => string) =>
+  (request: Request & Written) =>
+    command(
+      request.headers,
+      (by, key) => deed(by, key, request),
+      created((body: B) => body, location)
+    )
+
+/** A question. */
+export const asking =
+  <Request, B>(question: Deeds.Question<Request, B>) =>
+  (request: Request) =>
+    ask((by) => question(by, request))
 
 /** The answer of a command, marked where nothing happened now. */
 export const recorded =
