@@ -42,6 +42,31 @@ export const countOf = (file) => {
 }
 
 /**
+ * The failed tests of a Vitest report, each with its file and the first line of what it said: whoever sees only the
+ * end of a long log sees them.
+ * @param {string} file
+ * @returns {ReadonlyArray<string>}
+ */
+export const failuresOf = (file) => {
+  try {
+    const { testResults = [] } = JSON.parse(fs.readFileSync(file, "utf8"))
+    return testResults.flatMap((/** @type {any} */ { assertionResults, message, name, status }) => {
+      const place = path.relative(root, name)
+      const failed = assertionResults.filter((/** @type {any} */ test) => test.status === "failed")
+      if (failed.length === 0) return status === "failed" ? [`${place}: ${firstLine(message)}`] : []
+      return failed.map(
+        (/** @type {any} */ { failureMessages, fullName }) => `${place} > ${fullName}: ${firstLine(failureMessages[0])}`
+      )
+    })
+  } catch {
+    return []
+  }
+}
+
+/** @param {string | undefined} text */
+const firstLine = (text) => (text ?? "").split("\n", 1)[0]
+
+/**
  * A stage that failed counts as a failure even where it counted none: a crash, a check, a file that did not load.
  * @param {Count} count
  * @param {boolean} ok
@@ -73,7 +98,7 @@ const stage = (title, argv, report, flags = []) => {
   const ok = status === 0
   const count = truthful(report === null ? nothing : countOf(report), ok)
   const seconds = Math.round(Number(process.hrtime.bigint() - startedAt) / 1e9)
-  return { title, ok, count, seconds }
+  return { title, ok, count, seconds, failures: report === null ? [] : failuresOf(report) }
 }
 
 /** @param {string} name */
@@ -104,6 +129,7 @@ const main = () => {
   process.stdout.write("\n")
   for (const { ok, seconds, title } of stages)
     process.stdout.write(`${ok ? "ok    " : "FAILED"} ${title} (${seconds} s)\n`)
+  for (const failure of stages.flatMap(({ failures }) => failures)) process.stdout.write(`failed: ${failure}\n`)
   const skipped = total.skipped === 0 ? "" : `, ${total.skipped} skipped`
   process.stdout.write(`\n${total.passed} passed, ${total.failed} failed${skipped}\n`)
   process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1
