@@ -15,6 +15,7 @@ import { PrincipalsApi } from "./api/PrincipalsApi.ts"
 import { ProbesApi, ServiceApi } from "./api/ServiceApi.ts"
 import { declare } from "./api/ProblemDocument.ts"
 import { SessionsApi } from "./api/SessionsApi.ts"
+import { SocketApi } from "./api/SocketApi.ts"
 import { StreamApi } from "./api/StreamApi.ts"
 import { ToolsApi } from "./api/ToolsApi.ts"
 import { TurnsApi } from "./api/TurnsApi.ts"
@@ -31,6 +32,7 @@ const V1 = HttpApi.make("keelson/v1")
     PrincipalsApi,
     JournalApi,
     StreamApi,
+    SocketApi,
     ServiceApi,
     MetricsApi
   )
@@ -61,4 +63,8 @@ export const Api = HttpApi.make("keelson")
 
 /** Served beside the API, static, without a token: the description of the API, and a page that shows it. */
 export const openApiPath = "/openapi.json"
+export const asyncApiPath = "/asyncapi.json"
 export const docsPath = "/docs"
+
+/** Where a WebSocket is opened. */
+export const socketPath = "/v1/socket"

@@ -21,6 +21,7 @@ import * as Schema from "effect/Schema"
 import { createServer } from "node:http"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { Api, docsPath, openApiPath } from "./Api.ts"
+import * as Admission from "./http/Admission.ts"
 import * as AccessLog from "./http/AccessLog.ts"
 import * as ActionsDoor from "./http/ActionsDoor.ts"
 import * as Authentication from "./http/Authentication.ts"
@@ -41,6 +42,7 @@ import * as SessionsDoor from "./http/SessionsDoor.ts"
 import * as StreamDoor from "./http/StreamDoor.ts"
 import * as ToolsDoor from "./http/ToolsDoor.ts"
 import * as TurnsDoor from "./http/TurnsDoor.ts"
+import * as SocketDoor from "./socket/SocketDoor.ts"
 
 /** All of them are defaults in `kernel/Bounds`; tests make them small. */
 export interface Limits {
@@ -55,6 +57,7 @@ export interface Limits {
   readonly idleMillis: number
   readonly stallMillis: number
   readonly drainMillis: number
+  readonly sockets: SocketDoor.Limits
 }
 
 export interface Options {
@@ -119,6 +122,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const http = yield* NodeHttpServer.make(() => server, {
     host: options.host,
     port: options.port,
+    websocket: SocketDoor.handshake(limits.sockets.frameBytesMax),
     gracefulShutdownTimeout: Duration.millis(limits.drainMillis)
   }).pipe(Effect.mapError((error) => unusable(options, error)))
   // Finalizers run from the last to the first: begin to close, let requests finish, end their fibers, cut the rest.
@@ -148,7 +152,8 @@ const defaults: Limits = {
   bodyMillis: Bounds.httpBodyMillis,
   idleMillis: Bounds.httpIdleMillis,
   stallMillis: Bounds.httpStallMillis,
-  drainMillis: Bounds.httpDrainMillis
+  drainMillis: Bounds.httpDrainMillis,
+  sockets: SocketDoor.defaults
 }
 
 const nodeServer = (limits: Limits) => {
@@ -188,10 +193,12 @@ const routes = (limits: Limits) =>
       PrincipalsDoor.layer,
       JournalDoor.layer,
       StreamDoor.layer,
+      SocketDoor.layer(limits.sockets),
       MetricsDoor.layer,
       ServiceDoor.layer
     ]),
-    Layer.provide([Authentication.layer(limits), Intake.layer(limits), Layer.effect(LongPoll.LongPoll, LongPoll.make)]),
+    Layer.provide([Authentication.layer, Intake.layer(limits), Layer.effect(LongPoll.LongPoll, LongPoll.make)]),
+    Layer.provide(Admission.layer(limits)),
     Layer.provide(NodeHttpServer.layerHttpServices)
   )
 

@@ -114,6 +114,11 @@ export const table = {
   }),
   ToolUnusable: define(422, "The tool can't be declared so", "Mend what `detail` says.", { fields: ["tool"] }),
   Halted: define(423, "A person stopped all actions", "Wait until a person resumes them.", { retryable: true }),
+  UpgradeRequired: define(
+    426,
+    "This path takes a WebSocket handshake only",
+    "Use a WebSocket client; offer the subprotocol `keelson.v1`."
+  ),
   LimitReached: define(429, "A limit is reached", "Finish something, or wait.", {
     retryAfterSeconds: 1,
     fields: ["limit", "maximum"]
@@ -257,6 +262,8 @@ export const headers = (problem: Problem): { readonly [name: string]: string } =
     ...(problem.code === "Unauthenticated" ? { "www-authenticate": 'Bearer realm="keelson"' } : {}),
     ...(problem.code === "RequestTimeout" || problem.code === "Draining" ? { connection: "close" } : {}),
     ...(allow === undefined ? {} : { allow: allow.join(", ") }),
+    // RFC 9110 section 15.5.22.
+    ...(problem.code === "UpgradeRequired" ? { connection: "upgrade", upgrade: "websocket" } : {}),
     ...(problem.repeated ? { "idempotent-replayed": "true" } : {})
   }
 }

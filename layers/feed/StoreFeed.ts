@@ -1,8 +1,8 @@
 /**
- * One follower of the journal that wakes whoever waits for a stream.
+ * One follower of the journal that wakes whoever waits for a stream, and tells listeners what was committed.
  *
  * Invariants: a waiter registered before a commit is woken after it; waiting costs no reads; a follower that
- * fails is started again (the waiters look at rows, so a gap costs them time only).
+ * fails is started again after the last event that was heard, so a listener misses nothing.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -25,11 +25,13 @@ export const make = Effect.gen(function* () {
     for (const waiter of waiters) Deferred.doneUnsafe(waiter, Effect.void)
   }
 
-  const seen = (stored: StoredEvent) =>
-    Effect.sync(() => {
-      position = stored.position
-      wake(stored.envelope.stream)
-    })
+  const listeners = new Set<(stored: StoredEvent) => Effect.Effect<void>>()
+
+  const seen = Effect.fnUntraced(function* (stored: StoredEvent) {
+    position = stored.position
+    for (const hear of listeners) yield* hear(stored)
+    wake(stored.envelope.stream)
+  })
 
   yield* Effect.suspend(() => Stream.runForEach(store.follow(position), seen)).pipe(
     Effect.sandbox,
@@ -54,7 +56,15 @@ export const make = Effect.gen(function* () {
         })
     ).pipe(Effect.map(Deferred.await))
 
-  return Feed.of({ changed, position: Effect.sync(() => position) })
+  const listen: Feed["Service"]["listen"] = (hear) =>
+    Effect.asVoid(
+      Effect.acquireRelease(
+        Effect.sync(() => listeners.add(hear)),
+        () => Effect.sync(() => listeners.delete(hear))
+      )
+    )
+
+  return Feed.of({ changed, listen, position: Effect.sync(() => position) })
 })
 
 export const layer: Layer.Layer<Feed, EventStoreError, EventStore> = Layer.effect(Feed, make)

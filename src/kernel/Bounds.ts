@@ -146,6 +146,33 @@ export const httpIdleMillis = 60_000
 export const httpStallMillis = 90_000
 /** SIGTERM: how long requests in hand may take, before tools and commands drain. */
 export const httpDrainMillis = 2_000
+// --- the WebSocket door --------------------------------------------------------------------
+
+/** WebSockets open at once, in all and of one principal. */
+export const socketsMax = 512
+export const socketsPerPrincipalMax = 64
+/** One frame, in bytes: a body, and what says what it is for. */
+export const socketFrameBytesMax = 1024 * 1024
+/** Sessions that one WebSocket follows. */
+export const socketSessionsMax = 100
+/** Commands and questions in hand of one WebSocket; beyond it no further frame is read. */
+export const socketCommandsMax = 256
+/** Events that wait for one follower, and their text in UTF-16 units; beyond it the follower reads the journal instead. */
+export const socketQueueEventsMax = 256
+export const socketQueueTextMax = 1024 * 1024
+/** Bytes on their way to one reader; beyond it nothing more is made for it. */
+export const socketOutboxBytesMax = 1024 * 1024
+/** A reader that takes nothing for so long is told to come back. */
+export const socketStallMillis = 30_000
+/** From the first byte of a frame to its last; up to twice that is granted. */
+export const socketFrameMillis = 15_000
+/** Bytes between two frames that are no sign of half a one: pings, and what stays small. */
+export const socketPartialBytes = 1_024
+/** Frames of one WebSocket that mean nothing, in a minute; the next one closes it. */
+export const socketNonsenseMax = 10
+/** How long a peer may take to close, once it was told. */
+export const socketCloseMillis = 1_000
+
 /** One readiness check. */
 export const readinessMillis = 2_000
 
@@ -281,6 +308,15 @@ export const relations: ReadonlyArray<Relation> = [
   [vitalsMillis < httpStallMillis, "numbers are shown before their reader counts as stuck"],
   [heartbeatMillis < httpStallMillis, "a follower is heard of before its connection counts as stuck"],
   [eventStreamsMax < httpConnectionsMax, "followers leave connections for everybody else"],
+  [
+    socketsPerPrincipalMax <= socketsMax && socketsMax + eventStreamsMax < httpConnectionsMax,
+    "WebSockets and followers leave connections for everybody else"
+  ],
+  [
+    argumentsTextMax + eventFrameMax <= socketFrameBytesMax && inputTextMax <= socketFrameBytesMax,
+    "words fit into a frame"
+  ],
+  [sessionsPerPrincipalMax <= socketSessionsMax, "one WebSocket can follow all sessions of its principal"],
   [longPollMillisMax < httpStallMillis, "a wait ends before its connection counts as stuck"],
   [pageMax <= pageScanMax && pageMax <= readLimitMax, "a page looks at no fewer rows than it may hold"],
   [resultTextMax <= pageTextMax && eventTextMax <= pageTextMax, "one item fits into a page"],

@@ -39,7 +39,7 @@ layer(Kit.serve(World.make()), { excludeTestServices: true })("the description o
         const open = path === "/health" || path === "/ready"
         assert.deepStrictEqual(operation.security, open ? [] : [{ token: [] }], path)
       }
-      assert.lengthOf(operations, 45)
+      assert.lengthOf(operations, 46)
     })
   )
 

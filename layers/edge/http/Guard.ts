@@ -10,13 +10,14 @@ import * as Effect from "effect/Effect"
 import * as HttpServerError from "effect/http/HttpServerError"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { docsPath } from "../Api.ts"
+import { docsPath, socketPath } from "../Api.ts"
 import * as Problems from "../Problems.ts"
 import * as Answers from "./Answers.ts"
 import { Drain } from "./Drain.ts"
 import * as Exchange from "./Exchange.ts"
 import * as Hosts from "./Hosts.ts"
 import * as Paths from "./Paths.ts"
+import * as SocketDoor from "../socket/SocketDoor.ts"
 
 export interface Options {
   /** Names the service answers to; null for any. */
@@ -38,6 +39,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     if (name === null) return Problems.make("MalformedRequest", "the request needs one valid `Host`")
     if (options.hosts !== null && !options.hosts.has(name)) return Problems.make("HostRefused")
     if (drain.begun()) return Problems.make("Draining")
+    if (pathOf(request.url) === socketPath) return null
     return inHand >= options.requestsMax ? Problems.make("Overloaded") : null
   }
 
@@ -69,11 +71,15 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       const request = yield* HttpServerRequest
       const { requestId } = yield* Exchange.Current
       const refused = refusal(request)
-      const served: App<E, R> = refused === null ? app : Answers.refuse(refused)
-      inHand += 1
+      const socket = pathOf(request.url) === socketPath
+      const named = socket ? Effect.provideService(app, HttpServerRequest, SocketDoor.withToken(request)) : app
+      const served: App<E, R | HttpServerRequest> = refused === null ? named : Answers.refuse(refused)
+      // WebSockets last, and have places of their own.
+      const place = socket ? 0 : 1
+      inHand += place
       const answer = yield* served.pipe(
         Effect.catchCause((cause) => unexpected(cause, request)),
-        Effect.ensuring(Effect.sync(() => (inHand -= 1)))
+        Effect.ensuring(Effect.sync(() => (inHand -= place)))
       )
       return HttpServerResponse.setHeaders(answer, {
         ...(pathOf(request.url) === docsPath ? page : plain),

@@ -9,12 +9,12 @@ import * as HttpApiError from "effect/http-api/HttpApiError"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
-import * as SchemaIssue from "effect/SchemaIssue"
 import { Intake } from "../api/Doors.ts"
 import { parse as parseKey } from "../api/IdempotencyKey.ts"
 import * as Problems from "../Problems.ts"
 import * as Answers from "./Answers.ts"
 import * as Exchange from "./Exchange.ts"
+import * as Flaws from "./Flaws.ts"
 import * as JsonBody from "./JsonBody.ts"
 
 export const layer = (limits: JsonBody.Limits): Layer.Layer<Intake> =>
@@ -62,10 +62,6 @@ const known = (params: { readonly [name: string]: string | undefined }): { reado
     )
   )
 
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
-
-/** Flaws named in one problem. */
-const flawsMax = 10
 /** Of a parameter's name, which may be the caller's own. */
 const nameMax = 100
 
@@ -94,10 +90,7 @@ const said = (
       )
     }
     case "Payload": {
-      const errors = flaws(error).map(({ path, message }) => ({
-        pointer: path.map(JsonBody.step).join(""),
-        detail: message
-      }))
+      const errors = Flaws.of(error.cause.issue)
       const [first] = errors
       const detail = first === undefined ? "not understood" : `${first.pointer}: ${first.detail}`
       return Answers.refuse(Problems.make("InvalidBody", detail, { errors }))
@@ -111,19 +104,7 @@ const said = (
   }
 }
 
-interface Flaw {
-  readonly path: ReadonlyArray<PropertyKey>
-  readonly message: string
-}
-
-/** The first flaws of a value, without repeating the value itself. */
-const flaws = (error: HttpApiError.HttpApiSchemaError): ReadonlyArray<Flaw> =>
-  format(error.cause.issue)
-    .issues.slice(0, flawsMax)
-    .map(({ path, message }) => ({
-      path: (path ?? []).map((part) => (typeof part === "object" ? part.key : part)),
-      message
-    }))
+const flaws = (error: HttpApiError.HttpApiSchemaError) => Flaws.found(error.cause.issue)
 
 const headerProblem = (error: HttpApiError.HttpApiSchemaError, request: HttpServerRequest): Problems.Problem => {
   const parameter = String(flaws(error)[0]?.path[0] ?? "")

@@ -34,12 +34,26 @@ export const read = Effect.fnUntraced(function* (
   if (bytes.byteLength === 0) return "{}"
   const text = decode(bytes)
   if (text === null) return yield* Problems.make("InvalidJson", "the body is not valid UTF-8")
-  const value = parse(text)
-  if (value === undefined) return yield* Problems.make("InvalidJson", "the body is not JSON")
-  const flaw = flawOf(value)
-  if (flaw !== null) return yield* invalid(flaw.pointer, flaw.detail)
+  // The body is one level around the arguments, which have their own bound.
+  yield* objectOf(text, Bounds.argumentsDepthMax + 1)
   return text
 })
+
+/** The JSON object that the text is, with nothing in it that the journal's encoding has no words for. */
+export const objectOf = (
+  text: string,
+  depthMax: number
+): Effect.Effect<{ readonly [member: string]: unknown }, Problems.Problem> => {
+  const value = parse(text)
+  if (value === undefined) return Effect.fail(Problems.make("InvalidJson", "the body is not JSON"))
+  if (value === null || typeof value !== "object" || Array.isArray(value)) {
+    return Effect.fail(invalid("", "Expected a JSON object"))
+  }
+  const flaw = walk(value, "", 0, depthMax)
+  return flaw === null
+    ? Effect.succeed(value as { readonly [member: string]: unknown })
+    : Effect.fail(invalid(flaw.pointer, flaw.detail))
+}
 
 /** `errors` of `InvalidBody`: one flaw. */
 export const invalid = (pointer: string, detail: string): Problems.Problem =>
@@ -106,23 +120,15 @@ interface Flaw {
   readonly detail: string
 }
 
-/** The body is one level around the arguments, which have their own bound. */
-const depthMax = Bounds.argumentsDepthMax + 1
-
-const flawOf = (body: unknown): Flaw | null =>
-  body === null || typeof body !== "object" || Array.isArray(body)
-    ? { pointer: "", detail: "Expected a JSON object" }
-    : walk(body, "", 0)
-
 /** Recursion is bounded by the depth it refuses. */
-const walk = (value: unknown, pointer: string, depth: number): Flaw | null => {
+const walk = (value: unknown, pointer: string, depth: number, depthMax: number): Flaw | null => {
   if (typeof value === "string") return halfSurrogate.test(value) ? { pointer, detail: halfPair } : null
   if (typeof value === "number") return Number.isFinite(value) ? null : { pointer, detail: "Expected a finite number" }
   if (value === null || typeof value !== "object") return null
   if (depth >= depthMax) return { pointer, detail: `Expected at most ${depthMax} levels` }
   for (const [key, member] of Object.entries(value)) {
     if (halfSurrogate.test(key)) return { pointer, detail: halfPair }
-    const flaw = walk(member, pointer + step(key), depth + 1)
+    const flaw = walk(member, pointer + step(key), depth + 1, depthMax)
     if (flaw !== null) return flaw
   }
   return null

@@ -14,16 +14,16 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Authority from "#src/gateway/Authority.ts"
-import * as Questions from "#src/gateway/Questions.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
-import { ActionId, type SessionId, type StreamId, TurnId } from "#src/kernel/Ids.ts"
+import type { SessionId, StreamId } from "#src/kernel/Ids.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
 import { Feed } from "#src/ports/Feed.ts"
 import { Identity, type Principal } from "#src/ports/Identity.ts"
 import { Api } from "../Api.ts"
 import type { Message } from "../api/StreamApi.ts"
 import * as Problems from "../Problems.ts"
+import * as SessionOf from "../SessionOf.ts"
 import * as Answers from "./Answers.ts"
 import { Drain } from "./Drain.ts"
 import * as Readable from "./Readable.ts"
@@ -40,7 +40,7 @@ export const layer = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const store = yield* EventStore
     const readable = yield* Readable.make
-    const sessionOf = yield* makeSessions
+    const sessionOf = yield* SessionOf.make
     const permit = Effect.fnUntraced(function* (by: Principal, which: Which) {
       if (Authority.may(by.actor, by.roles, "events.read", { ownerId: by.actor.id })) return
       if (which.sessionId === undefined) {
@@ -59,7 +59,7 @@ export const layer = HttpApiBuilder.group(
         const meant =
           (which.stream === undefined || which.stream === stream) && (which.type === undefined || which.type === type)
         if (!meant) return passed(position)
-        if (which.sessionId !== undefined && (yield* sessionOf(stream)) !== which.sessionId) return passed(position)
+        if (which.sessionId !== undefined && (yield* sessionOf(stored)) !== which.sessionId) return passed(position)
         return { position, text: JSON.stringify(yield* readable.show.event(stored)) } satisfies Step
       })
 
@@ -163,37 +163,4 @@ const makeEnding = Effect.fnUntraced(function* (
       Effect.as(drain.signal, "Draining" as const),
       by.keyId === undefined ? Effect.never : shutOut(by, which)
     )
-})
-
-/** Streams whose session is remembered; a stream never changes its session. */
-const rememberedMax = 10_000
-
-/** Which session a stream belongs to; null for what belongs to none. */
-const makeSessions = Effect.gen(function* () {
-  const questions = yield* Questions.make
-  const remembered = new Map<string, string | null>()
-
-  const look = Effect.fnUntraced(function* (stream: string) {
-    const at = stream.indexOf(":")
-    const [kind, id] = [stream.slice(0, at), stream.slice(at + 1)]
-    switch (kind) {
-      case "session":
-        return id
-      case "turn":
-        return (yield* questions.turn(TurnId.make(id)))?.sessionId ?? null
-      case "action":
-        return (yield* questions.action(ActionId.make(id)))?.sessionId ?? null
-      default:
-        return null
-    }
-  })
-
-  return Effect.fnUntraced(function* (stream: string) {
-    const known = remembered.get(stream)
-    if (known !== undefined) return known
-    const found = yield* look(stream)
-    if (remembered.size >= rememberedMax) remembered.clear()
-    remembered.set(stream, found)
-    return found
-  })
 })

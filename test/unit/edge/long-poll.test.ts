@@ -17,6 +17,7 @@ const stage = Effect.gen(function* () {
   let row = "Pending"
   let change = Deferred.makeUnsafe<void>()
   const feed = Layer.succeed(Feed, {
+    listen: () => Effect.void,
     changed: (stream) =>
       Effect.acquireRelease(
         Effect.sync(() => {

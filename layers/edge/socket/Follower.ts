@@ -1,0 +1,94 @@
+/**
+ * One reader's place in one session's events.
+ *
+ *   behind: reads the journal from its cursor on  ->  up with the tail: live, events are handed to it
+ *   live:   takes what was handed to it           ->  too much waits: behind again, and what waited is let go
+ *
+ * Owns the cursor, and the little that waits. Does not own reading (`Connection`) or handing out (`Tail`).
+ *
+ * Invariants: the cursor only grows; an event is given once, in order, whichever way it comes; what waits is bounded in
+ * number and in text, so a reader that does not read costs no more than that.
+ */
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import type { StoredEvent } from "#src/kernel/Envelope.ts"
+import type { SessionId } from "#src/kernel/Ids.ts"
+
+export interface Limits {
+  readonly queueEventsMax: number
+  readonly queueTextMax: number
+}
+
+export interface Follower {
+  readonly sessionId: SessionId
+  /** Hands over the next event of the session. */
+  readonly offer: (stored: StoredEvent) => void
+  /** Lets go of what waits, and makes the journal be read: something may have been missed. */
+  readonly fallBehind: () => void
+  readonly isBehind: () => boolean
+  /** Goes live where everything up to the tail's position was given; says whether it did. */
+  readonly catchUp: (tailPosition: number) => boolean
+  /** The next event that was handed over and not given yet. */
+  readonly take: () => StoredEvent | undefined
+  /** Says that everything up to the position was given, or is not of this session. */
+  readonly advance: (position: number) => void
+  readonly cursor: () => number
+  /** Up to where nothing is missing: beyond the cursor where nothing waits. */
+  readonly completeUpTo: (tailPosition: number) => number
+  /** Completes when there may be something to give. */
+  readonly awake: Effect.Effect<void>
+}
+
+export const make = (sessionId: SessionId, after: number, limits: Limits): Follower => {
+  let cursor = after
+  let behind = true
+  let waiting: Array<StoredEvent> = []
+  let text = 0
+  const something = Latch.makeUnsafe(false)
+
+  const letGo = () => {
+    waiting = []
+    text = 0
+    behind = true
+  }
+
+  return {
+    sessionId,
+    offer: (stored) => {
+      if (!behind) {
+        waiting.push(stored)
+        text += stored.text.length
+        if (waiting.length > limits.queueEventsMax || text > limits.queueTextMax) letGo()
+      }
+      something.openUnsafe()
+    },
+    fallBehind: () => {
+      letGo()
+      something.openUnsafe()
+    },
+    isBehind: () => behind,
+    catchUp: (tailPosition) => {
+      if (cursor < tailPosition) return false
+      behind = false
+      return true
+    },
+    take: () => {
+      for (;;) {
+        const next = waiting.shift()
+        if (next === undefined) return undefined
+        text -= next.text.length
+        // The journal may have given it before.
+        if (next.position > cursor) return next
+      }
+    },
+    advance: (position) => {
+      cursor = Math.max(cursor, position)
+    },
+    cursor: () => cursor,
+    completeUpTo: (tailPosition) => (behind || waiting.length > 0 ? cursor : Math.max(cursor, tailPosition)),
+    awake: Effect.andThen(
+      something.await,
+      Effect.sync(() => something.closeUnsafe())
+    )
+  }
+}

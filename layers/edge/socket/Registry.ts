@@ -1,0 +1,230 @@
+/**
+ * Who is connected, who follows which session, and what is in hand: the state that all WebSockets share.
+ *
+ *   members        connection -> its line                    how many there may be, in all and of one principal
+ *   ofPrincipal    principal -> connections                  whom a revoked key concerns
+ *   followers      session -> connection -> follower         whom an event concerns
+ *   followed       connection -> session -> follower         what ends with a connection
+ *   inHand         connection -> ids of frames               no id twice, no more than a connection may have
+ *
+ * Owns these tables and their limits. Does not own what is sent (`Connection`, `Tail`) nor the truth: whatever spans
+ * processes is a guard in the journal.
+ *
+ * Invariants: every operation is one transaction (`Effect.tx`), so the tables never contradict each other, whatever
+ * interleaves; a limit is never passed, not for a moment; a connection that leaves is in none of them.
+ */
+import * as Effect from "effect/Effect"
+import * as HashMap from "effect/HashMap"
+import * as HashSet from "effect/HashSet"
+import * as Option from "effect/Option"
+import * as TxHashMap from "effect/TxHashMap"
+import type { PrincipalId, SessionId } from "#src/kernel/Ids.ts"
+import * as Problems from "../Problems.ts"
+
+/** A connection, as others see it. */
+export interface Member {
+  readonly id: string
+  readonly principalId: PrincipalId
+}
+
+export interface Limits {
+  readonly socketsMax: number
+  readonly socketsPerPrincipalMax: number
+  readonly socketSessionsMax: number
+  readonly socketCommandsMax: number
+}
+
+export interface Counts {
+  readonly sockets: number
+  readonly follows: number
+  readonly inHand: number
+}
+
+export interface Registry<M extends Member, F> {
+  /** Takes a place; refused where there is none. */
+  readonly admit: (member: M) => Effect.Effect<void, Problems.Problem>
+  /** Gives back the place, and all that the connection had. Harmless a second time. */
+  readonly leave: (id: string) => Effect.Effect<void>
+  readonly membersOf: (principal: PrincipalId) => Effect.Effect<ReadonlyArray<M>>
+  /** Refused where the connection follows it already, follows as many as it may, or left. */
+  readonly follow: (id: string, sessionId: SessionId, follower: F) => Effect.Effect<void, Problems.Problem>
+  /** False where it did not. */
+  readonly unfollow: (id: string, sessionId: SessionId) => Effect.Effect<boolean>
+  readonly followersOf: (sessionId: SessionId) => Effect.Effect<ReadonlyArray<F>>
+  /** What a connection follows. */
+  readonly followedBy: (id: string) => Effect.Effect<ReadonlyArray<readonly [SessionId, F]>>
+  readonly allFollowers: Effect.Effect<ReadonlyArray<F>>
+  /** Takes a frame in hand, once there is room; refused where another frame of that id is in hand, or the connection left. */
+  readonly begin: (id: string, frameId: string) => Effect.Effect<void, Problems.Problem>
+  readonly end: (id: string, frameId: string) => Effect.Effect<void>
+  /** Completes once the connection has nothing in hand. */
+  readonly idle: (id: string) => Effect.Effect<void>
+  readonly counts: Effect.Effect<Counts>
+}
+
+/** What makes several operations one; another than `Effect.tx` stands here only as the control of its test. */
+export interface Atomically {
+  <A, E>(body: Effect.Effect<A, E, Effect.Transaction>): Effect.Effect<A, E>
+}
+
+export const make = <M extends Member, F>(limits: Limits, atomically: Atomically = Effect.tx) =>
+  Effect.gen(function* () {
+    const members = yield* TxHashMap.empty<string, M>()
+    const ofPrincipal = yield* TxHashMap.empty<PrincipalId, HashSet.HashSet<string>>()
+    const followers = yield* TxHashMap.empty<SessionId, HashMap.HashMap<string, F>>()
+    const followed = yield* TxHashMap.empty<string, HashMap.HashMap<SessionId, F>>()
+    const inHand = yield* TxHashMap.empty<string, HashSet.HashSet<string>>()
+
+    const admit = (member: M) =>
+      atomically(
+        Effect.gen(function* () {
+          if ((yield* TxHashMap.size(members)) >= limits.socketsMax) return yield* Problems.make("Overloaded")
+          const mine = yield* at(ofPrincipal, member.principalId, HashSet.empty<string>())
+          if (HashSet.size(mine) >= limits.socketsPerPrincipalMax) {
+            return yield* full("socketsPerPrincipal", limits.socketsPerPrincipalMax)
+          }
+          yield* TxHashMap.set(members, member.id, member)
+          yield* TxHashMap.set(ofPrincipal, member.principalId, HashSet.add(mine, member.id))
+          yield* TxHashMap.set(followed, member.id, HashMap.empty<SessionId, F>())
+          yield* TxHashMap.set(inHand, member.id, HashSet.empty<string>())
+        })
+      )
+
+    const leave = (id: string) =>
+      atomically(
+        Effect.gen(function* () {
+          const member = yield* TxHashMap.get(members, id)
+          if (Option.isNone(member)) return
+          const { principalId } = member.value
+          const mine = HashSet.remove(yield* at(ofPrincipal, principalId, HashSet.empty<string>()), id)
+          yield* keep(ofPrincipal, principalId, mine, HashSet.isEmpty)
+          for (const sessionId of HashMap.keys(yield* at(followed, id, HashMap.empty<SessionId, F>()))) {
+            yield* forget(id, sessionId)
+          }
+          yield* TxHashMap.remove(members, id)
+          yield* TxHashMap.remove(followed, id)
+          yield* TxHashMap.remove(inHand, id)
+        })
+      )
+
+    /** Takes a follower out of the session's table. */
+    const forget = Effect.fnUntraced(function* (id: string, sessionId: SessionId) {
+      const rest = HashMap.remove(yield* at(followers, sessionId, HashMap.empty<string, F>()), id)
+      yield* keep(followers, sessionId, rest, HashMap.isEmpty)
+    })
+
+    const follow = (id: string, sessionId: SessionId, follower: F) =>
+      atomically(
+        Effect.gen(function* () {
+          const mine = yield* TxHashMap.get(followed, id)
+          if (Option.isNone(mine)) return yield* Problems.make("Draining")
+          if (HashMap.has(mine.value, sessionId)) return yield* conflict("session", sessionId, "followed")
+          if (HashMap.size(mine.value) >= limits.socketSessionsMax) {
+            return yield* full("sessionsPerSocket", limits.socketSessionsMax)
+          }
+          yield* TxHashMap.set(followed, id, HashMap.set(mine.value, sessionId, follower))
+          const others = yield* at(followers, sessionId, HashMap.empty<string, F>())
+          yield* TxHashMap.set(followers, sessionId, HashMap.set(others, id, follower))
+        })
+      )
+
+    const unfollow = (id: string, sessionId: SessionId) =>
+      atomically(
+        Effect.gen(function* () {
+          const mine = yield* at(followed, id, HashMap.empty<SessionId, F>())
+          if (!HashMap.has(mine, sessionId)) return false
+          yield* TxHashMap.set(followed, id, HashMap.remove(mine, sessionId))
+          yield* forget(id, sessionId)
+          return true
+        })
+      )
+
+    const begin = (id: string, frameId: string) =>
+      atomically(
+        Effect.gen(function* () {
+          const mine = yield* TxHashMap.get(inHand, id)
+          if (Option.isNone(mine)) return yield* Problems.make("Draining")
+          if (HashSet.has(mine.value, frameId)) return yield* conflict("frame", frameId, "in hand")
+          if (HashSet.size(mine.value) >= limits.socketCommandsMax) return yield* Effect.txRetry
+          yield* TxHashMap.set(inHand, id, HashSet.add(mine.value, frameId))
+        })
+      )
+
+    const end = (id: string, frameId: string) =>
+      atomically(
+        Effect.gen(function* () {
+          const mine = yield* TxHashMap.get(inHand, id)
+          if (Option.isSome(mine)) yield* TxHashMap.set(inHand, id, HashSet.remove(mine.value, frameId))
+        })
+      )
+
+    const idle = (id: string) =>
+      atomically(
+        Effect.gen(function* () {
+          if (!HashSet.isEmpty(yield* at(inHand, id, HashSet.empty<string>()))) return yield* Effect.txRetry
+        })
+      )
+
+    const membersOf = (principal: PrincipalId) =>
+      atomically(
+        Effect.gen(function* () {
+          const ids = yield* at(ofPrincipal, principal, HashSet.empty<string>())
+          const all = yield* TxHashMap.snapshot(members)
+          return [...ids].flatMap((id) => Option.toArray(HashMap.get(all, id)))
+        })
+      )
+
+    const counts = atomically(
+      Effect.gen(function* () {
+        const [sockets, follows, hands] = [
+          yield* TxHashMap.size(members),
+          yield* TxHashMap.snapshot(followed),
+          yield* TxHashMap.snapshot(inHand)
+        ]
+        return {
+          sockets,
+          follows: HashMap.reduce(follows, 0, (sum, mine) => sum + HashMap.size(mine)),
+          inHand: HashMap.reduce(hands, 0, (sum, mine) => sum + HashSet.size(mine))
+        }
+      })
+    )
+
+    const registry: Registry<M, F> = {
+      admit,
+      leave,
+      membersOf,
+      follow,
+      unfollow,
+      followersOf: (sessionId) =>
+        Effect.map(at(followers, sessionId, HashMap.empty<string, F>()), (mine) => [...HashMap.values(mine)]),
+      followedBy: (id) => Effect.map(at(followed, id, HashMap.empty<SessionId, F>()), (mine) => [...mine]),
+      allFollowers: Effect.map(TxHashMap.snapshot(followers), (all) =>
+        [...HashMap.values(all)].flatMap((mine) => [...HashMap.values(mine)])
+      ),
+      begin,
+      end,
+      idle,
+      counts
+    }
+    return registry
+  })
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const at = <K, V>(map: TxHashMap.TxHashMap<K, V>, key: K, otherwise: V) =>
+  Effect.map(
+    TxHashMap.get(map, key),
+    Option.getOrElse(() => otherwise)
+  )
+
+/** Empty entries are none. */
+const keep = <K, V>(map: TxHashMap.TxHashMap<K, V>, key: K, value: V, empty: (value: V) => boolean) =>
+  empty(value) ? TxHashMap.remove(map, key) : TxHashMap.set(map, key, value)
+
+const full = (limit: string, maximum: number) =>
+  Problems.make("LimitReached", `${limit} is limited to ${maximum}`, { limit, maximum })
+
+const conflict = (kind: string, id: string, state: string) =>
+  Problems.make("Conflict", `${kind} ${id} is ${state} already`, { kind, id, state })

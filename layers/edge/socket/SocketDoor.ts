@@ -1,0 +1,145 @@
+/**
+ * Where WebSockets are opened.
+ *
+ *   request -> Guard -> token (a header, or beside the subprotocol) -> origin -> a place -> handshake -> Connection
+ *
+ * Owns the handshake and the state that connections share. Does not own what is said (`Connection`).
+ *
+ * Invariants: whatever is refused is refused by HTTP, as a problem, before the handshake; a place is given back however
+ * a connection ends; no page of another origin gets in; what a peer does not close is closed.
+ */
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Metric from "effect/Metric"
+import { randomUUID } from "node:crypto"
+import type { Socket as TcpSocket } from "node:net"
+import * as Bounds from "#src/kernel/Bounds.ts"
+import { Api } from "../Api.ts"
+import { subprotocol, tokenSubprotocol } from "../api/Frames.ts"
+import * as Deeds from "../Deeds.ts"
+import * as Answers from "../http/Answers.ts"
+import * as Exchange from "../http/Exchange.ts"
+import * as Problems from "../Problems.ts"
+import * as Connection from "./Connection.ts"
+import type { Follower } from "./Follower.ts"
+import * as Registry from "./Registry.ts"
+import * as Tail from "./Tail.ts"
+
+export interface Limits extends Registry.Limits, Connection.Limits {
+  readonly frameBytesMax: number
+  readonly closeMillis: number
+}
+
+export const defaults: Limits = {
+  frameBytesMax: Bounds.socketFrameBytesMax,
+  socketsMax: Bounds.socketsMax,
+  socketsPerPrincipalMax: Bounds.socketsPerPrincipalMax,
+  socketSessionsMax: Bounds.socketSessionsMax,
+  socketCommandsMax: Bounds.socketCommandsMax,
+  queueEventsMax: Bounds.socketQueueEventsMax,
+  queueTextMax: Bounds.socketQueueTextMax,
+  outboxBytesMax: Bounds.socketOutboxBytesMax,
+  stallMillis: Bounds.socketStallMillis,
+  frameMillis: Bounds.socketFrameMillis,
+  nonsenseMax: Bounds.socketNonsenseMax,
+  heartbeatMillis: Bounds.heartbeatMillis,
+  drainMillis: Bounds.httpDrainMillis,
+  closeMillis: Bounds.socketCloseMillis
+}
+
+export const connections = Metric.gauge("sockets", { description: "WebSockets that are open." })
+export const follows = Metric.gauge("socket_followed_sessions", {
+  description: "Sessions that are followed over WebSockets, once for each that follows."
+})
+
+/** What `ws` is told: sizes, and which subprotocol is answered. Nothing is compressed: what is secret would leak by its size. */
+export const handshake = (frameBytesMax: number) => ({
+  maxPayload: frameBytesMax,
+  perMessageDeflate: false,
+  handleProtocols: (offered: Set<string>) => (offered.has(subprotocol) ? subprotocol : false)
+})
+
+/** The request, with the token as a header where it stands beside the subprotocol. */
+export const withToken = (request: HttpServerRequest): HttpServerRequest => {
+  const { authorization, "sec-websocket-protocol": offered } = request.headers
+  if (authorization !== undefined || offered === undefined) return request
+  const token = offered.split(",").find((name) => name.trim().startsWith(tokenSubprotocol))
+  if (token === undefined) return request
+  const credential = token.trim().slice(tokenSubprotocol.length)
+  return request.modify({ headers: { ...request.headers, authorization: `Bearer ${credential}` } })
+}
+
+export const layer = (limits: Limits) =>
+  HttpApiBuilder.group(
+    Api,
+    "socket",
+    Effect.fnUntraced(function* (handlers) {
+      const registry = yield* Registry.make<Tail.Line, Follower>(limits)
+      const tail = yield* Tail.make(registry)
+      const serve = yield* Connection.make({ registry, tail, deeds: yield* Deeds.make, limits })
+
+      const noted = Effect.flatMap(registry.counts, (counts) =>
+        Effect.andThen(Metric.update(connections, counts.sockets), Metric.update(follows, counts.follows))
+      )
+
+      const open = Answers.ask(
+        Effect.fnUntraced(function* (by) {
+          const request = yield* HttpServerRequest
+          yield* permitted(request)
+          const line = Connection.line(randomUUID(), by)
+          const place = Effect.acquireRelease(registry.admit(line), () =>
+            Effect.andThen(registry.leave(line.id), noted)
+          )
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              yield* place
+              yield* noted
+              const socket = yield* request.upgrade
+              const tcp = NodeHttpServerRequest.toIncomingMessage(request).socket
+              // A peer that is gone without a word is missed.
+              tcp.setKeepAlive(true, limits.heartbeatMillis)
+              yield* Effect.addFinalizer(() => closed(tcp, limits.closeMillis))
+              const ending = yield* serve(line, by, socket, tcp)
+              yield* Effect.logDebug("a WebSocket ended", { connection: line.id, ending })
+            })
+          ).pipe(
+            // The connection is gone, or was never made: nobody is there to be told.
+            Effect.catchTags({ SocketError: () => Effect.void, HttpServerError: () => Effect.void })
+          )
+          return HttpServerResponse.empty()
+        })
+      )
+
+      return handlers.handleRaw("open", () => open)
+    })
+  )
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+/** A handshake that a program made, or a page that this service served itself. */
+const permitted = Effect.fnUntraced(function* (request: HttpServerRequest) {
+  const { host, origin, upgrade } = request.headers
+  if (upgrade?.toLowerCase() !== "websocket") return yield* Problems.make("UpgradeRequired")
+  if (origin !== undefined && hostOf(origin) !== host) {
+    return yield* Problems.make("Forbidden", "a page of another origin may not open a WebSocket")
+  }
+  const exchange = yield* Exchange.Current
+  exchange.route = "/v1/socket"
+})
+
+const hostOf = (origin: string): string | null => (URL.canParse(origin) ? new URL(origin).host : null)
+
+/** Waits until the peer closed too, and no longer than it may take. */
+const closed = (tcp: TcpSocket, closeMillis: number) =>
+  Effect.callback<void>((resume) => {
+    if (tcp.destroyed) return resume(Effect.void)
+    const go = () => resume(Effect.void)
+    tcp.once("close", go)
+    return Effect.sync(() => tcp.off("close", go))
+  }).pipe(Effect.timeoutOption(Duration.millis(closeMillis)), Effect.andThen(Effect.sync(() => tcp.destroy())))
