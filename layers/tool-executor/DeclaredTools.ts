@@ -5,7 +5,8 @@
  * not own declaring (`gateway/DeclaredTool`).
  *
  * Invariants: a tool of the service is never shadowed; a schema that can't be checked whole (a keyword that is not
- * understood, a pattern, which may run for ever) is not admitted, so no part of it is silently skipped.
+ * understood, a pattern, which may run for ever) is not admitted, so no part of it is silently skipped; what a schema
+ * and a check come to is counted before either is begun (`gateway/InputSchema`).
  */
 import * as Effect from "effect/Effect"
 import * as JsonSchema from "effect/JsonSchema"
@@ -14,6 +15,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaRepresentation from "effect/SchemaRepresentation"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
+import * as InputSchema from "#src/gateway/InputSchema.ts"
 import * as Questions from "#src/gateway/Questions.ts"
 import type { Rows } from "#src/ports/EventStore.ts"
 import { ToolCatalog, type ToolDescriptor } from "#src/ports/ToolExecutor.ts"
@@ -28,7 +30,7 @@ export const make = Effect.gen(function* () {
   const checkerOf = (tool: Questions.ToolRow): Checker => {
     const known = checkers.get(tool.hash)
     if (known !== undefined) return known
-    const made = Arguments.checker(tool.name, codecOf(Canonical.decode(tool.inputSchemaText)))
+    const made = checking(tool.name, Canonical.decode(tool.inputSchemaText))
     checkers.set(tool.hash, made)
     return made
   }
@@ -76,7 +78,18 @@ export const layer: Layer.Layer<ToolCatalog, never, ToolCatalog | Rows> = Layer.
 // internal
 // ---------------------------------------------------------------------------
 
-type Checker = ReturnType<typeof Arguments.checker>
+type Checker = Pick<ReturnType<typeof Arguments.checker>, "check">
+
+/** Also for a schema that was declared when less was refused: what it comes to is counted with every check. */
+const checking = (name: string, inputSchema: Canonical.Json): Checker => {
+  const { check } = Arguments.checker(name, codecOf(inputSchema))
+  return {
+    check: (args) =>
+      InputSchema.isWithinSteps(inputSchema, args)
+        ? check(args)
+        : Effect.fail(Arguments.invalid(name, "too many to be held against all that the tool's schema says of them"))
+  }
+}
 
 const describe = (row: Questions.ToolRow): ToolDescriptor => ({
   name: row.name,
@@ -107,6 +120,8 @@ const faultOf = (inputSchema: Canonical.Json): string | null => {
   if (Canonical.encode(inputSchema).length > Bounds.toolSchemaTextMax) {
     return `its schema holds more than ${Bounds.toolSchemaTextMax} characters`
   }
+  const fault = InputSchema.fault(inputSchema)
+  if (fault !== null) return `its schema can't be checked: ${InputSchema.pointer(fault)} ${fault.detail}`
   try {
     codecOf(inputSchema)
     return null

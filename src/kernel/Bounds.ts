@@ -217,6 +217,11 @@ export const shellOutputBytesMax = 64 * 1024
 export const toolsDeclaredMax = 500
 /** Text of a declared tool's schema, in UTF-16 units. */
 export const toolSchemaTextMax = 32 * 1024
+/** Parts of it, and levels of them, once every reference is written out. */
+export const toolSchemaPartsMax = 1_024
+export const toolSchemaDepthMax = 32
+/** Times that a part of such a schema is held against a part of the arguments: each takes some microseconds. */
+export const toolCheckStepsMax = 128 * 1024
 /** A remote executor's claim without a heartbeat, and a whole run of it. */
 export const remoteLeaseMillisMin = 5_000
 export const remoteLeaseMillis = 30_000
@@ -263,6 +268,8 @@ export const relations: ReadonlyArray<Relation> = [
     "idle <= absolute <= longest session"
   ],
   [claimLeaseMillis < confirmationTtlMillis, "a lease ends within the confirmation's life, execution included"],
+  [toolSchemaDepthMax <= argumentsDepthMax, "a declared tool's schema is no deeper than arguments may be"],
+  [toolSchemaPartsMax <= toolCheckStepsMax, "every part of a schema can be held against a value"],
   [toolMillis <= toolMillisMax && toolMillisMax <= claimLeaseMillis, "a tool ends before its lease does"],
   [toolMillis + toolStopMillis <= claimLeaseMillis, "an ordinary run can be stopped within its lease"],
   [

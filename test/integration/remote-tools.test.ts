@@ -68,8 +68,7 @@ layer(Kit.serve(world), { excludeTestServices: true })("a tool that runs elsewhe
         ["f2", { inputSchema: { type: "object" } }, '"additionalProperties": false'],
         ["f3", { inputSchema: [] }, "not an object"],
         ["f4", { inputSchema: { ...text, additionalProperties: false } }, "can't be checked"],
-        ["f5", { inputSchema: { ...Kit.remoteSchema, if: {}, then: { required: ["x"] } } }, "can't be checked"],
-        ["f6", { inputSchema: { ...Kit.remoteSchema, $ref: "https://elsewhere.example/schema" } }, "can't be checked"]
+        ["f5", { inputSchema: { ...Kit.remoteSchema, if: {}, then: { required: ["x"] } } }, "can't be checked"]
       ]
       for (const [name, more, said] of faults) {
         const { json } = yield* declare(name, more)
@@ -80,6 +79,54 @@ layer(Kit.serve(world), { excludeTestServices: true })("a tool that runs elsewhe
       assert.strictEqual(foreign.json.code, "Forbidden")
       const shape = yield* post("/v1/tools", { as: "robot", key: "f8", body: { name: "no spaces", description: "" } })
       assert.strictEqual(shape.json.code, "InvalidBody")
+    })
+  )
+
+  it.effect("is declared with a schema that comes to an end, or is told where it does not", () =>
+    Effect.gen(function* () {
+      const next = (level: number) => ({ $ref: `#/$defs/d${level + 1}` })
+      const growing = Array.from({ length: 20 }, (_, level) => [`d${level}`, { anyOf: [next(level), next(level)] }])
+      const faults: ReadonlyArray<readonly [string, object, string, string]> = [
+        ["g1", { ...Object.fromEntries(growing), d20: {} }, "/inputSchema/$defs/d1", "with every $ref written out"],
+        ["g2", { d0: { anyOf: [{ $ref: "#/$defs/d0" }, {}] } }, "/inputSchema/$defs/d0/anyOf/0/$ref", "recursive"],
+        ["g3", { d0: { $ref: "https://elsewhere.example/s" } }, "/inputSchema/$defs/d0/$ref", "leads nowhere"]
+      ]
+      for (const [name, $defs, pointer, said] of faults) {
+        const properties = { x: { $ref: "#/$defs/d0" } }
+        const { json } = yield* declare(name, {
+          inputSchema: { type: "object", properties, additionalProperties: false, $defs }
+        })
+        assert.strictEqual(json.code, "InvalidBody", name)
+        assert.include(json.errors[0].pointer, pointer, name)
+        assert.include(json.errors[0].detail, said, name)
+      }
+    })
+  )
+
+  it.effect("takes no more arguments than can be held against all that its schema says", () =>
+    Effect.gen(function* () {
+      const { post } = yield* Kit.Caller
+      const variant = (at: number) => ({
+        type: "object",
+        properties: { [`k${at}`]: {} },
+        required: [`k${at}`],
+        additionalProperties: false
+      })
+      const items = { anyOf: Array.from({ length: 200 }, (_, at) => variant(at)) }
+      yield* declare("variants", {
+        inputSchema: { ...Kit.remoteSchema, properties: { text: { type: "array", items } } }
+      })
+      const { sessionId } = (yield* post("/v1/sessions", { key: "s-variants" })).json
+      const propose = (count: number) =>
+        post(`/v1/sessions/${sessionId}/actions`, {
+          as: "agent",
+          key: `v${count}`,
+          body: { tool: "variants", arguments: { text: Array.from({ length: count }, () => ({ k1: 1 })) } }
+        })
+      assert.strictEqual((yield* propose(10)).json.status, "Pending")
+      const { json } = yield* propose(10_000)
+      assert.strictEqual(json.code, "ArgumentsInvalid")
+      assert.include(json.detail, "too many")
     })
   )
 

@@ -4,6 +4,7 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
+import * as InputSchema from "#src/gateway/InputSchema.ts"
 import { LeaseMillis, RunMillisMax, ToolDescription, ToolName } from "#src/gateway/Protocol.ts"
 import { Hash, PrincipalId } from "#src/kernel/Ids.ts"
 import { writes } from "./ProblemDocument.ts"
@@ -49,7 +50,12 @@ export const DeclareTool = Schema.Struct({
         additionalProperties: false
       }
     ]
-  }),
+  }).check(
+    Schema.makeFilter((inputSchema) => {
+      const fault = InputSchema.fault(inputSchema)
+      return fault === null ? undefined : { path: fault.path, issue: fault.detail }
+    })
+  ),
   idempotent: Schema.optionalKey(Schema.Boolean),
   leaseMillis: Schema.optionalKey(LeaseMillis),
   runMillisMax: Schema.optionalKey(RunMillisMax),
