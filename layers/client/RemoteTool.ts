@@ -16,6 +16,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as InputKeywords from "#src/gateway/InputKeywords.ts"
 import type { ActionId, ClaimId } from "#src/kernel/Ids.ts"
 import * as Client from "./Client.ts"
 
@@ -182,5 +183,18 @@ const alive = Effect.fnUntraced(function* (
 const inputSchemaOf = (parameters: Schema.Top): Schema.Json => {
   const document = Schema.toJsonSchemaDocument(parameters, { onExcessProperty: "error" })
   const defs = Object.keys(document.definitions).length > 0 ? { $defs: document.definitions } : {}
-  return JSON.parse(JSON.stringify({ ...document.schema, ...defs })) as Schema.Json
+  const inputSchema = JSON.parse(JSON.stringify({ ...document.schema, ...defs })) as { [key: string]: Schema.Json }
+  leaveOutUnchecked(inputSchema)
+  return inputSchema
+}
+
+/** What the service does not check, it does not take: the tool's own schema holds to it, when arguments arrive. */
+const unchecked = ["format", "contentEncoding", "contentMediaType", "contentSchema"]
+
+/** In place: nobody else holds it. */
+const leaveOutUnchecked = (schema: { [key: string]: Schema.Json }): void => {
+  for (const keyword of unchecked) delete schema[keyword]
+  for (const [, child] of InputKeywords.children(schema, true)) {
+    if (InputKeywords.isNode(child)) leaveOutUnchecked(child as { [key: string]: Schema.Json })
+  }
 }

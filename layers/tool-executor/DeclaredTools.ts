@@ -111,17 +111,11 @@ const codecOf = (inputSchema: Canonical.Json): Arguments.Codec => {
 }
 
 const faultOf = (inputSchema: Canonical.Json): string | null => {
-  if (typeof inputSchema !== "object" || inputSchema === null || Array.isArray(inputSchema)) {
-    return "its schema is not an object"
-  }
-  const { additionalProperties, type } = inputSchema as { readonly [key: string]: Canonical.Json }
-  if (type !== "object") return 'its schema does not say "type": "object"'
-  if (additionalProperties !== false) return 'its schema does not say "additionalProperties": false'
-  if (Canonical.encode(inputSchema).length > Bounds.toolSchemaTextMax) {
-    return `its schema holds more than ${Bounds.toolSchemaTextMax} characters`
-  }
   const fault = InputSchema.fault(inputSchema)
-  if (fault !== null) return `its schema can't be checked: ${InputSchema.pointer(fault)} ${fault.detail}`
+  if (fault !== null) {
+    const at = InputSchema.pointer(fault)
+    return at === "" ? `its schema ${fault.detail}` : `its schema at ${Arguments.plain(at)}: ${fault.detail}`
+  }
   try {
     codecOf(inputSchema)
     return null

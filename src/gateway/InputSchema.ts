@@ -1,25 +1,34 @@
 /**
- * The JSON Schema (draft 2020-12) of a declared tool's arguments: how much of it is taken.
+ * The JSON Schema (draft 2020-12) of a declared tool's arguments: what it must be, and how much of it is taken.
  *
  * Owns what a schema comes to once every reference is written out, and what holding arguments against it comes to. Does
- * not own the check itself (`ToolCatalog`).
+ * not own the keywords (`InputKeywords`) nor the check itself (`ToolCatalog`).
  *
  * Invariants: both are counted before anything is expanded or checked, and the count itself is bounded; a schema that
  * leads back to itself is refused, so there is an end to each.
  */
 import { parseUriFragment } from "effect/JsonPointer"
 import * as Bounds from "../kernel/Bounds.ts"
+import * as Canonical from "../kernel/Canonical.ts"
 import type { Json } from "../kernel/Canonical.ts"
+import * as InputKeywords from "./InputKeywords.ts"
+import { isNode, type Node, type Path } from "./InputKeywords.ts"
 
 /** What is wrong, and where in the schema. */
 export interface Fault {
-  readonly path: ReadonlyArray<string | number>
+  readonly path: Path
   readonly detail: string
 }
 
 /** The first fault; null where the schema can be declared. */
 export const fault = (schema: Json): Fault | null => {
-  const definitions = isNode(schema) && isNode(schema["$defs"]) ? schema["$defs"] : {}
+  if (!isNode(schema)) return atRoot("is not an object")
+  if (schema["type"] !== "object") return atRoot('does not say "type": "object"')
+  if (schema["additionalProperties"] !== false) return atRoot('does not say "additionalProperties": false')
+  if (Canonical.encode(schema).length > Bounds.toolSchemaTextMax) {
+    return atRoot(`holds more than ${Bounds.toolSchemaTextMax} characters`)
+  }
+  const definitions = isNode(schema["$defs"]) ? schema["$defs"] : {}
   const walk: Walk = { definitions, sizes: new Map(), fault: null }
   visit(walk, schema, [], 0)
   for (const name of Object.keys(definitions)) sizeOf(walk, name, 0)
@@ -48,8 +57,7 @@ export const isWithinSteps = (schema: Json, args: Json): boolean => {
 // internal
 // ---------------------------------------------------------------------------
 
-type Node = { readonly [key: string]: Json }
-type Path = Fault["path"]
+const atRoot = (detail: string): Fault => ({ path: [], detail })
 
 /** What a part comes to with references written out: parts in all, and levels of them. */
 interface Size {
@@ -74,7 +82,8 @@ const refuse = (walk: Walk, path: Path, detail: string): Size => {
 const visit = (walk: Walk, node: Json | undefined, path: Path, depth: number): Size => {
   if (walk.fault !== null || !isNode(node)) return one
   if (depth >= Bounds.toolSchemaDepthMax) return refuse(walk, path, tooDeep)
-  if (isRepeating(node["type"])) return refuse(walk, [...path, "type"], "names a type twice")
+  const wrong = InputKeywords.fault(node, path.length === 0)
+  if (wrong !== null) return refuse(walk, [...path, ...wrong.path], wrong.detail)
   let { levels, parts } = one
   let largest = { parts: 0, at: path }
   const add = (size: Size, at: Path) => {
@@ -83,7 +92,7 @@ const visit = (walk: Walk, node: Json | undefined, path: Path, depth: number): S
     if (size.parts > largest.parts) largest = { parts: size.parts, at }
     if (parts > Bounds.toolSchemaPartsMax) refuse(walk, largest.at, tooLarge)
   }
-  for (const [steps, child] of children(node)) {
+  for (const [steps, child] of InputKeywords.children(node)) {
     const at = [...path, ...steps]
     add(visit(walk, child, at, depth + 1), at)
     if (walk.fault !== null) return one
@@ -122,21 +131,6 @@ const nameOf = (reference: Json): string | undefined => {
   return tokens?.length === 2 && tokens[0] === "$defs" ? tokens[1] : undefined
 }
 
-/** Each would be expanded again. */
-const isRepeating = (type: Json | undefined): boolean => Array.isArray(type) && new Set(type).size < type.length
-
-const ofOne = ["items", "additionalProperties", "propertyNames"] as const
-const ofSeveral = ["prefixItems", "allOf", "anyOf", "oneOf"] as const
-
-/** The schemas in a schema, but its definitions. */
-const children = (node: Node): ReadonlyArray<readonly [steps: Path, child: Json | undefined]> => [
-  ...(isNode(node["properties"])
-    ? Object.entries(node["properties"]).map(([name, child]) => [["properties", name], child] as const)
-    : []),
-  ...ofSeveral.flatMap((keyword) => list(node[keyword]).map((child, index) => [[keyword, index], child] as const)),
-  ...ofOne.flatMap((keyword) => (node[keyword] === undefined ? [] : [[[keyword], node[keyword]] as const]))
-]
-
 /** A part of the schema and the value that is held against it. */
 type Pair = readonly [node: Json | undefined, value: Json]
 
@@ -174,6 +168,3 @@ const members = (value: Json): ReadonlyArray<Json> =>
 const size = (node: Node): number => Object.keys(node).length
 
 const list = (value: Json | undefined): Array<Json> => (Array.isArray(value) ? [...value] : [])
-
-const isNode = (value: Json | undefined): value is Node =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
