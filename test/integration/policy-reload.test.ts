@@ -132,6 +132,33 @@ describe("an action that waits for a person while the policies change", () => {
     )
   )
 
+  it.live("is judged again once another set was taken, and not where one was refused or is as before", () =>
+    inWorld(({ change }) =>
+      Effect.gen(function* () {
+        const gateway = yield* Gateway
+        const { refused, set } = yield* PolicyEngine
+        const { hash } = yield* set
+        /** Times that the action was judged until it was approved. */
+        const judgedOf = Effect.fnUntraced(function* (key: string, changes: Effect.Effect<void, never, PolicyEngine>) {
+          const { actionId } = yield* propose(key)
+          yield* changes
+          yield* gateway.approve(owner, `approve-${key}`, actionId)
+          const { readStream } = yield* EventStore
+          const { events } = yield* Effect.orDie(readStream(StreamId.make(`action:${actionId}`)))
+          return events.filter(({ envelope }) => envelope.type === "action.judged").length
+        })
+        assert.strictEqual(yield* judgedOf("as-before", change(asks)), 1)
+        assert.strictEqual(yield* judgedOf("refused", change(`${forbids}@id("typo") permit`)), 1)
+        assert.isNotNull(yield* refused)
+        assert.strictEqual(yield* judgedOf("refused-again", change(`${forbids}@id("other") permit`)), 1)
+        assert.strictEqual(yield* judgedOf("mended", change(asks)), 1)
+        assert.isNull(yield* refused)
+        assert.strictEqual((yield* set).hash, hash)
+        assert.strictEqual(yield* judgedOf("taken", change(`${asks}// Another set.\n`)), 2)
+      })
+    )
+  )
+
   it.live("that was permitted before keeps its permit, with the set that gave it", () =>
     inWorld(({ change }) =>
       Effect.gen(function* () {
