@@ -5,7 +5,8 @@
  * not own the variables' meaning nor the encoding (`effect/observability`).
  *
  * Invariants: without an endpoint nothing is sent; a collector that is slow, away or refuses costs what it did not
- * take, nothing else: at most `otlpRequestsMax` requests, each for a bounded time, and never a growing queue.
+ * take, nothing else: at most `otlpRequestsMax` requests to each address, each for a bounded time, and never a growing
+ * queue; the log says of each address when it begins to take nothing, and when it takes something again.
  */
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -114,23 +115,35 @@ const client = (environment: Environment) =>
     Effect.gen(function* () {
       const fetching = yield* HttpClient.HttpClient
       const timeoutMillis = millis(environment["OTEL_EXPORTER_OTLP_TIMEOUT"])
-      let inFlight = 0
-      let broken = false
-      const noted = Effect.fnUntraced(function* (fails: boolean) {
+      // One for every signal at most: the exporter's addresses do not change.
+      const ways = new Map<string, Way>()
+      const wayTo = (url: string): Way => {
+        const known = ways.get(url)
+        if (known !== undefined) return known
+        const way = { inFlight: 0, broken: false }
+        ways.set(url, way)
+        return way
+      }
+      const noted = Effect.fnUntraced(function* (url: string, fails: boolean) {
         if (fails) yield* Metric.update(failures, 1)
-        if (fails === broken) return
-        broken = fails
+        const way = wayTo(url)
+        if (fails === way.broken) return
+        way.broken = fails
         yield* fails
-          ? Effect.logWarning("the OTLP collector takes nothing: what is meant for it is dropped until it does")
-          : Effect.logInfo("the OTLP collector takes what is sent again")
+          ? Effect.logWarning(
+              `the OTLP collector takes nothing at ${shown(url)}: what is meant for it is dropped until it does`
+            )
+          : Effect.logInfo(`the OTLP collector takes what is sent again at ${shown(url)}`)
       })
       return HttpClient.transform(fetching, (sending, request) =>
         Effect.suspend(() => {
-          if (inFlight >= Bounds.otlpRequestsMax) {
+          const { url } = request
+          const way = wayTo(url)
+          if (way.inFlight >= Bounds.otlpRequestsMax) {
             const reason = new HttpClientError.EncodeError({ request, description: "too many exports are under way" })
-            return Effect.andThen(noted(true), Effect.fail(new HttpClientError.HttpClientError({ reason })))
+            return Effect.andThen(noted(url, true), Effect.fail(new HttpClientError.HttpClientError({ reason })))
           }
-          inFlight += 1
+          way.inFlight += 1
           return sending.pipe(
             Effect.timeoutOrElse({
               duration: Duration.millis(timeoutMillis),
@@ -141,14 +154,26 @@ const client = (environment: Environment) =>
                   })
                 )
             }),
-            Effect.ensuring(Effect.sync(() => (inFlight -= 1))),
-            Effect.tapError(() => noted(true)),
-            Effect.tap(({ status }) => noted(status >= 400))
+            Effect.ensuring(Effect.sync(() => (way.inFlight -= 1))),
+            Effect.tapError(() => noted(url, true)),
+            Effect.tap(({ status }) => noted(url, status >= 400))
           )
         })
       )
     })
   )
+
+/** The way to one address: traces, metrics and logs may each have their own. */
+interface Way {
+  inFlight: number
+  broken: boolean
+}
+
+/** Without what may be secret: a name, a password, a query. */
+const shown = (url: string): string => {
+  const { origin, pathname } = new URL(url)
+  return `${origin}${pathname}`
+}
 
 const millis = (text: string | undefined): number => {
   const given = Number(text ?? "")

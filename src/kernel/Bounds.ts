@@ -187,7 +187,7 @@ export const traceFileBytes = 16 * 1024 * 1024
 export const traceFileBytesMin = 256 * 1024
 export const traceFileBytesMax = 1024 * 1024 * 1024
 export const traceFilesMax = 4
-/** Requests to a collector at once, and the longest that one is waited for where nothing else is set. */
+/** Requests to one address of a collector at once, and the longest that one is waited for where nothing else is set. */
 export const otlpRequestsMax = 4
 export const otlpMillis = 10_000
 /** SIGTERM: how long the last spans may take, after everything else is closed. */

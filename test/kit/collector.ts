@@ -16,8 +16,8 @@ export interface Collector {
   readonly spans: () => ReadonlyArray<any>
 }
 
-/** `answer` gives the status, or null to leave the request without one. */
-export const make = (answer: () => number | null = () => 200) =>
+/** `answer` gives the status for a path, or null to leave the request without one. */
+export const make = (answer: (path: string) => number | null = () => 200) =>
   Effect.acquireRelease(
     Effect.promise(
       () =>
@@ -29,7 +29,7 @@ export const make = (answer: () => number | null = () => 200) =>
             request.on("end", () => {
               const text = Buffer.concat(chunks).toString("utf8")
               received.push({ path: request.url ?? "", headers: request.headers, text })
-              const status = answer()
+              const status = answer(request.url ?? "")
               if (status !== null) response.writeHead(status, { "content-type": "application/json" }).end("{}")
             })
           })

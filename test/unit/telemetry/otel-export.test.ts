@@ -56,6 +56,34 @@ describe("an export", () => {
     }).pipe(Effect.scoped, Effect.provide(told), Effect.provideService(Metric.MetricRegistry, new Map()))
   })
 
+  it.live("tells of each address that takes nothing, once, whatever another one does", () => {
+    const lines: Array<string> = []
+    const told = Logger.layer([Logger.map(Logger.formatSimple, (line) => void lines.push(line))])
+    return Effect.gen(function* () {
+      const refusing = new Set(["/v1/traces?key=secret"])
+      const collector = yield* Collector.make((path) => (refusing.has(path) ? 400 : 200))
+      const found = (what: string) => Effect.sync(() => lines.filter((line) => line.includes(what)).length)
+      const once = (what: string) => Effect.eventually(Effect.filterOrFail(found(what), (count) => count === 1))
+      const metrics = Effect.sync(() => collector.received.filter(({ path }) => path === "/v1/metrics").length)
+      const sending = yield* tracer({
+        OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "1",
+        OTEL_LOGS_EXPORTER: "none",
+        OTEL_METRIC_EXPORT_INTERVAL: "20",
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${collector.url}/v1/traces?key=secret`,
+        OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${collector.url}/v1/metrics`
+      })
+      yield* spans(sending, 1)
+      yield* once(`takes nothing at ${collector.url}/v1/traces:`)
+      const before = yield* metrics
+      yield* Effect.eventually(Effect.filterOrFail(metrics, (count) => count >= before + 2))
+      assert.strictEqual(yield* found("again"), 0)
+      refusing.add("/v1/metrics")
+      yield* once(`takes nothing at ${collector.url}/v1/metrics:`)
+      assert.strictEqual(yield* found("takes nothing"), 2)
+      assert.notInclude(lines.join(), "secret")
+    }).pipe(Effect.scoped, Effect.provide(told), Effect.provideService(Metric.MetricRegistry, new Map()))
+  })
+
   it.live("sends what the standard says where a variable is not set: all signals, as protobuf, as keelson", () =>
     Effect.gen(function* () {
       const collector = yield* Collector.make()
