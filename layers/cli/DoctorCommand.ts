@@ -3,15 +3,21 @@
  *
  * Owns the list of looks and how it is told. Looks only: nothing is made, changed or started, and no store is opened.
  *
- * Invariant: "missing" is said with a command or a setting that mends it, or not at all.
+ * Invariants: "missing" is said with a command or a setting that mends it, or not at all; what can't be looked at is a
+ * finding too, and keeps no other look from being told.
  */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Command from "effect/cli/Command"
 import type * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import * as HttpClientError from "effect/http/HttpClientError"
 import * as Predicate from "effect/Predicate"
-import { existsSync, readdirSync, statSync } from "node:fs"
+import { readdirSync, type Stats, statSync } from "node:fs"
 import { join, resolve } from "node:path"
+import * as Client from "#layers/client/Client.ts"
+import { PolicyError } from "#src/ports/PolicyEngine.ts"
 import { FoundWrong } from "./CommandRefused.ts"
 import type { Deployment } from "./Deployment.ts"
 import * as HelpText from "./HelpText.ts"
@@ -64,8 +70,8 @@ export const run = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
   const { settings } = resolved
   const findings = [
     ok("keelson", `version ${deployment.version}, Node ${process.versions.node}`),
-    ...dataFolder(settings),
-    ...store(settings),
+    ...(yield* dataFolder(settings)),
+    yield* store(settings),
     yield* policies(deployment, resolved),
     yield* service(settings)
   ]
@@ -82,33 +88,76 @@ const ok = (name: string, detail: string): Finding => ({ name, state: "ok", deta
 const note = (name: string, detail: string, remedy: string): Finding => ({ name, state: "note", detail, remedy })
 const missing = (name: string, detail: string, remedy: string): Finding => ({ name, state: "missing", detail, remedy })
 
-const dataFolder = (settings: BasicSettings): ReadonlyArray<Finding> => {
-  const folder = resolve(settings.dataFolder)
-  if (!existsSync(folder)) {
-    return [note("data folder", `${folder} is not there yet`, "keelson start makes it")]
-  }
-  const mode = statSync(folder).mode & 0o777
-  const shut = (mode & 0o022) === 0
-  const keys = existsSync(join(folder, "keys")) ? readdirSync(join(folder, "keys")).length : 0
-  return [
-    shut
-      ? ok("data folder", folder)
-      : missing("data folder", `others may write into ${folder} (mode ${mode.toString(8)})`, `chmod 700 '${folder}'`),
-    existsSync(join(folder, "owner.token"))
-      ? ok("owner's token", join(folder, "owner.token"))
-      : note("owner's token", "none yet", "keelson start makes one"),
-    keys > 0
-      ? ok("keys", `${join(folder, "keys")}`)
-      : note("keys", "none yet", "keelson start makes them for a new journal")
-  ]
+/** One look at files. What the system refuses is found, with the path that it is about; anything else is a mistake here. */
+const looking = (name: string, path: string, look: (path: string) => Finding): Effect.Effect<Finding> =>
+  Effect.try({ try: () => look(path), catch: (cause) => cause }).pipe(
+    Effect.catchIf(isSystemError, ({ code }) => Effect.succeed(barred(name, path, code))),
+    Effect.catch(Effect.die)
+  )
+
+interface SystemError {
+  readonly code: string
 }
 
-const store = (settings: BasicSettings): ReadonlyArray<Finding> => {
-  if (settings.databaseUrl !== null) return [ok("store", "PostgreSQL, by the database's URL")]
-  const journal = join(resolve(settings.dataFolder), "journal")
-  return existsSync(join(journal, "pgdata"))
-    ? [ok("store", `PGlite in ${journal}; keelson verify looks through it`)]
-    : [note("store", `PGlite, not there yet in ${journal}`, "keelson start makes it")]
+const isSystemError = (cause: unknown): cause is SystemError =>
+  cause instanceof Error && Predicate.hasProperty(cause, "syscall") && Predicate.hasProperty(cause, "code")
+
+const barred = (name: string, path: string, code: string): Finding => {
+  switch (code) {
+    case "EACCES":
+    case "EPERM":
+      return missing(name, `this user may not read ${path}`, "run keelson doctor as the user of the service")
+    case "ENOTDIR":
+      return missing(name, `${path} is no folder, or stands in what is none`, "move it away, or name another folder")
+    case "ELOOP":
+      return missing(name, `${path} is a link that leads to itself`, "remove it, or name another folder")
+    default:
+      return missing(
+        name,
+        `${path} can't be read: the system says ${code}`,
+        "look at the disk, and at the system's log"
+      )
+  }
+}
+
+/** Null where nothing is there; throws where that can't be said. */
+const found = (path: string): Stats | null => statSync(path, { throwIfNoEntry: false }) ?? null
+
+const dataFolder = Effect.fnUntraced(function* (settings: BasicSettings) {
+  const folder = resolve(settings.dataFolder)
+  let inside = true
+  const first = yield* looking("data folder", folder, () => {
+    const stats = found(folder)
+    inside = stats?.isDirectory() ?? false
+    if (stats === null) return note("data folder", `${folder} is not there yet`, "keelson start makes it")
+    if (!inside) return barred("data folder", folder, "ENOTDIR")
+    const mode = stats.mode & 0o777
+    return (mode & 0o022) === 0
+      ? ok("data folder", folder)
+      : missing("data folder", `others may write into ${folder} (mode ${mode.toString(8)})`, `chmod 700 '${folder}'`)
+  })
+  if (!inside) return [first]
+  return [
+    first,
+    yield* looking("owner's token", join(folder, "owner.token"), (path) =>
+      found(path) === null ? note("owner's token", "none yet", "keelson start makes one") : ok("owner's token", path)
+    ),
+    yield* looking("keys", join(folder, "keys"), (path) =>
+      found(path) === null || readdirSync(path).length === 0
+        ? note("keys", "none yet", "keelson start makes them for a new journal")
+        : ok("keys", path)
+    )
+  ]
+})
+
+const store = (settings: BasicSettings): Effect.Effect<Finding> => {
+  if (settings.databaseUrl !== null) return Effect.succeed(ok("store", "PostgreSQL, by the database's URL"))
+  return looking("store", join(resolve(settings.dataFolder), "journal"), (journal) => {
+    if (found(journal)?.isDirectory() === false) return barred("store", journal, "ENOTDIR")
+    return found(join(journal, "pgdata")) === null
+      ? note("store", `PGlite, not there yet in ${journal}`, "keelson start makes it")
+      : ok("store", `PGlite in ${journal}; keelson verify looks through it`)
+  })
 }
 
 /** By reading them as a start would. */
@@ -121,12 +170,28 @@ const policies = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
     const { folder, set } = opened.success
     return ok("policies", `${Page.count(set.policies.length, "policy", "policies")} in ${folder}, all valid`)
   }
-  const { detail } = Sentences.refusal(opened.failure, settings)
-  const folder = Predicate.hasProperty(settings, "policyFolder") ? String(settings.policyFolder) : ""
-  return existsSync(resolve(folder))
-    ? missing("policies", detail, "keelson policy check")
-    : note("policies", `none yet in ${resolve(folder)}`, "keelson start puts a starter set into the data folder")
+  const folder = resolve(Predicate.hasProperty(settings, "policyFolder") ? String(settings.policyFolder) : "")
+  return yield* looking("policies", folder, () => {
+    if (found(folder) === null) {
+      return note("policies", `none yet in ${folder}`, "keelson start puts a starter set into the data folder")
+    }
+    const tools = undeclared(opened.failure)
+    return tools === null
+      ? missing("policies", Sentences.refusal(opened.failure, settings).detail, "keelson policy check")
+      : note(
+          "policies",
+          `they name tools that this service does not run itself; an agent may have declared them:\n${tools.places}`,
+          `before a start, have an agent declare ${Page.listed(tools.names)}, or mend the name`
+        )
+  })
 }, Effect.scoped)
+
+/** The tools that policies name and nobody here has, where nothing else is wrong with them. Only the journal knows more. */
+const undeclared = (failure: unknown) => {
+  if (!(failure instanceof PolicyError)) return null
+  const names = failure.problems.map((problem) => problem.undeclared)
+  return names.every((name) => name !== undefined) ? { names: [...new Set(names)], places: failure.message } : null
+}
 
 /** Longest wait for a service that may not be there. */
 const waitMillis = 2_000
@@ -134,25 +199,34 @@ const waitMillis = 2_000
 const service = ({ host, port }: BasicSettings): Effect.Effect<Finding> => {
   const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`
   if (port === 0) return Effect.succeed(note("service", "the settings leave the port open", "name it with --port"))
-  return Effect.tryPromise(async () => {
-    const answer = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(waitMillis) })
-    return (await answer.json()) as Readiness
-  }).pipe(
-    Effect.map(({ checks, halted, ready }) => {
-      const failing = checks.filter((check) => !check.ready).map(({ name, reason }) => `${name}: ${reason ?? "?"}`)
-      if (!ready) return missing("service", `${url} is not ready: ${failing.join("; ")}`, "see its log")
-      return halted
+  const told = (detail: string, remedy: string) => missing("service", `${url} ${detail}`, remedy)
+  return Client.ready({ url }).pipe(
+    Effect.timeout(waitMillis),
+    Effect.provide(NodeHttpClient.layerUndici),
+    Effect.map((answer) => {
+      if (!("ready" in answer)) return told(`has more work than it takes (${answer.code})`, "try again in a moment")
+      const failing = answer.checks
+        .filter((check) => !check.ready)
+        .map(({ name, reason }) => `${name}: ${reason ?? "?"}`)
+      if (!answer.ready) return told(`is not ready: ${failing.join("; ")}`, "see its log")
+      return answer.halted
         ? note("service", `${url} is ready, and everything is stopped`, "keelson halt --show, then keelson resume")
         : ok("service", `${url} is ready`)
     }),
-    Effect.orElseSucceed(() => note("service", `none answers at ${url}`, "keelson start"))
+    Effect.catch((error) => {
+      if (Cause.isTimeoutError(error)) {
+        return Effect.succeed(
+          told(`did not answer within ${waitMillis / 1_000} s`, "see the log of what listens there")
+        )
+      }
+      if (HttpClientError.isHttpClientError(error) && error.reason._tag === "TransportError") {
+        return Effect.succeed(note("service", `none answers at ${url}`, "keelson start"))
+      }
+      return Effect.succeed(
+        told("answered something that is not Keelson's", "stop what listens there, or choose another port with --port")
+      )
+    })
   )
-}
-
-interface Readiness {
-  readonly ready: boolean
-  readonly halted: boolean
-  readonly checks: ReadonlyArray<{ readonly name: string; readonly ready: boolean; readonly reason: string | null }>
 }
 
 const marks = { ok: "green", note: "yellow", missing: "red" } as const
@@ -162,7 +236,7 @@ const page = (look: Page.Look, findings: ReadonlyArray<Finding>, missing: boolea
   const widest = Math.max(...findings.map(({ name }) => name.length))
   const lines = findings.flatMap(({ detail, name, remedy, state }) => [
     `${Page.mark(look, marks[state], words[state].padEnd(8))}${name.padEnd(widest + 2)}${Page.visible(detail).replace(/\n/g, `\n${" ".repeat(widest + 10)}`)}`,
-    ...(remedy === null ? [] : [`${" ".repeat(widest + 10)}${Page.mark(look, "dim", remedy)}`])
+    ...(remedy === null ? [] : [`${" ".repeat(widest + 10)}${Page.mark(look, "dim", Page.visible(remedy))}`])
   ])
   return [...lines, "", missing ? "Something is missing." : "Nothing is missing."].join("\n")
 }

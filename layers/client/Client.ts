@@ -36,6 +36,10 @@ export const make = ({ retriesMax = 8, token, url }: Options) =>
 
 export type Client = Effect.Success<ReturnType<typeof make>>
 
+/** Whether the service can do its work, asked once. Needs no token. */
+export const ready = ({ url }: Pick<Options, "url">) =>
+  Effect.flatMap(HttpApiClient.make(Api, { baseUrl: url }), ({ probes }) => probes.ready())
+
 /** The headers of a new wish. To repeat a wish later, keep them. */
 export const fresh = (): { readonly "idempotency-key": CommandKey } => key(crypto.randomUUID())
 

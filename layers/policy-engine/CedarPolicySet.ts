@@ -106,7 +106,7 @@ const explain = (
   if (tool === undefined) return problems
   const near = nearest(tool, tools).map((name) => `"${name}"`)
   const detail = `there is no tool ${JSON.stringify(tool)}; the nearest are ${near.join(", ")}`
-  return problems.map((problem) => ({ ...problem, detail }))
+  return problems.map((problem) => ({ ...problem, detail, undeclared: tool }))
 }
 
 /** The tool's name where the error's place in the source is an action that no tool stands for. */

@@ -29,6 +29,8 @@ export interface Problem {
   readonly file: string
   readonly line: number | null
   readonly detail: string
+  /** The tool that it names and nobody has declared. */
+  readonly undeclared?: string
 }
 
 export type Gate = "none" | "human" | "two-people"

@@ -51,7 +51,9 @@ export class PolicyError extends Schema.TaggedError<PolicyError>()("PolicyError"
     Schema.Struct({
       file: Schema.String,
       line: Schema.NullOr(Schema.Int),
-      detail: Schema.String
+      detail: Schema.String,
+      /** Where all that is wrong is that nobody has declared the tool it names. */
+      undeclared: Schema.optionalKey(Schema.String)
     })
   ),
   retryable: Schema.Literal(false)

@@ -185,6 +185,10 @@ describe("a tool that was declared after the policies were read", () => {
         const names = `${asks}@id("named") permit (principal, action == Action::"deploy", resource);\n`
         yield* change(names)
         assert.include((yield* refused)?.message, 'there is no tool "deploy"')
+        assert.deepStrictEqual(
+          (yield* refused)?.problems.map(({ undeclared }) => undeclared),
+          ["deploy"]
+        )
         assert.strictEqual((yield* set).hash, before.hash)
         const inputSchema = { type: "object", properties: {}, additionalProperties: false }
         const by = { actor: actor("AGENT", "robot"), roles: ["agent"] }

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
@@ -15,7 +15,8 @@ const answering = (body: object) =>
   Effect.acquireRelease(
     Effect.callback<{ readonly port: number; readonly close: () => void }>((resume) => {
       const server = createServer((_request, response) => {
-        response.setHeader("content-type", "application/json")
+        const unready = "ready" in body && body.ready === false
+        response.writeHead(unready ? 503 : 200, { "content-type": "application/json" })
         response.end(JSON.stringify(body))
       })
       server.listen(0, "127.0.0.1", () => {
@@ -26,10 +27,13 @@ const answering = (body: object) =>
     ({ close }) => Effect.sync(close)
   )
 
-const ready = { ready: true, halted: false, checks: [] }
+const ready = { ready: true, draining: false, halted: false, isolatedStreams: 0, checks: [] }
 const broken = Effect.fail(
   new PolicyError({ problems: [{ file: "a.cedar", line: 3, detail: "no such tool" }], retryable: false })
 )
+
+/** A policy that names a tool which is not the service's own. */
+const naming = { file: "a.cedar", line: 7, detail: 'there is no tool "deploy.service"', undeclared: "deploy.service" }
 
 const valid = Effect.succeed<Policies>({
   folder: "/policies",
@@ -74,8 +78,8 @@ describe("keelson doctor", () => {
       const folder = yield* TemporaryFolder.make
       chmodSync(folder, 0o777)
       const { port } = yield* answering({
+        ...ready,
         ready: false,
-        halted: false,
         checks: [{ name: "store", ready: false, reason: "Unavailable" }]
       })
       const { exitCode, out } = yield* doctor(port, folder, { policies: broken })
@@ -101,6 +105,65 @@ describe("keelson doctor", () => {
       const { out } = yield* doctor(port, folder)
       assert.strictEqual(states(out)["service"], "note")
       assert.include(out, "keelson resume")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("takes only an answer that is Keelson's for one", () =>
+    Effect.gen(function* () {
+      const folder = yield* TemporaryFolder.make
+      for (const body of [{}, { ready: true }, { ...ready, checks: [{ name: 5 }] }, { ...ready, halted: "no" }]) {
+        const { port } = yield* answering(body)
+        const { exitCode, out } = yield* doctor(port, folder)
+        assert.strictEqual(exitCode, 1)
+        assert.strictEqual(states(out)["service"], "missing", JSON.stringify(body))
+        assert.include(out, "not Keelson's")
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("finds what the system refuses it to look at, each in a line with what mends it, and goes on", () =>
+    Effect.gen(function* () {
+      const folder = yield* TemporaryFolder.make
+      chmodSync(folder, 0o700)
+      writeFileSync(join(folder, "keys"), "no folder")
+      writeFileSync(join(folder, "journal"), "no folder")
+      symlinkSync("owner.token", join(folder, "owner.token"))
+      const { port } = yield* answering(ready)
+      const { exitCode, out } = yield* doctor(port, folder)
+      assert.strictEqual(exitCode, 1)
+      assert.deepStrictEqual(states(out), {
+        keelson: "ok",
+        "data folder": "ok",
+        "owner's token": "missing",
+        keys: "missing",
+        store: "missing",
+        policies: "ok",
+        service: "ok"
+      })
+      for (const { detail, remedy, state } of JSON.parse(out).findings) {
+        assert.strictEqual(remedy === null, state === "ok", detail)
+      }
+      const file = join(folder, "keys")
+      const inFile = yield* doctor(port, file)
+      assert.include(inFile.out, `${file} is no folder`)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("calls it no fault that a policy names a tool which an agent may have declared", () =>
+    Effect.gen(function* () {
+      const folder = yield* TemporaryFolder.make
+      chmodSync(folder, 0o700)
+      const by = (problems: PolicyError["problems"]) => ({
+        policies: Effect.fail(new PolicyError({ problems, retryable: false }))
+      })
+      const { exitCode, out } = yield* doctor(1, folder, by([naming, { ...naming, line: 9 }]))
+      assert.strictEqual(exitCode, 0)
+      assert.strictEqual(states(out)["policies"], "note")
+      const found = JSON.parse(out).findings.find(({ name }: { name: string }) => name === "policies")
+      assert.include(found.detail, "a.cedar:9")
+      assert.include(found.remedy, "have an agent declare deploy.service,")
+      const more = yield* doctor(1, folder, by([naming, { file: "a.cedar", line: 3, detail: "no semicolon" }]))
+      assert.strictEqual(states(more.out)["policies"], "missing")
     }).pipe(Effect.scoped)
   )
 })
