@@ -62,12 +62,12 @@ export interface Registry<M extends Member, F> {
   readonly counts: Effect.Effect<Counts>
 }
 
-/** What makes several operations one; another than `Effect.tx` stands here only as the control of its test. */
+/** Makes what an operation does one step; anything but a transaction stands here only as the control of its test. */
 export interface Atomically {
-  <A, E>(body: Effect.Effect<A, E, Effect.Transaction>): Effect.Effect<A, E>
+  <A, E>(body: Effect.Effect<A, E, Effect.Transaction>, operation: string): Effect.Effect<A, E>
 }
 
-export const make = <M extends Member, F>(limits: Limits, atomically: Atomically = Effect.tx) =>
+export const make = <M extends Member, F>(limits: Limits, atomically: Atomically = (body) => Effect.tx(body)) =>
   Effect.gen(function* () {
     const members = yield* TxHashMap.empty<string, M>()
     const ofPrincipal = yield* TxHashMap.empty<PrincipalId, HashSet.HashSet<string>>()
@@ -87,7 +87,8 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
           yield* TxHashMap.set(ofPrincipal, member.principalId, HashSet.add(mine, member.id))
           yield* TxHashMap.set(followed, member.id, HashMap.empty<SessionId, F>())
           yield* TxHashMap.set(inHand, member.id, HashSet.empty<string>())
-        })
+        }),
+        "admit"
       )
 
     const leave = (id: string) =>
@@ -104,7 +105,8 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
           yield* TxHashMap.remove(members, id)
           yield* TxHashMap.remove(followed, id)
           yield* TxHashMap.remove(inHand, id)
-        })
+        }),
+        "leave"
       )
 
     /** Takes a follower out of the session's table. */
@@ -125,7 +127,8 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
           yield* TxHashMap.set(followed, id, HashMap.set(mine.value, sessionId, follower))
           const others = yield* at(followers, sessionId, HashMap.empty<string, F>())
           yield* TxHashMap.set(followers, sessionId, HashMap.set(others, id, follower))
-        })
+        }),
+        "follow"
       )
 
     const unfollow = (id: string, sessionId: SessionId) =>
@@ -136,7 +139,8 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
           yield* TxHashMap.set(followed, id, HashMap.remove(mine, sessionId))
           yield* forget(id, sessionId)
           return true
-        })
+        }),
+        "unfollow"
       )
 
     const begin = (id: string, frameId: string) =>
@@ -147,7 +151,8 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
           if (HashSet.has(mine.value, frameId)) return yield* conflict("frame", frameId, "in hand")
           if (HashSet.size(mine.value) >= limits.socketCommandsMax) return yield* Effect.txRetry
           yield* TxHashMap.set(inHand, id, HashSet.add(mine.value, frameId))
-        })
+        }),
+        "begin"
       )
 
     const end = (id: string, frameId: string) =>
@@ -155,14 +160,16 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
         Effect.gen(function* () {
           const mine = yield* TxHashMap.get(inHand, id)
           if (Option.isSome(mine)) yield* TxHashMap.set(inHand, id, HashSet.remove(mine.value, frameId))
-        })
+        }),
+        "end"
       )
 
     const idle = (id: string) =>
       atomically(
         Effect.gen(function* () {
           if (!HashSet.isEmpty(yield* at(inHand, id, HashSet.empty<string>()))) return yield* Effect.txRetry
-        })
+        }),
+        "idle"
       )
 
     const membersOf = (principal: PrincipalId) =>
@@ -171,7 +178,8 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
           const ids = yield* at(ofPrincipal, principal, HashSet.empty<string>())
           const all = yield* TxHashMap.snapshot(members)
           return [...ids].flatMap((id) => Option.toArray(HashMap.get(all, id)))
-        })
+        }),
+        "membersOf"
       )
 
     const counts = atomically(
@@ -186,7 +194,8 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
           follows: HashMap.reduce(follows, 0, (sum, mine) => sum + HashMap.size(mine)),
           inHand: HashMap.reduce(hands, 0, (sum, mine) => sum + HashSet.size(mine))
         }
-      })
+      }),
+      "counts"
     )
 
     const registry: Registry<M, F> = {
