@@ -20,7 +20,8 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { createServer } from "node:http"
 import * as Bounds from "#src/kernel/Bounds.ts"
-import { Api, docsPath, openApiPath } from "./Api.ts"
+import { Api, asyncApiPath, docsPath, openApiPath } from "./Api.ts"
+import * as AsyncApi from "./AsyncApi.ts"
 import * as Admission from "./http/Admission.ts"
 import * as AccessLog from "./http/AccessLog.ts"
 import * as ActionsDoor from "./http/ActionsDoor.ts"
@@ -180,6 +181,7 @@ const routes = (limits: Limits) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: openApiPath }),
     HttpApiSwagger.layer(Api, { path: docsPath }),
+    HttpRouter.add("GET", asyncApiPath, HttpServerResponse.jsonUnsafe(AsyncApi.document())),
     // Whoever opens the bare address in a browser wants to know what this is.
     HttpRouter.add("GET", "/", HttpServerResponse.redirect(docsPath))
   ).pipe(

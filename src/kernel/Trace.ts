@@ -6,10 +6,11 @@
 import * as Effect from "effect/Effect"
 import * as Tracer from "effect/Tracer"
 
-/** The span that a valid `traceparent` (version 00) names; undefined for null. */
+/** The span that a valid `traceparent` (version 00) names; undefined for null, and for ids of zeros, which name nothing. */
 export const spanOf = (traceparent: string | null): Tracer.ExternalSpan | undefined => {
   if (traceparent === null) return undefined
   const [, traceId = "", spanId = "", flags = "00"] = traceparent.split("-")
+  if (/^0*$/.test(traceId) || /^0*$/.test(spanId)) return undefined
   return Tracer.externalSpan({ traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 })
 }
 

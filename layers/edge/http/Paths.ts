@@ -2,7 +2,7 @@
  * Which methods a path takes, so that a wrong method is told from a wrong path.
  */
 import * as FindMyWay from "effect/http/FindMyWay"
-import { Api, docsPath, openApiPath } from "../Api.ts"
+import { Api, asyncApiPath, docsPath, openApiPath } from "../Api.ts"
 
 /** One spelling of a path: whatever else stands between a proxy's rules and ours is no path. */
 export const spelling: Partial<FindMyWay.RouterConfig> = {
@@ -24,6 +24,7 @@ export const make = () => {
   }
   add("GET", docsPath)
   add("GET", openApiPath)
+  add("GET", asyncApiPath)
   /** Empty where there is no such path. */
   return (url: string): ReadonlyArray<string> => {
     // The bare address; the router would take an empty path and the asterisk for it.

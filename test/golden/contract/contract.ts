@@ -13,6 +13,7 @@ import { join } from "node:path"
 import { diff } from "node:util"
 import { sha256 } from "#layers/digest/NodeDigest.ts"
 import { Api } from "#layers/edge/Api.ts"
+import * as AsyncApi from "#layers/edge/AsyncApi.ts"
 import { events } from "#src/gateway/Events.ts"
 import { decode, encode, type Json } from "#src/kernel/Canonical.ts"
 import type { EventRegistry } from "#src/kernel/Decider.ts"
@@ -71,13 +72,14 @@ export const sqlSchema = Effect.fnUntraced(function* (schema: string) {
   })
 })
 
-/** Everything that belongs to the contract. The frames of a WebSocket (AsyncAPI) come here with it. */
+/** Everything that belongs to the contract. */
 export const documents = (schema: string) =>
   Effect.map(
     sqlSchema(schema),
     (sql): Documents =>
       new Map([
         ["openapi.json", written(openApi())],
+        ["asyncapi.json", written(AsyncApi.document())],
         ["events.json", written(eventTypes())],
         ["sql.json", written(sql)]
       ])
