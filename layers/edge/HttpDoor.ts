@@ -18,6 +18,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { ServeError } from "effect/http/HttpServerError"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import { createServer } from "node:http"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { Api, asyncApiPath, docsPath, openApiPath } from "./Api.ts"
@@ -120,12 +121,18 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     yield* Effect.logWarning(`listening on ${options.host}, beyond loopback, without TLS: keep a proxy in front`)
   }
   const server = nodeServer(limits)
+  // In a scope of its own: what it opens with the first WebSocket would else close before anything else does, and wait
+  // for all WebSockets to end, which nobody tells them to.
+  const listening = yield* Effect.acquireRelease(Scope.make(), (scope, exit) => Scope.close(scope, exit))
   const http = yield* NodeHttpServer.make(() => server, {
     host: options.host,
     port: options.port,
     websocket: SocketDoor.handshake(limits.sockets.frameBytesMax),
     gracefulShutdownTimeout: Duration.millis(limits.drainMillis)
-  }).pipe(Effect.mapError((error) => unusable(options, error)))
+  }).pipe(
+    Scope.provide(listening),
+    Effect.mapError((error) => unusable(options, error))
+  )
   // Finalizers run from the last to the first: begin to close, let requests finish, end their fibers, cut the rest.
   yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
   yield* http.serve(guard(app), AccessLog.withAccessLog)

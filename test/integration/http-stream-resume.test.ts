@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { request } from "node:http"
 import { EventStore } from "#src/ports/EventStore.ts"
+import * as SeededScheduler from "#test/kit/seededScheduler.ts"
 import * as World from "#test/kit/world.ts"
 import * as Kit from "./http-kit.ts"
 
@@ -96,7 +97,7 @@ it.live(
       const limits = { requestsPerSecondMax: 1_000_000 }
       const life = () => Layer.fresh(Kit.doorOver(World.make().over(kept), { limits }))
       const seen: Array<Seen> = []
-      const random = seeded(7)
+      const random = SeededScheduler.chance(7)
       let lastId: string | undefined = "0"
       let kills = 0
 
@@ -144,11 +145,3 @@ it.live(
     }).pipe(Effect.scoped),
   120_000
 )
-
-/** Chance that is the same in every run (mulberry32). */
-const seeded = (seed: number) => () => {
-  seed = (seed + 0x6d2b79f5) | 0
-  let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-  return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-}
