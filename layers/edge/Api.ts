@@ -61,6 +61,9 @@ export const Api = HttpApi.make("keelson")
     })
   )
 
+/** The frames of a WebSocket: the same deeds, and the events of sessions. */
+export * as Frames from "./api/Frames.ts"
+
 /** Served beside the API, static, without a token: the description of the API, and a page that shows it. */
 export const openApiPath = "/openapi.json"
 export const asyncApiPath = "/asyncapi.json"

@@ -1,0 +1,117 @@
+/** The client over one WebSocket: typed, patient, and exact over breaks. */
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Live from "#layers/client/Live.ts"
+import { EventStore } from "#src/ports/EventStore.ts"
+import { StreamId } from "#src/kernel/Ids.ts"
+import * as World from "#test/kit/world.ts"
+import * as Kit from "./http-kit.ts"
+
+const live = (token = Kit.tokenOf("owner")) =>
+  Effect.flatMap(Kit.Caller, ({ url }) => Live.make({ url, token: Redacted.make(token) })).pipe(
+    Effect.provide(Live.layerWebSocket)
+  )
+
+it.live("does, asks and follows in types", () =>
+  Effect.gen(function* () {
+    const { ask, events } = yield* live()
+    const { body, repeated } = yield* ask("session.create", { key: "k", body: { title: "live" } })
+    assert.isFalse(repeated)
+    assert.isTrue((yield* ask("session.create", { key: "k", body: { title: "live" } })).repeated)
+    const { sessionId } = body
+    const followed = yield* Effect.forkChild(
+      events(sessionId, 0).pipe(
+        Stream.takeUntil(({ event }) => event.type === "action.executed"),
+        Stream.runCollect
+      )
+    )
+    const proposed = yield* ask("action.propose", {
+      params: { sessionId },
+      body: { tool: "note", arguments: { text: "hello" } }
+    })
+    const confirmationId = proposed.body.confirmationId!
+    assert.strictEqual(
+      (yield* ask("confirmation.get", { params: { confirmationId } })).body.argumentsText,
+      '{"text":"hello"}'
+    )
+    yield* ask("confirmation.approve", { params: { confirmationId } })
+    const seen = yield* Fiber.join(followed)
+    assert.deepStrictEqual([seen[0]?.event.type, seen.at(-1)?.event.type], ["session.created", "action.executed"])
+    const refused = yield* Effect.flip(ask("session.get", { params: { sessionId: `ses_${"0".repeat(26)}` as never } }))
+    assert.deepInclude(refused, { _tag: "LiveRefused", code: "NotFound", retryable: false })
+    const foreign = yield* Effect.flip(Stream.runDrain(events(`ses_${"0".repeat(26)}` as never)))
+    assert.deepInclude(foreign, { _tag: "LiveRefused", code: "NotFound" })
+  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make())))
+)
+
+it.live("is not opened with a token that is none", () =>
+  Effect.gen(function* () {
+    const error = yield* Effect.flip(live(Kit.tokenOf("stranger")))
+    assert.deepInclude(error, { _tag: "LiveEnded", reason: "NotOpened" })
+  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make())))
+)
+
+it.live("ends for good with its key: what is asked and what is followed say so", () =>
+  Effect.gen(function* () {
+    const { post } = yield* Kit.Caller
+    const body = { principalId: "helper", kind: "HUMAN" }
+    const { keyId, token } = (yield* post("/v1/principals", { key: "p", body })).json
+    const { ask, events } = yield* live(token)
+    const { sessionId } = (yield* ask("session.create", {})).body
+    const followed = yield* Effect.forkChild(Effect.flip(Stream.runDrain(events(sessionId))))
+    yield* ask("session.get", { params: { sessionId } })
+    yield* post(`/v1/principals/helper/keys/${keyId}/revoke`, { key: "r" })
+    assert.deepInclude(yield* Fiber.join(followed), { _tag: "LiveEnded", reason: "Unauthenticated", retryable: false })
+    assert.deepInclude(yield* Effect.flip(ask("session.create", {})), { reason: "Unauthenticated" })
+  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make())))
+)
+
+it.live(
+  "does each wish once and sees each event once, while the service is restarted under it",
+  () =>
+    Effect.gen(function* () {
+      const kept = yield* Layer.build(World.make().layer)
+      const begin = Effect.fnUntraced(function* (port?: number) {
+        const scope = yield* Scope.make()
+        const options = { limits: { requestsPerSecondMax: 1_000_000 }, ...(port === undefined ? {} : { port }) }
+        const door = Layer.fresh(Kit.doorOver(World.make().over(kept), options))
+        const context = yield* Layer.buildWithScope(door, scope)
+        return { context, close: Scope.close(scope, Exit.void) }
+      })
+      const first = yield* begin()
+      const { port } = yield* Effect.provideContext(Kit.Caller, first.context)
+      const { ask, events } = yield* Effect.provideContext(live(), first.context)
+      const { sessionId } = (yield* ask("session.create", {})).body
+      const wishes = 300
+      const followed = yield* Effect.forkChild(events(sessionId, 0).pipe(Stream.take(wishes + 1), Stream.runCollect))
+      const asking = yield* Effect.forkChild(
+        Effect.forEach(
+          Array.from({ length: wishes }).keys(),
+          (index) => ask("session.touch", { key: `touch-${index}`, params: { sessionId } }),
+          { concurrency: 4 }
+        )
+      )
+      let life = first
+      for (let restart = 0; restart < 3; restart++) {
+        yield* life.close
+        life = yield* begin(port)
+      }
+      yield* Fiber.join(asking)
+      const seen = yield* Fiber.join(followed)
+      yield* life.close
+      const { readStream } = yield* Effect.provide(EventStore, Layer.succeedContext(kept))
+      const stored = (yield* readStream(StreamId.make(`session:${sessionId}`))).events
+      assert.lengthOf(stored, wishes + 1)
+      assert.deepStrictEqual(
+        seen.map(({ sequence }) => sequence),
+        stored.map(({ position }) => position)
+      )
+    }).pipe(Effect.scoped),
+  60_000
+)
