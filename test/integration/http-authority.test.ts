@@ -1,8 +1,11 @@
-/** Every door x every kind of caller, row by row as an auditor would write it down. */
+/** Every door x every kind of caller x owner, agent or stranger of the thing, row by row as an auditor would write it down. */
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Frames from "#layers/edge/api/Frames.ts"
 import * as World from "#test/kit/world.ts"
 import * as Kit from "./http-kit.ts"
+import * as Sockets from "./socket-kit.ts"
 
 /** One session of the owner with a turn and a waiting action, to knock at. */
 interface Things {
@@ -189,42 +192,96 @@ const rows: ReadonlyArray<Row> = [
   })
 ]
 
+/** The frame of a WebSocket that does what a door does. */
+const frames: { readonly [Type in Frames.CommandType | Frames.QuestionType | "subscribe"]: string } = {
+  "session.create": "POST /v1/sessions",
+  "session.touch": "POST /v1/sessions/{id}/touch",
+  "session.close": "POST /v1/sessions/{id}/close",
+  "session.erase": "POST /v1/sessions/{id}/erase",
+  "session.get": "GET /v1/sessions/{id}",
+  subscribe: "GET /v1/sessions/{id}",
+  "turn.start": "POST /v1/sessions/{id}/turns",
+  "turn.cancel": "POST /v1/turns/{id}/cancel",
+  "turn.get": "GET /v1/turns/{id}",
+  "action.propose": "POST /v1/sessions/{id}/actions",
+  "action.claim": "POST /v1/actions/{id}/claim",
+  "action.heartbeat": "POST /v1/actions/{id}/heartbeat",
+  "action.outcome": "POST /v1/actions/{id}/outcome",
+  "action.reconcile": "POST /v1/actions/{id}/reconcile",
+  "action.get": "GET /v1/actions/{id}",
+  "confirmation.approve": "POST /v1/confirmations/{id}/approve",
+  "confirmation.deny": "POST /v1/confirmations/{id}/deny",
+  "confirmation.withdraw": "POST /v1/confirmations/{id}/withdraw",
+  "confirmation.get": "GET /v1/confirmations/{id}",
+  "tool.declare": "POST /v1/tools",
+  "tool.withdraw": "POST /v1/tools/{id}/withdraw"
+}
+
+/** What a frame of that type is about: what its door has in the path. */
+const about = (type: keyof typeof frames, path: string): object => {
+  const [, , kind = "", id = ""] = path.split("/")
+  if (type === "subscribe") return { sessionId: id }
+  const name = kind === "tools" ? "name" : `${kind.slice(0, -1)}Id`
+  return id === "" ? {} : { params: { [name]: id } }
+}
+
 /** The owner last, since it may change what the others knock at. */
 const callers: ReadonlyArray<Kit.Name> = ["nobody", "stranger", "robot", "bob", "agent", "ana", "owner"]
 
-layer(Kit.serve(World.make()), { excludeTestServices: true })("the doors of /v1", (it) => {
+/** What is knocked at. */
+const prepare = Effect.gen(function* () {
+  const { get, post } = yield* Kit.Caller
+  const { sessionId } = (yield* post("/v1/sessions", { key: "s", body: { title: "the owner's" } })).json
+  const { turnId } = (yield* post(`/v1/sessions/${sessionId}/turns`, { key: "t", body: { input: "hello" } })).json
+  yield* get(`/v1/turns/${turnId}?waitMillis=20000`)
+  const { actionId, confirmationId } = (yield* post(`/v1/sessions/${sessionId}/actions`, {
+    key: "a",
+    body: { tool: "note", arguments: { text: "x" } }
+  })).json
+  const { keyId } = (yield* post("/v1/principals", { key: "p", body: { principalId: "bob", kind: "HUMAN" } })).json
+  const far = { name: "far", description: "", inputSchema: Kit.remoteSchema }
+  yield* post("/v1/tools", { as: "robot", key: "far", body: far })
+  const asked = yield* post(`/v1/sessions/${sessionId}/actions`, {
+    as: "agent",
+    key: "far",
+    body: { tool: "far", arguments: { text: "x" } }
+  })
+  const farId = asked.json.actionId
+  yield* post(`/v1/confirmations/${asked.json.confirmationId}/approve`, { key: "far" })
+  return { sessionId, turnId, actionId, confirmationId, keyId, farId } as Things
+})
+
+/** What was seen, a line for each door: an auditor reads it beside what was expected. */
+const printed = (title: string, seen: ReadonlyArray<readonly [door: string, statuses: ReadonlyArray<number>]>) => {
+  const line = (door: string, cells: ReadonlyArray<string | number>) =>
+    `${door.padEnd(44)}${cells.map((cell) => String(cell).padStart(9)).join("")}`
+  console.log([title, line("", callers), ...seen.map(([door, statuses]) => line(door, statuses))].join("\n"))
+}
+
+layer(Layer.fresh(Kit.serve(World.make())), { excludeTestServices: true })("the doors of /v1", (it) => {
   it.effect("open to exactly whom the law lets in", () =>
     Effect.gen(function* () {
-      const { call, get, post } = yield* Kit.Caller
-      const { sessionId } = (yield* post("/v1/sessions", { key: "s", body: { title: "the owner's" } })).json
-      const { turnId } = (yield* post(`/v1/sessions/${sessionId}/turns`, { key: "t", body: { input: "hello" } })).json
-      yield* get(`/v1/turns/${turnId}?waitMillis=20000`)
-      const { actionId, confirmationId } = (yield* post(`/v1/sessions/${sessionId}/actions`, {
-        key: "a",
-        body: { tool: "note", arguments: { text: "x" } }
-      })).json
-      const { keyId } = (yield* post("/v1/principals", { key: "p", body: { principalId: "bob", kind: "HUMAN" } })).json
-      const far = { name: "far", description: "", inputSchema: Kit.remoteSchema }
-      yield* post("/v1/tools", { as: "robot", key: "far", body: far })
-      const asked = yield* post(`/v1/sessions/${sessionId}/actions`, {
-        as: "agent",
-        key: "far",
-        body: { tool: "far", arguments: { text: "x" } }
-      })
-      const farId = asked.json.actionId
-      yield* post(`/v1/confirmations/${asked.json.confirmationId}/approve`, { key: "far" })
-      const things: Things = { sessionId, turnId, actionId, confirmationId, keyId, farId }
+      const { call } = yield* Kit.Caller
+      const things = yield* prepare
+      const seen: Array<readonly [string, ReadonlyArray<number>]> = []
       for (const { body, door, expected, path } of rows) {
         const [method = ""] = door.split(" ")
-        for (const as of callers) {
-          const answer = yield* call(method, path(things), {
-            as,
-            ...(method === "GET" ? {} : { key: `${door.replaceAll(" ", "")}-${as}` }),
-            ...(body === undefined ? {} : { body })
-          })
-          assert.strictEqual(answer.status, expected[as], `${door} as ${as}: ${answer.text}`)
-        }
+        const statuses = yield* Effect.forEach(callers, (as) =>
+          Effect.map(
+            call(method, path(things), {
+              as,
+              ...(method === "GET" ? {} : { key: `${door.replaceAll(" ", "")}-${as}` }),
+              ...(body === undefined ? {} : { body })
+            }),
+            ({ status, text }) => {
+              assert.strictEqual(status, expected[as], `${door} as ${as}: ${text}`)
+              return status
+            }
+          )
+        )
+        seen.push([door, statuses])
       }
+      printed("door x caller: the status that was expected and seen", seen)
     })
   )
 
@@ -281,5 +338,41 @@ layer(Kit.serve(World.make()), { excludeTestServices: true })("the doors of /v1"
       const inQuery = yield* get(`/v1/whoami?access_token=${token}`, { as: "nobody" })
       assert.strictEqual(inQuery.status, 401)
     })
+  )
+})
+
+layer(Layer.fresh(Kit.serve(World.make())), { excludeTestServices: true })("the frames of a WebSocket", (it) => {
+  it.effect("are taken from exactly whom their doors let in", () =>
+    Effect.gen(function* () {
+      const things = yield* prepare
+      const seen: Array<readonly [string, ReadonlyArray<number>]> = []
+      const inside = callers.filter((as) => as !== "nobody" && as !== "stranger")
+      const clients = new Map<Kit.Name, Sockets.Client>()
+      for (const as of inside) clients.set(as, yield* Sockets.client({ as }))
+      for (const as of ["nobody", "stranger"] as const) {
+        assert.strictEqual((yield* Sockets.refused({ as })).status, 401)
+      }
+      for (const { body, door, expected, path } of rows) {
+        for (const [type, same] of Object.entries(frames)) {
+          if (same !== door) continue
+          const statuses: Array<number> = [401, 401]
+          for (const as of inside) {
+            const key = type.endsWith(".get") || type === "subscribe" ? {} : { key: `${type}-${as}` }
+            const frame = { type, id: type, ...key, ...about(type as keyof typeof frames, path(things)) }
+            const told = yield* clients.get(as)!.ask({ ...frame, ...(body === undefined ? {} : { body }) })
+            const status = told.type === "answer" ? expected[as] : told.problem.status
+            assert.strictEqual(status, expected[as], `${type} as ${as}: ${JSON.stringify(told)}`)
+            assert.strictEqual(told.type === "answer", expected[as] < 300, `${type} as ${as}: ${JSON.stringify(told)}`)
+            statuses.push(status)
+          }
+          seen.push([type, statuses])
+        }
+      }
+      printed("frame x caller: as its door by HTTP, expected and seen", seen)
+      assert.sameMembers(
+        seen.map(([type]) => type),
+        Object.keys(Frames.asked).filter((type) => type !== "ping" && type !== "unsubscribe")
+      )
+    }).pipe(Effect.scoped)
   )
 })
