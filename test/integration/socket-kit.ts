@@ -151,3 +151,9 @@ export const refused = (options: Options) =>
       throw new Error("the handshake was not refused")
     })
   )
+
+/** A session that the client opened. */
+export const opened = Effect.fnUntraced(function* (client: Client, key: string) {
+  const answer = yield* client.ask({ type: "session.create", id: key, key })
+  return String(answer.body.sessionId)
+})

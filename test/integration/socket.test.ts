@@ -1,29 +1,10 @@
-/** WebSockets over real connections: deeds, events in order, limits, ends. */
-import { assert, it, layer } from "@effect/vitest"
-import * as Deferred from "effect/Deferred"
+/** What is said over WebSockets: deeds, events in order, and what is wrong with a frame. */
+import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
-import * as Scope from "effect/Scope"
 import * as Frames from "#layers/edge/api/Frames.ts"
-import * as SocketDoor from "#layers/edge/socket/SocketDoor.ts"
-import { Gateway } from "#src/gateway/Protocol.ts"
-import { StreamId } from "#src/kernel/Ids.ts"
-import { EventStore } from "#src/ports/EventStore.ts"
-import * as SeededScheduler from "#test/kit/seededScheduler.ts"
 import * as World from "#test/kit/world.ts"
 import * as Kit from "./http-kit.ts"
 import * as Sockets from "./socket-kit.ts"
-
-const limits = (changed: Partial<SocketDoor.Limits>) => ({
-  limits: { sockets: { ...SocketDoor.defaults, ...changed } }
-})
-
-const opened = Effect.fnUntraced(function* (client: Sockets.Client, key: string) {
-  const answer = yield* client.ask({ type: "session.create", id: key, key })
-  return String(answer.body.sessionId)
-})
 
 layer(Kit.serve(World.make()))("a WebSocket", (it) => {
   it.effect("does what HTTP does, under the same keys", () =>
@@ -65,7 +46,7 @@ layer(Kit.serve(World.make()))("a WebSocket", (it) => {
   it.effect("tells a session's events in order, each once, and resumes after the last one seen", () =>
     Effect.gen(function* () {
       const client = yield* Sockets.client()
-      const sessionId = yield* opened(client, "ws-events")
+      const sessionId = yield* Sockets.opened(client, "ws-events")
       const subscribed = yield* client.ask({ type: "subscribe", id: "s", sessionId, after: 0 })
       assert.deepStrictEqual(subscribed.body, { sessionId, after: 0 })
       const proposed = yield* client.ask({
@@ -110,7 +91,7 @@ layer(Kit.serve(World.make()))("a WebSocket", (it) => {
   it.effect("follows many sessions at once, and lets go of one", () =>
     Effect.gen(function* () {
       const client = yield* Sockets.client()
-      const [one, two] = [yield* opened(client, "ws-many-1"), yield* opened(client, "ws-many-2")]
+      const [one, two] = [yield* Sockets.opened(client, "ws-many-1"), yield* Sockets.opened(client, "ws-many-2")]
       for (const sessionId of [one, two]) yield* client.ask({ type: "subscribe", id: "s", sessionId })
       const again = yield* client.ask({ type: "subscribe", id: "s", sessionId: one })
       assert.deepInclude(again.problem, { code: "Conflict", state: "followed" })
@@ -206,7 +187,7 @@ layer(Kit.serve(World.make()))("a WebSocket", (it) => {
   it.effect("shows nobody a session that is not theirs", () =>
     Effect.gen(function* () {
       const owner = yield* Sockets.client()
-      const sessionId = yield* opened(owner, "ws-foreign")
+      const sessionId = yield* Sockets.opened(owner, "ws-foreign")
       const bob = yield* Sockets.client({ as: "bob" })
       for (const frame of [
         { type: "subscribe", id: "1", sessionId },
@@ -221,7 +202,7 @@ layer(Kit.serve(World.make()))("a WebSocket", (it) => {
   it.effect("is told of a position that the journal does not have", () =>
     Effect.gen(function* () {
       const client = yield* Sockets.client()
-      const sessionId = yield* opened(client, "ws-beyond")
+      const sessionId = yield* Sockets.opened(client, "ws-beyond")
       const told = yield* client.ask({ type: "subscribe", id: "s", sessionId, after: 1_000_000 })
       assert.match(told.problem.detail, /^\/after: the journal ends at \d+$/)
     })
@@ -239,247 +220,3 @@ layer(Kit.serve(World.make()))("a WebSocket", (it) => {
     })
   )
 })
-
-it.effect("a WebSocket too many is told to wait; one that left makes room", () =>
-  Effect.gen(function* () {
-    const first = yield* Sockets.client()
-    yield* Sockets.client()
-    const told = yield* Sockets.refused({})
-    assert.deepInclude(told.body, { status: 429, code: "LimitReached", limit: "socketsPerPrincipal", maximum: 2 })
-    assert.strictEqual(told.headers["retry-after"], "1")
-    yield* Sockets.client({ as: "bob" })
-    const full = yield* Sockets.refused({ as: "ana" })
-    assert.deepInclude(full.body, { status: 503, code: "Overloaded" })
-    first.close()
-    yield* first.ended
-    yield* Effect.eventually(Effect.orDie(Effect.asVoid(Sockets.client({ as: "ana" }))).pipe(Effect.sandbox))
-  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make(), limits({ socketsMax: 3, socketsPerPrincipalMax: 2 }))))
-)
-
-it.effect("a WebSocket follows so many sessions, and no more", () =>
-  Effect.gen(function* () {
-    const client = yield* Sockets.client()
-    const ids = [yield* opened(client, "1"), yield* opened(client, "2")]
-    assert.strictEqual((yield* client.ask({ type: "subscribe", id: "s", sessionId: ids[0] })).type, "answer")
-    const told = yield* client.ask({ type: "subscribe", id: "s", sessionId: ids[1] })
-    assert.deepInclude(told.problem, { code: "LimitReached", limit: "sessionsPerSocket", maximum: 1 })
-    assert.strictEqual(told.retryAfterSeconds, 1)
-  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make(), limits({ socketSessionsMax: 1 }))))
-)
-
-it.effect("a frame too large ends its connection, one that just fits does not", () =>
-  Effect.gen(function* () {
-    const client = yield* Sockets.client()
-    const ping = JSON.stringify({ type: "ping", id: "1" })
-    client.send(ping.padEnd(1_000, " "))
-    yield* client.until(({ to }) => to === "ping")
-    client.send(ping.padEnd(1_001, " "))
-    assert.strictEqual((yield* client.ended).code, 1009)
-  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make(), limits({ frameBytesMax: 1_000 }))))
-)
-
-/** What a principal's own key does, from the journal. */
-const admitted = Effect.fnUntraced(function* (principalId: string, kind: "HUMAN" | "AGENT") {
-  const { post } = yield* Kit.Caller
-  const made = yield* post("/v1/principals", { key: principalId, body: { principalId, kind } })
-  return { token: String(made.json.token), keyId: String(made.json.keyId) }
-})
-
-it.live("a WebSocket ends within a second when its key is revoked, and gets nothing after", () =>
-  Effect.gen(function* () {
-    const { post } = yield* Kit.Caller
-    const { keyId, token } = yield* admitted("helper", "AGENT")
-    const body = { agentId: "helper" }
-    const { sessionId } = (yield* post("/v1/sessions", { key: "s", body })).json
-    const client = yield* Sockets.client({ token })
-    yield* client.ask({ type: "subscribe", id: "s", sessionId, after: 0 })
-    yield* client.until(({ type }) => type === "event")
-    const startedAt = performance.now()
-    yield* post(`/v1/principals/helper/keys/${keyId}/revoke`, { key: "revoke" })
-    // From its commit on, nothing more is told, however fast it is said.
-    yield* post(`/v1/sessions/${sessionId}/touch`, { key: "touch" })
-    assert.deepStrictEqual(yield* client.ended, { code: 4401, reason: Frames.closings[4401] })
-    assert.isBelow(performance.now() - startedAt, 1_000)
-    assert.deepStrictEqual(
-      client.frames.filter(({ type }) => type === "event").map(({ event }) => event.type),
-      ["session.created"]
-    )
-    const told = yield* Sockets.refused({ token })
-    assert.strictEqual(told.status, 401)
-  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make())))
-)
-
-it.live("a change that takes nothing away leaves a WebSocket open", () =>
-  Effect.gen(function* () {
-    const { post } = yield* Kit.Caller
-    const { token } = yield* admitted("helper", "AGENT")
-    const { sessionId } = (yield* post("/v1/sessions", { key: "s", body: { agentId: "helper" } })).json
-    const client = yield* Sockets.client({ token })
-    yield* client.ask({ type: "subscribe", id: "s", sessionId, after: 0 })
-    yield* post("/v1/principals/helper/roles", { key: "roles", body: { roles: ["reviewer"] } })
-    yield* post(`/v1/sessions/${sessionId}/touch`, { key: "touch" })
-    yield* client.until(({ event }) => event?.type === "session.touched")
-  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make())))
-)
-
-it.live("frames count against their principal's rate, as requests do", () =>
-  Effect.gen(function* () {
-    const client = yield* Sockets.client({ as: "bob" })
-    for (let index = 0; index < 20; index++) client.send({ type: "ping", id: `p${index}` })
-    yield* client.until(() => client.frames.length === 20)
-    const told = client.frames.filter(({ type }) => type === "problem")
-    assert.isAtLeast(told.length, 5)
-    for (const { problem, retryAfterSeconds } of told) {
-      assert.deepInclude(problem, { code: "LimitReached", limit: "requestsPerSecond", maximum: 10 })
-      assert.strictEqual(retryAfterSeconds, 1)
-    }
-    // Nobody else notices.
-    assert.strictEqual((yield* (yield* Sockets.client()).ask({ type: "ping", id: "1" })).type, "answer")
-  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make(), { limits: { requestsPerSecondMax: 10 } })))
-)
-
-it.live("half a frame without its rest ends its connection; a slow ping does not", () =>
-  Effect.gen(function* () {
-    const [half, quiet] = [yield* Sockets.client(), yield* Sockets.client()]
-    // The head of a frame of 100,000 bytes, masked, and 2,000 of them.
-    const tcp = (half.ws as unknown as { readonly _socket: { readonly write: (bytes: Uint8Array) => void } })._socket
-    tcp.write(Buffer.concat([Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 1, 0x86, 0xa0, 0, 0, 0, 0]), Buffer.alloc(2_000)]))
-    quiet.ws.ping()
-    assert.deepStrictEqual(yield* half.ended, { code: 4408, reason: Frames.closings[4408] })
-    assert.strictEqual((yield* quiet.ask({ type: "ping", id: "1" })).type, "answer")
-  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make(), limits({ frameMillis: 50 }))))
-)
-
-it.live(
-  "a reader that does not read is told to come back, while others go on",
-  () =>
-    Effect.gen(function* () {
-      const { post } = yield* Kit.Caller
-      const [slow, fast] = [yield* Sockets.client(), yield* Sockets.client()]
-      const sessionId = yield* opened(fast, "slow")
-      for (const client of [slow, fast]) yield* client.ask({ type: "subscribe", id: "s", sessionId })
-      slow.ws.pause()
-      // More than the buffers of two sockets and an outbox hold.
-      const said = "x".repeat(60_000)
-      const told = (type: string) => fast.frames.filter(({ event }) => event?.type === type).length
-      for (let round = 0; round < 200; round++) {
-        const body = { tool: "look", arguments: { text: said } }
-        yield* post(`/v1/sessions/${sessionId}/actions`, { key: `slow-${round}`, body })
-      }
-      yield* fast.until(() => told("action.executed") === 200)
-      slow.ws.resume()
-      assert.deepStrictEqual(yield* slow.ended, { code: 4429, reason: Frames.closings[4429] })
-      // It goes on after the last one it saw.
-      const seen = slow.frames.filter(({ type }) => type === "event")
-      assert.isBelow(seen.length, fast.frames.filter(({ type }) => type === "event").length)
-      const again = yield* Sockets.client()
-      yield* again.ask({ type: "subscribe", id: "s", sessionId, after: seen.at(-1).sequence })
-      const last = fast.frames.findLast(({ type }) => type === "event").sequence
-      yield* again.until(({ sequence }) => sequence === last)
-      assert.deepStrictEqual(
-        [...seen, ...again.frames.filter(({ type }) => type === "event")].map(({ sequence }) => sequence),
-        fast.frames.filter(({ type }) => type === "event").map(({ sequence }) => sequence)
-      )
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(
-        Kit.serve(World.make(), limits({ outboxBytesMax: 64 * 1024, stallMillis: 300, closeMillis: 20_000 }))
-      )
-    ),
-  60_000
-)
-
-it.live("a door that closes answers what is in hand, takes no more, and says that it closes", () => {
-  const begun = Deferred.makeUnsafe<void>()
-  const goOn = Deferred.makeUnsafe<void>()
-  const world = World.make()
-  const held = Layer.effect(
-    Gateway,
-    Effect.map(Gateway, (gateway) => ({
-      ...gateway,
-      createSession: (...args: Parameters<typeof gateway.createSession>) =>
-        Deferred.succeed(begun, undefined).pipe(
-          Effect.andThen(Deferred.await(goOn)),
-          Effect.andThen(gateway.createSession(...args))
-        )
-    }))
-  ).pipe(Layer.provideMerge(world.layer))
-  return Effect.gen(function* () {
-    const scope = yield* Scope.make()
-    const context = yield* Layer.buildWithScope(Kit.doorOver(held), scope)
-    const client = yield* Effect.provideContext(Sockets.client(), context)
-    const idle = yield* Effect.provideContext(Sockets.client(), context)
-    const asked = yield* Effect.forkChild(client.ask({ type: "session.create", id: "1", key: "k" }))
-    yield* Deferred.await(begun)
-    const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
-    assert.deepStrictEqual(yield* idle.ended, { code: 1001, reason: Frames.closings[1001] })
-    const late = yield* client.ask({ type: "ping", id: "2" })
-    assert.strictEqual(late.problem.code, "Draining")
-    yield* Deferred.succeed(goOn, undefined)
-    assert.strictEqual((yield* Fiber.join(asked)).type, "answer")
-    assert.deepStrictEqual(yield* client.ended, { code: 1001, reason: Frames.closings[1001] })
-    yield* Fiber.join(closing)
-  }).pipe(Effect.scoped)
-})
-
-it.live("a peer that does not close is cut, and the door closes all the same", () =>
-  Effect.gen(function* () {
-    const scope = yield* Scope.make()
-    const context = yield* Layer.buildWithScope(Kit.serve(World.make(), limits({ closeMillis: 100 })), scope)
-    const client = yield* Effect.provideContext(Sockets.client(), context)
-    client.ws.pause()
-    yield* Scope.close(scope, Exit.void)
-    client.ws.resume()
-    assert.strictEqual((yield* client.ended).code, 1001)
-  }).pipe(Effect.scoped)
-)
-
-it.live(
-  "each event is seen once and in order by a client that is cut off at random, over restarts of the service",
-  () =>
-    Effect.gen(function* () {
-      const kept = yield* Layer.build(World.make().layer)
-      const life = () =>
-        Layer.fresh(Kit.doorOver(World.make().over(kept), { limits: { requestsPerSecondMax: 1_000_000 } }))
-      const random = SeededScheduler.chance(7)
-      const seen: Array<Sockets.Frame> = []
-      const lives = 3
-      const touches = 700
-      let sessionId = ""
-      let cuts = 0
-      for (let part = 0; part < lives; part++) {
-        yield* Effect.gen(function* () {
-          const { port, post } = yield* Kit.Caller
-          if (part === 0) sessionId = (yield* post("/v1/sessions", { key: "s" })).json.sessionId
-          const touch = (index: number) =>
-            Effect.promise(() => Kit.send(port, "POST", `/v1/sessions/${sessionId}/touch`, { key: `${part}-${index}` }))
-          const writing = yield* Effect.forkChild(
-            Effect.forEach(Array.from({ length: touches }).keys(), touch, { concurrency: 8 })
-          )
-          const goal = part === lives - 1 ? lives * touches + 1 : (part + 1) * touches - 100
-          while (seen.length < goal) {
-            const client = yield* Sockets.client()
-            const after = seen.at(-1)?.sequence ?? 0
-            client.send({ type: "subscribe", id: "s", sessionId, after })
-            const enough = Math.min(1 + Math.floor(random() * 60), goal - seen.length)
-            const events = () => client.frames.filter(({ type }) => type === "event")
-            yield* client.until(() => events().length >= enough)
-            client.ws.terminate()
-            cuts += 1
-            seen.push(...events())
-          }
-          yield* Fiber.join(writing)
-        }).pipe(Effect.scoped, Effect.provide(life()))
-      }
-      const { readStream } = yield* Effect.provide(EventStore, Layer.succeedContext(kept))
-      const { events } = yield* readStream(StreamId.make(`session:${sessionId}`))
-      assert.lengthOf(events, lives * touches + 1)
-      assert.deepStrictEqual(
-        seen.map(({ sequence }) => sequence),
-        events.map(({ position }) => position)
-      )
-      for (const [index, { previous }] of seen.entries()) assert.strictEqual(previous, seen[index - 1]?.sequence ?? 0)
-      assert.isAtLeast(cuts, 50)
-    }).pipe(Effect.scoped),
-  120_000
-)

@@ -26,6 +26,7 @@ import * as Exchange from "../http/Exchange.ts"
 import * as Problems from "../Problems.ts"
 import * as Connection from "./Connection.ts"
 import type { Follower } from "./Follower.ts"
+import * as Line from "./Line.ts"
 import * as Registry from "./Registry.ts"
 import * as Tail from "./Tail.ts"
 
@@ -78,7 +79,7 @@ export const layer = (limits: Limits) =>
     Api,
     "socket",
     Effect.fnUntraced(function* (handlers) {
-      const registry = yield* Registry.make<Tail.Line, Follower>(limits)
+      const registry = yield* Registry.make<Line.Line, Follower>(limits)
       const tail = yield* Tail.make(registry)
       const serve = yield* Connection.make({ registry, tail, deeds: yield* Deeds.make, limits })
 
@@ -90,7 +91,7 @@ export const layer = (limits: Limits) =>
         Effect.fnUntraced(function* (by) {
           const request = yield* HttpServerRequest
           yield* permitted(request)
-          const line = Connection.line(randomUUID(), by)
+          const line = Line.make(randomUUID(), by)
           const place = Effect.acquireRelease(registry.admit(line), () =>
             Effect.andThen(registry.leave(line.id), noted)
           )

@@ -13,13 +13,8 @@ import { PrincipalId } from "#src/kernel/Ids.ts"
 import { Feed } from "#src/ports/Feed.ts"
 import * as SessionOf from "../SessionOf.ts"
 import type { Follower } from "./Follower.ts"
-import type { Member, Registry } from "./Registry.ts"
-
-/** A connection that can be held. */
-export interface Line extends Member {
-  /** Sends nothing more of any session until it has looked whether it may. */
-  readonly hold: () => void
-}
+import type { Line } from "./Line.ts"
+import type { Registry } from "./Registry.ts"
 
 export const make = Effect.fnUntraced(function* (registry: Registry<Line, Follower>) {
   const feed = yield* Feed

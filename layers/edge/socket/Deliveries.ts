@@ -1,0 +1,122 @@
+/**
+ * The sessions that one connection follows, and their events on the way to it.
+ *
+ * Owns how far each was told. Does not own who follows what (`Registry`), nor whether a session may be followed
+ * (`Connection`).
+ *
+ * Invariants: pulled, so an event is opened and made a frame only once there is room for it; nothing is told while the
+ * connection is held; where the journal can't be read, the peer is told how far it came.
+ */
+import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
+import * as Metric from "effect/Metric"
+import * as Bounds from "#src/kernel/Bounds.ts"
+import type { StoredEvent } from "#src/kernel/Envelope.ts"
+import type { SessionId } from "#src/kernel/Ids.ts"
+import type { EventStore } from "#src/ports/EventStore.ts"
+import * as Problems from "../Problems.ts"
+import type { Show } from "../http/Show.ts"
+import * as Follower from "./Follower.ts"
+import * as Incoming from "./Incoming.ts"
+import type { Line } from "./Line.ts"
+import type { Outbox } from "./Outbox.ts"
+import type { Registry } from "./Registry.ts"
+import * as Replies from "./Replies.ts"
+import type { Tail } from "./Tail.ts"
+
+export interface Needs {
+  readonly store: EventStore["Service"]
+  readonly tail: Tail
+  readonly registry: Registry<Line, Follower.Follower>
+  readonly show: Show
+  readonly line: Line
+  readonly outbox: Outbox
+  readonly replies: Replies.Replies
+  readonly limits: Follower.Limits
+}
+
+const sent = Metric.counter("socket_events_sent_total", {
+  description: "Events sent to followers over WebSockets.",
+  incremental: true
+})
+
+export const make = Effect.fnUntraced(function* (needs: Needs) {
+  const { line, limits, outbox, registry, replies, show, store, tail } = needs
+  const running = yield* FiberMap.make<SessionId, void>()
+
+  /** Tells a session's events for as long as it can be read. */
+  const deliver = (follower: Follower.Follower) => {
+    const { sessionId } = follower
+    let previous = follower.cursor()
+
+    const give = (stored: StoredEvent) =>
+      outbox.send(
+        Effect.gen(function* () {
+          const event = yield* show.event(stored)
+          yield* line.trusted
+          const frame = { type: "event", sessionId, sequence: stored.position, previous, event }
+          previous = stored.position
+          follower.advance(stored.position)
+          yield* Metric.update(sent, 1)
+          return JSON.stringify(frame)
+        })
+      )
+
+    /** A page of the journal, as far as the tail has come. */
+    const read = Effect.gen(function* () {
+      const upTo = yield* tail.position
+      if (follower.catchUp(upTo)) return
+      for (const stored of yield* store.readAll(follower.cursor(), Bounds.readLimitMax)) {
+        if (stored.position > upTo) return
+        if ((yield* tail.sessionOf(stored)) === sessionId) yield* give(stored)
+        follower.advance(stored.position)
+      }
+    })
+
+    const next = Effect.suspend(() => {
+      if (follower.isBehind()) return read
+      const stored = follower.take()
+      return stored === undefined ? follower.awake : give(stored)
+    })
+
+    return Effect.catchCause(Effect.forever(next), (cause) =>
+      Effect.gen(function* () {
+        const problem = yield* Replies.problemOf(cause, { connection: line.id, sessionId })
+        yield* registry.unfollow(line.id, sessionId)
+        yield* replies.end(sessionId, follower.cursor(), problem)
+      })
+    )
+  }
+
+  const follow = Effect.fnUntraced(function* ({ after, id, sessionId }: Incoming.SubscribeFrame) {
+    const from = after ?? (yield* tail.position)
+    const head = after === undefined ? from : yield* store.head
+    if (from > head) return yield* Incoming.flaw("/after", `the journal ends at ${head}`)
+    const follower = Follower.make(sessionId, from, limits)
+    yield* registry.follow(line.id, sessionId, follower)
+    yield* replies.answer("subscribe", id, { body: { sessionId, after: from }, repeated: false })
+    yield* FiberMap.run(running, sessionId, deliver(follower))
+  })
+
+  const unfollow = Effect.fnUntraced(function* ({ id, sessionId }: Incoming.UnsubscribeFrame) {
+    if (!(yield* registry.unfollow(line.id, sessionId))) {
+      const thing = { kind: "session", id: sessionId }
+      return yield* Problems.make("NotFound", `session ${sessionId} is not followed here`, thing)
+    }
+    yield* FiberMap.remove(running, sessionId)
+    yield* replies.answer("unsubscribe", id, { body: {}, repeated: false })
+  })
+
+  /** Up to where nothing is missing, for every session. */
+  const heartbeat = Effect.gen(function* () {
+    const position = yield* tail.position
+    const followed = yield* registry.followedBy(line.id)
+    const sessions = followed.map(([sessionId, follower]) => ({
+      sessionId,
+      sequence: follower.completeUpTo(position)
+    }))
+    yield* replies.tell({ type: "heartbeat", sessions })
+  })
+
+  return { follow, unfollow, heartbeat, stop: FiberMap.clear(running) }
+})

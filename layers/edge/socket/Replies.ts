@@ -1,0 +1,63 @@
+/**
+ * What one peer is told: answers, problems, ends; and what of it is counted.
+ *
+ * Invariant: what went wrong inside is told to the operator's log, and never to the peer.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import type { Answered } from "#src/gateway/Protocol.ts"
+import type { SessionId } from "#src/kernel/Ids.ts"
+import type * as Frames from "../api/Frames.ts"
+import * as Problems from "../Problems.ts"
+import type { Outbox } from "./Outbox.ts"
+
+const frames = Metric.counter("socket_frames_total", {
+  description: "Frames that clients sent over WebSockets, by what they asked and how that ended.",
+  incremental: true
+})
+
+/** Counts a frame that came: what it asked, and `answered` or the problem's code. */
+export const counted = (type: string, outcome: string) =>
+  Metric.update(Metric.withAttributes(frames, { type, outcome }), 1)
+
+export interface Replies {
+  readonly tell: (frame: object) => Effect.Effect<void>
+  readonly answer: (to: Frames.AskedType, frameId: string, answered: Answered<unknown>) => Effect.Effect<void>
+  readonly refuse: (frameId: string | null, problem: Problems.Problem) => Effect.Effect<void>
+  /** A session is followed no more. */
+  readonly end: (sessionId: SessionId, sequence: number, problem: Problems.Problem) => Effect.Effect<void>
+}
+
+export const make = (connection: string, outbox: Outbox): Replies => {
+  const tell = (frame: object) => outbox.send(Effect.sync(() => JSON.stringify(frame)))
+  return {
+    tell,
+    answer: (to, id, { body, repeated }) => tell({ type: "answer", to, id, repeated, body }),
+    refuse: (id, problem) => {
+      const { retryAfterSeconds } = Problems.definitionOf(problem.code)
+      const document = Problems.document(problem, `urn:uuid:${connection}`)
+      return tell({ type: "problem", id, retryAfterSeconds, problem: document })
+    },
+    end: (sessionId, sequence, { code }) => {
+      const { retryable, title } = Problems.definitionOf(code)
+      return tell({ type: "end", sessionId, sequence, code, detail: title, retryable })
+    }
+  }
+}
+
+/** What failed, as a problem; what the peer is not told, the operator reads. */
+export const problemOf = (
+  cause: Cause.Cause<Problems.Failure>,
+  where: { readonly [name: string]: string }
+): Effect.Effect<Problems.Problem> => {
+  const failure = Cause.findErrorOption(cause)
+  if (failure._tag === "None" && Cause.hasInterruptsOnly(cause)) return Effect.succeed(Problems.make("Draining"))
+  const problem = failure._tag === "Some" ? Problems.from(failure.value) : Problems.make("InternalError")
+  if (Problems.definitionOf(problem.code).status < 500) return Effect.succeed(problem)
+  const note =
+    failure._tag === "Some"
+      ? Effect.logWarning("a frame could not be served", failure.value)
+      : Effect.logError("a frame met a bug", cause)
+  return Effect.as(Effect.annotateLogs(note, where), problem)
+}
