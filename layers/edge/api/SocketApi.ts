@@ -12,7 +12,7 @@ export const SocketApi = HttpApiGroup.make("socket")
       error: [...questions, ...declare("UpgradeRequired", "LimitReached", "Overloaded")]
     }).annotateMerge(
       OpenApi.annotations({
-        summary: "Open a WebSocket: commands, answers, and the events of many sessions on one connection",
+        summary: "Open a WebSocket: deeds, answers and events on one connection",
         description:
           "Offer the subprotocol `keelson.v1`. A page in a browser, which can't set headers, offers `keelson.token.` and its token beside it. The frames are described in `/asyncapi.json`."
       })
