@@ -45,7 +45,7 @@ layer(Kit.serve(World.make(), { limits: { requestsPerSecondMax: 1_000_000 } }), 
         Effect.gen(function* () {
           const { call, get, post } = yield* Kit.Caller
           const chance = SeededScheduler.chance(seed)
-          const common = [
+          const vocabulary = [
             "note",
             "look",
             "far",
@@ -57,13 +57,13 @@ layer(Kit.serve(World.make(), { limits: { requestsPerSecondMax: 1_000_000 } }), 
             "a".repeat(64),
             `clm_${"0".repeat(26)}`
           ]
-          let words: ReadonlyArray<string> = common
+          let words: ReadonlyArray<string> = vocabulary
           const seen = new Map<string, Map<number, number>>()
           for (let round = 0; round < requests; round++) {
             if (round % 200 === 0) {
               // Nobody has stopped everything for good.
               yield* post("/v1/resume", { key: `resume-${round}`, body: {} })
-              words = [...common, ...(yield* things(`things-${round}`))]
+              words = [...vocabulary, ...(yield* things(`things-${round}`))]
             }
             const { method, operation, path } = operations[round % operations.length]!
             const options = { root: document, words, chance }

@@ -28,8 +28,8 @@ it.live(
   () =>
     Effect.gen(function* () {
       const chance = SeededScheduler.chance(seed)
-      const common = ["note", "look", "far", "owner", "robot", "k1", `clm_${"0".repeat(26)}`]
-      let words: ReadonlyArray<string> = common
+      const vocabulary = ["note", "look", "far", "owner", "robot", "k1", `clm_${"0".repeat(26)}`]
+      let words: ReadonlyArray<string> = vocabulary
       const clients = [
         yield* Sockets.client(),
         yield* Sockets.client({ as: "bob" }),
@@ -46,7 +46,7 @@ it.live(
             params: { sessionId },
             body: { tool: "note", arguments: { text: "x" } }
           })).body
-          words = [...common, sessionId, actionId, confirmationId]
+          words = [...vocabulary, sessionId, actionId, confirmationId]
         }
         const name = asked[round % asked.length]!
         const made: any = FromSchema.value(root.components.schemas[name], { root, words, chance })
