@@ -7,17 +7,20 @@
  *
  * Invariants: the handler runs once per claim, on the arguments that the claim answered; a claim of an earlier life of
  * this process is never run again (it becomes `Unknown`, for a person or the tool's own check to settle); a handler is
- * interrupted where a person stops everything or the lease is lost.
+ * interrupted where a person stops everything, and before the lease ends at the service; of a run whose lease was lost
+ * no outcome is claimed.
  */
 import type * as Tool from "effect/ai/Tool"
 import * as Ai from "effect/ai/Tool"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
+import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as InputKeywords from "#src/gateway/InputKeywords.ts"
-import type { ActionId, ClaimId } from "#src/kernel/Ids.ts"
+import type { ActionId, ClaimId, PrincipalId } from "#src/kernel/Ids.ts"
 import * as Client from "./Client.ts"
 
 /** The tool says that it failed. `code` is stable, `detail` is for people and models. */
@@ -60,13 +63,13 @@ export interface RemoteTool {
 }
 
 export interface Limits {
-  /** How long a claim lasts without a heartbeat: 5 s to 5 minutes, 30 s unless told. Three heartbeats fit into it. */
+  /** How long a claim lasts without a heartbeat: 5 s to 5 minutes, 30 s unless told. One is sent every third of it. */
   readonly leaseMillis?: number | undefined
-  /** How long a run may take: at most an hour, 10 minutes unless told. */
+  /** How long a run may take: 5 s to an hour, 10 minutes unless told. */
   readonly runMillisMax?: number | undefined
 }
 
-/** Joins an Effect AI tool and the handler that runs it. The handler must be interruptible. */
+/** Joins an Effect AI tool and the handler that runs it. The handler must end within a second of its interruption. */
 export const make = <Parameters extends Codec, Success extends Codec>(
   tool: AnyTool<Parameters, Success>,
   handler: (args: Parameters["Type"], run: Run) => Effect.Effect<Success["Type"], Failed>,
@@ -96,88 +99,195 @@ export const make = <Parameters extends Codec, Success extends Codec>(
 export const failed = (code: string, detail: string): Failed => new Failed({ code, detail })
 
 export interface ServeOptions {
-  /** Runs at once; 4 unless told. */
+  /** Runs at once: at least 1, 4 unless told. */
   readonly concurrency?: number | undefined
-  /** Pause between two looks for work; 1 s unless told. */
+  /** Milliseconds between two looks for work, and before what failed is tried again: 1,000 unless told. */
   readonly pauseMillis?: number | undefined
 }
 
-/** Declares the tools and runs what is approved, for ever. Fails where the service refuses the agent itself. */
+/**
+ * Declares the tools and runs what is approved, for ever. Whoever interrupts it interrupts the handlers. An outage is
+ * waited out, and logged when it begins and when it is over. Fails where the service refuses the agent (401, 403), or
+ * a tool as it is declared.
+ */
 export const serve = Effect.fnUntraced(function* (
   client: Client.Client,
   tools: ReadonlyArray<RemoteTool>,
   { concurrency = 4, pauseMillis = 1_000 }: ServeOptions = {}
 ) {
-  // A claim that an earlier life made must not be taken for one of this life.
-  const life = crypto.randomUUID()
   const byName = new Map(tools.map((tool) => [tool.name, tool]))
-  const { id: executorId } = yield* client.service.whoami()
-  for (const { description, idempotent, inputSchema, leaseMillis, name, runMillisMax } of tools) {
-    const limits = { leaseMillis, ...(runMillisMax === undefined ? {} : { runMillisMax }) }
-    const payload = { name, description, inputSchema, idempotent, ...limits }
-    yield* client.tools.declare({ headers: Client.key(`declare-${life}-${name}`), payload })
-  }
+  const runs = yield* FiberMap.make<ActionId>()
+
+  const declare = Effect.gen(function* () {
+    const { id } = yield* client.service.whoami()
+    for (const { description, idempotent, inputSchema, leaseMillis, name, runMillisMax } of tools) {
+      const limits = { leaseMillis, ...(runMillisMax === undefined ? {} : { runMillisMax }) }
+      const payload = { name, description, inputSchema, idempotent, ...limits }
+      yield* client.tools.declare({ headers: Client.fresh(), payload })
+    }
+    return id
+  }).pipe(Effect.timeout(answerMillisMax))
+  const executorId = yield* outlast(declare, "Declaring the tools", isFinal, pauseMillis)
 
   const look = Effect.gen(function* () {
-    const { items } = yield* client.actions.list({ query: { executorId, status: "Approved" } })
-    yield* Effect.forEach(
-      items,
-      ({ actionId, tool }) => {
-        const known = byName.get(tool)
-        return known === undefined ? Effect.void : perform(client, known, actionId, life)
-      },
-      { concurrency, discard: true }
-    )
+    const room = concurrency - (yield* FiberMap.size(runs))
+    const mine = ({ actionId, tool }: Approved) => byName.has(tool) && !FiberMap.hasUnsafe(runs, actionId)
+    for (const { actionId, tool: name } of yield* approved(client, executorId, mine, room)) {
+      const tool = byName.get(name)!
+      const claim = yield* claimed(client, tool, actionId)
+      if (claim !== null) yield* FiberMap.run(runs, actionId, perform(client, tool, claim, pauseMillis))
+    }
   })
-  return yield* Effect.repeat(look, Schedule.spaced(Duration.millis(pauseMillis))).pipe(Effect.andThen(Effect.never))
-})
+  return yield* outlast(look, "Looking for work", refusesAgent, pauseMillis).pipe(
+    Effect.andThen(Effect.sleep(pauseMillis)),
+    Effect.forever
+  )
+}, Effect.scoped)
 
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
 
-/** Claims, runs, reports. Whoever loses the claim does nothing; what can't be reported becomes `Unknown` there. */
+/** A look or a declaration that is not answered by then has failed. */
+const answerMillisMax = 60_000
+/** Kept back at the end of a lease, to stop the handler in. */
+const stopMillis = 1_000
+/** For so long an outcome is offered to a service that does not take it. */
+const reportMillisMax = 3_600_000
+
+interface Approved {
+  readonly actionId: ActionId
+  readonly tool: string
+}
+
+interface Claim extends Run {
+  readonly arguments: unknown
+  readonly leaseUntil: string | null
+  /** When the handler is told to stop, on this machine's clock that never goes back. */
+  readonly stopAtMillis: number
+}
+
+/** Nobody may say what came of the run: the service takes it for lost, or soon will. */
+class LeaseLost extends Schema.TaggedError<LeaseLost>()("RemoteLeaseLost", { cause: Schema.Defect() }) {
+  override get message() {
+    return "the lease was not renewed"
+  }
+}
+
+/** Actions that were approved and are `mine`, as many as there is `room` for; of those found the first approved first. */
+const approved = Effect.fnUntraced(function* (
+  client: Client.Client,
+  executorId: PrincipalId,
+  mine: (action: Approved) => boolean,
+  room: number
+) {
+  const query = { executorId, status: "Approved", limit: 200 } as const
+  const list = (from: { readonly after?: string }) =>
+    Effect.timeout(client.actions.list({ query: { ...query, ...from } }), answerMillisMax)
+  let page = yield* list({})
+  const found = page.items.filter(mine)
+  while (page.next !== null && found.length < room) {
+    page = yield* list({ after: page.next })
+    found.push(...page.items.filter(mine))
+  }
+  // The list is newest first.
+  return found.reverse().slice(0, Math.max(0, room))
+})
+
+/** Spends the permit. Null where the service does not give it: another was first, or it lapsed. */
+const claimed = Effect.fnUntraced(function* (client: Client.Client, tool: RemoteTool, actionId: ActionId) {
+  const leaseMillis = leaseMillisOf(tool)
+  // The service's lease begins later than this.
+  const stopAtMillis = (yield* nowMillis) + leaseMillis - stopMillis
+  // A key of its own, so that no claim made before is answered. Later than a third, too little of the lease is left.
+  return yield* client.actions.claim({ params: { actionId }, headers: Client.fresh(), payload: {} }).pipe(
+    Effect.timeout(leaseMillis / 3),
+    Effect.map(({ body }): Claim | null => ({ ...body, stopAtMillis })),
+    Effect.catchIf(isFinal, (problem) =>
+      Effect.as(Effect.logInfo(`${tool.name} ${actionId} was not this process's to run`, problem), null)
+    )
+  )
+})
+
+/** Runs and reports. Without a lease it says nothing of the outcome: that is `Unknown` at the service then. */
 const perform = Effect.fnUntraced(
-  function* (client: Client.Client, tool: RemoteTool, actionId: ActionId, life: string) {
-    const headers = (deed: string) => Client.key(`${deed}-${life}-${actionId}`)
-    const claim = yield* client.actions.claim({ params: { actionId }, headers: headers("claim"), payload: {} })
-    const { arguments: args, claimId } = claim.body
+  function* (client: Client.Client, tool: RemoteTool, claim: Claim, pauseMillis: number) {
+    const { actionId, arguments: args, claimId } = claim
     const outcome = yield* tool.run(args, { actionId, claimId }).pipe(
       Effect.map((output) => ({ outcome: "Executed" as const, output })),
       Effect.catchDefect(() => Effect.fail(failed("Defect", "failed unexpectedly"))),
-      Effect.raceFirst(alive(client, tool, actionId, claimId)),
+      Effect.raceFirst(alive(client, tool, claim, pauseMillis)),
       Effect.catchTag("RemoteToolFailed", ({ code, detail }) =>
         Effect.succeed({ outcome: "Failed" as const, code, output: { code, detail } })
       )
     )
-    yield* client.actions.outcome({
-      params: { actionId },
-      headers: headers("outcome"),
-      payload: { claimId, ...outcome }
-    })
+    const payload = { claimId, ...outcome }
+    const report = client.actions.outcome({ params: { actionId }, headers: Client.fresh(), payload })
+    const reported = outlast(report, `Reporting ${tool.name} ${actionId}`, isFinal, pauseMillis)
+    yield* Effect.timeout(reported, reportMillisMax)
   },
-  (performed, _client, tool, actionId) =>
-    Effect.catch(performed, (error) =>
-      Effect.logWarning(`${tool.name} ${actionId} did not come to its end here`, error)
+  (performed, _client, tool, { actionId }) =>
+    Effect.catchCause(performed, (cause) =>
+      Effect.logWarning(`${tool.name} ${actionId} has no outcome from here`, cause)
     )
 )
 
-/** Signs of life until the run is over; fails where it must stop. */
+/** Signs of life until the run is over. Fails where it must stop, at the latest `stopMillis` before the lease ends. */
 const alive = Effect.fnUntraced(function* (
   client: Client.Client,
   tool: RemoteTool,
-  actionId: ActionId,
-  claimId: ClaimId
-): Effect.fn.Return<never, Failed> {
+  { actionId, claimId, leaseUntil, stopAtMillis }: Claim,
+  pauseMillis: number
+): Effect.fn.Return<never, Failed | LeaseLost> {
   for (;;) {
-    yield* Effect.sleep(Duration.millis(tool.leaseMillis / 3))
-    const sign = yield* Effect.result(
-      client.actions.heartbeat({ params: { actionId }, headers: Client.fresh(), payload: { claimId } })
+    const beat = client.actions.heartbeat({ params: { actionId }, headers: Client.fresh(), payload: { claimId } })
+    const { body } = yield* beat.pipe(
+      Effect.retry({ while: (error) => !isFinal(error), schedule: Schedule.spaced(pauseMillis) }),
+      Effect.delay(leaseMillisOf(tool) / 3),
+      Effect.timeout(stopAtMillis - (yield* nowMillis)),
+      Effect.mapError((cause) => new LeaseLost({ cause }))
     )
-    if (sign._tag === "Failure") return yield* failed("LeaseLost", "the service did not renew the lease")
-    if (sign.success.body.cancel) return yield* failed("Cancelled", "a person stopped everything")
+    if (body.cancel) return yield* failed("Cancelled", "a person stopped everything")
+    // Both times are the service's: what was gained holds here too, however its clock is set.
+    if (body.leaseUntil !== null && leaseUntil !== null) {
+      stopAtMillis += Date.parse(body.leaseUntil) - Date.parse(leaseUntil)
+      leaseUntil = body.leaseUntil
+    }
   }
 })
+
+/** A run's end is the end of its lease. */
+const leaseMillisOf = ({ leaseMillis, runMillisMax = leaseMillis }: RemoteTool) => Math.min(leaseMillis, runMillisMax)
+
+const nowMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
+
+/** Does it until it is done, or fails in a way that `ends` it. Says once that it fails, and once that it came through. */
+const outlast = Effect.fnUntraced(function* <A, E, R>(
+  deed: Effect.Effect<A, E, R>,
+  what: string,
+  ends: (error: E) => boolean,
+  pauseMillis: number
+): Effect.fn.Return<A, E, R> {
+  for (let failing = false; ; failing = true) {
+    const done = yield* Effect.result(deed)
+    if (done._tag === "Success") {
+      if (failing) yield* Effect.logInfo(`${what} came through`)
+      return done.success
+    }
+    if (ends(done.failure)) return yield* Effect.fail(done.failure)
+    if (!failing) yield* Effect.logWarning(`${what} failed, and is tried again`, done.failure)
+    yield* Effect.sleep(pauseMillis)
+  }
+})
+
+/** Said by the service itself, and no proxy before it. */
+const isProblem = (error: unknown): error is { readonly status: number; readonly retryable: boolean } =>
+  Predicate.hasProperty(error, "status") && Predicate.hasProperty(error, "retryable")
+
+const refusesAgent = (error: unknown) => isProblem(error) && (error.status === 401 || error.status === 403)
+
+/** The same request will be refused for ever. */
+const isFinal = (error: unknown) => isProblem(error) && error.status < 500 && !error.retryable
 
 /** Closed to what it does not name, as the service asks. */
 const inputSchemaOf = (parameters: Schema.Top): Schema.Json => {

@@ -5,16 +5,48 @@ import * as Tool from "effect/ai/Tool"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Client from "#layers/client/Client.ts"
 import * as RemoteTool from "#layers/client/RemoteTool.ts"
+import type { ActionId } from "#src/kernel/Ids.ts"
 import * as World from "#test/kit/world.ts"
 import * as Kit from "./http-kit.ts"
 
 const clientOf = (name: Kit.Name) =>
   Effect.flatMap(Kit.Caller, ({ url }) => Client.make({ url, token: Redacted.make(Kit.tokenOf(name)) }))
+
+type Send = HttpClient.HttpClient["execute"]
+
+/** The robot's client over a line on which a request meets `line` first. It sends nothing again by itself. */
+const robotOver = Effect.fnUntraced(function* (line: (send: Send, ...request: Parameters<Send>) => ReturnType<Send>) {
+  const { url } = yield* Kit.Caller
+  const http = yield* HttpClient.HttpClient
+  const meddled = HttpClient.make((request) => line(http.execute, request))
+  const options = { url, token: Redacted.make(Kit.tokenOf("robot")), retriesMax: 0 }
+  return yield* Effect.provideService(Client.make(options), HttpClient.HttpClient, meddled)
+})
+
+const cut: Send = (request) =>
+  Effect.fail(new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request }) }))
+
+/** What the service says with that status. */
+const refusal =
+  (status: 401 | 403 | 409, code: string): Send =>
+  (request) => {
+    const type = `urn:keelson:problem:${code.toLowerCase()}`
+    const body = { type, title: code, status, detail: code, instance: "urn:uuid:0", code, retryable: false }
+    const headers = { "content-type": "application/problem+json" }
+    return Effect.succeed(HttpClientResponse.fromWeb(request, Response.json(body, { status, headers })))
+  }
+
+const asksForWork = (request: HttpClientRequest.HttpClientRequest) => request.url.endsWith("/v1/actions")
 
 const Far = (name: string) =>
   Tool.make(name, {
@@ -43,21 +75,41 @@ const approved = Effect.fnUntraced(function* (tool: string) {
   return { owner, actionId }
 })
 
-const ended = Effect.fnUntraced(function* (
-  client: Client.Client,
-  actionId: Effect.Success<ReturnType<typeof approved>>["actionId"]
-) {
-  return yield* client.actions.get({ params: { actionId }, query: { waitMillis: 20_000 } })
+const ended = Effect.fnUntraced(function* (client: Client.Client, actionId: ActionId, waitMillis = 20_000) {
+  return yield* client.actions.get({ params: { actionId }, query: { waitMillis } })
 })
+
+/** Serves until its scope ends; answers what it logs, with the level before it. */
+const served = Effect.fnUntraced(function* (...serve: Parameters<typeof RemoteTool.serve>) {
+  const log: Array<string> = []
+  const logger = Logger.make(({ logLevel, message }) => void log.push(`${logLevel} ${String(message)}`))
+  const serving = yield* RemoteTool.serve(...serve).pipe(Effect.provide(Logger.layer([logger])), Effect.forkScoped)
+  return { log, serving }
+})
+
+const levels = (log: ReadonlyArray<string>) => log.map((line) => line.split(" ")[0])
+
+/** As `serve` declares it. */
+const declare = (
+  client: Client.Client,
+  { description, idempotent, inputSchema, leaseMillis, name }: RemoteTool.RemoteTool
+) =>
+  client.tools.declare({
+    headers: Client.fresh(),
+    payload: { name, description, inputSchema, idempotent, leaseMillis }
+  })
 
 layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { excludeTestServices: true })(
   "a tool served by the client",
   (it) => {
     it.effect(
-      "runs what was approved, longer than a lease where its heart beats",
+      "runs what was approved, longer than a lease where its heart beats, though a beat is lost",
       () =>
         Effect.gen(function* () {
-          const robot = yield* clientOf("robot")
+          let beats = 0
+          const robot = yield* robotOver((send, request) =>
+            request.url.endsWith("/heartbeat") && ++beats === 1 ? cut(request) : send(request)
+          )
           const goOn = yield* Deferred.make<void>()
           const tool = RemoteTool.make(Far("far.slow"), ({ text }) => Effect.as(Deferred.await(goOn), { kept: text }), {
             leaseMillis: 5_000
@@ -132,18 +184,19 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
     )
 
     it.effect(
-      "never runs again what an earlier life of it had claimed",
+      "is interrupted with its runs, and never runs again what an earlier life of it had claimed",
       () =>
         Effect.gen(function* () {
           const robot = yield* clientOf("robot")
-          let runs = 0
+          let [runs, interrupted] = [0, 0]
           const began = yield* Deferred.make<void>()
           const tool = RemoteTool.make(
             Far("far.dies"),
             () =>
               Effect.sync(() => void (runs += 1)).pipe(
                 Effect.andThen(Deferred.succeed(began, undefined)),
-                Effect.andThen(Effect.never)
+                Effect.andThen(Effect.never),
+                Effect.onInterrupt(() => Effect.sync(() => void (interrupted += 1)))
               ),
             { leaseMillis: 5_000 }
           )
@@ -151,6 +204,7 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
           const { actionId, owner } = yield* approved("far.dies")
           yield* Deferred.await(began)
           yield* Fiber.interrupt(first)
+          assert.strictEqual(interrupted, 1)
           const second = yield* Effect.forkChild(RemoteTool.serve(robot, [tool], { pauseMillis: 50 }))
           assert.strictEqual((yield* ended(owner, actionId)).status, "Unknown")
           assert.strictEqual(runs, 1)
@@ -158,5 +212,189 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
         }),
       30_000
     )
+
+    it.effect(
+      "runs what is approved while another runs",
+      () =>
+        Effect.gen(function* () {
+          const robot = yield* clientOf("robot")
+          const goOn = yield* Deferred.make<void>()
+          const tools = [
+            RemoteTool.make(Far("far.long"), ({ text }) => Effect.as(Deferred.await(goOn), { kept: text })),
+            RemoteTool.make(Far("far.short"), ({ text }) => Effect.succeed({ kept: text }))
+          ]
+          const serving = yield* Effect.forkChild(RemoteTool.serve(robot, tools, { pauseMillis: 50 }))
+          const long = yield* approved("far.long")
+          const look = long.owner.actions.get({ params: { actionId: long.actionId }, query: {} })
+          const status = Effect.map(look, (found) => found.status)
+          yield* Effect.repeat(status, { until: (found) => found === "Claimed" })
+          const short = yield* approved("far.short")
+          assert.strictEqual((yield* ended(short.owner, short.actionId, 5_000)).status, "Executed")
+          assert.strictEqual(yield* status, "Claimed")
+          yield* Deferred.succeed(goOn, undefined)
+          assert.strictEqual((yield* ended(long.owner, long.actionId)).status, "Executed")
+          yield* Fiber.interrupt(serving)
+        }),
+      30_000
+    )
+
+    it.effect(
+      "runs as many at once as it was told, the first approved first",
+      () =>
+        Effect.gen(function* () {
+          const robot = yield* clientOf("robot")
+          const begun: Array<ActionId> = []
+          const goOn = yield* Deferred.make<void>()
+          const tool = RemoteTool.make(Far("far.turns"), ({ text }, { actionId }) =>
+            Effect.sync(() => void begun.push(actionId)).pipe(
+              Effect.andThen(Deferred.await(goOn)),
+              Effect.as({ kept: text })
+            )
+          )
+          yield* declare(robot, tool)
+          const waiting = [yield* approved("far.turns"), yield* approved("far.turns"), yield* approved("far.turns")]
+          // Each look is one more chance to begin too many.
+          let looks = 0
+          const counting = yield* robotOver((send, request) => {
+            if (asksForWork(request)) looks += 1
+            return send(request)
+          })
+          const serving = yield* Effect.forkChild(
+            RemoteTool.serve(counting, [tool], { concurrency: 2, pauseMillis: 10 })
+          )
+          yield* Effect.eventually(Effect.suspend(() => (begun.length === 2 ? Effect.void : Effect.fail("not yet"))))
+          const before = looks
+          yield* Effect.eventually(Effect.suspend(() => (looks > before + 5 ? Effect.void : Effect.fail("not yet"))))
+          assert.deepStrictEqual(
+            [...begun].sort(),
+            waiting
+              .slice(0, 2)
+              .map(({ actionId }) => actionId)
+              .sort()
+          )
+          yield* Deferred.succeed(goOn, undefined)
+          for (const { actionId, owner } of waiting) {
+            assert.strictEqual((yield* ended(owner, actionId)).status, "Executed")
+          }
+          assert.strictEqual(begun.length, 3)
+          yield* Fiber.interrupt(serving)
+        }),
+      30_000
+    )
+
+    it.effect(
+      "finds its work behind pages of work that another process does",
+      () =>
+        Effect.gen(function* () {
+          const paged = yield* robotOver((send, request) =>
+            send(asksForWork(request) ? HttpClientRequest.setUrlParam(request, "limit", "20") : request)
+          )
+          const keep = (name: string) => RemoteTool.make(Far(name), ({ text }) => Effect.succeed({ kept: text }))
+          const [mine, others] = [keep("far.mine"), keep("far.others")]
+          yield* declare(paged, mine)
+          yield* declare(paged, others)
+          const { actionId, owner } = yield* approved("far.mine")
+          for (let one = 0; one < 51; one++) yield* approved("far.others")
+          const serving = yield* Effect.forkChild(RemoteTool.serve(paged, [mine], { pauseMillis: 50 }))
+          assert.strictEqual((yield* ended(owner, actionId, 5_000)).status, "Executed")
+          yield* Fiber.interrupt(serving)
+        }),
+      30_000
+    )
+
+    for (const [deed, name, path] of [
+      ["declares its tools", "far.patient.1", "/v1/tools"],
+      ["looks for work", "far.patient.2", "/v1/actions"],
+      ["claims", "far.patient.3", "/claim"],
+      ["reports", "far.patient.4", "/outcome"]
+    ] as const) {
+      it.effect(
+        `outlives an outage while it ${deed}, says once that it began and once that it is over`,
+        () =>
+          Effect.gen(function* () {
+            let asked = 0
+            const robot = yield* robotOver((send, request) =>
+              request.url.endsWith(path) && ++asked < 5 ? cut(request) : send(request)
+            )
+            const tool = RemoteTool.make(Far(name), ({ text }) => Effect.succeed({ kept: text }))
+            const { log, serving } = yield* served(robot, [tool], { pauseMillis: 10 })
+            const work = Effect.gen(function* () {
+              const { actionId, owner } = yield* approved(name)
+              assert.strictEqual((yield* ended(owner, actionId, 5_000)).status, "Executed")
+            })
+            yield* Effect.raceFirst(work, Fiber.join(serving))
+            yield* Effect.eventually(Effect.suspend(() => (log.length < 2 ? Effect.fail("not yet") : Effect.void)))
+            assert.deepStrictEqual(levels(log), ["Warn", "Info"])
+          }),
+        30_000
+      )
+    }
+
+    for (const [status, code] of [
+      [401, "Unauthenticated"],
+      [403, "Forbidden"]
+    ] as const) {
+      it.effect(
+        `ends where the service refuses it: ${status}`,
+        () =>
+          Effect.gen(function* () {
+            const robot = yield* robotOver((send, request) =>
+              asksForWork(request) ? refusal(status, code)(request) : send(request)
+            )
+            const tool = RemoteTool.make(Far("far.refused"), ({ text }) => Effect.succeed({ kept: text }))
+            assert.deepInclude(yield* Effect.flip(RemoteTool.serve(robot, [tool])), { status, code })
+          }),
+        30_000
+      )
+    }
+
+    it.effect(
+      "ends where a tool is not taken as it is declared",
+      () =>
+        Effect.gen(function* () {
+          const robot = yield* clientOf("robot")
+          const keep = (idempotent: boolean) =>
+            RemoteTool.make(Far("far.other").annotate(Tool.Idempotent, idempotent), ({ text }) =>
+              Effect.succeed({ kept: text })
+            )
+          yield* declare(robot, keep(true))
+          assert.deepInclude(yield* Effect.flip(RemoteTool.serve(robot, [keep(false)])), { status: 409 })
+        }),
+      30_000
+    )
+
+    for (const [name, how, lost] of [
+      ["never answers", "far.silent", () => Effect.never],
+      ["can't be reached", "far.cut", cut],
+      ["says that it is over", "far.over", refusal(409, "Conflict")]
+    ] as const satisfies ReadonlyArray<readonly [string, string, Send]>) {
+      it.effect(
+        `stops within the lease and claims no outcome where the service ${name}`,
+        () =>
+          Effect.gen(function* () {
+            const robot = yield* robotOver((send, request) =>
+              request.url.endsWith("/heartbeat") ? lost(request) : send(request)
+            )
+            let stoppedAtMillis = Number.POSITIVE_INFINITY
+            const tool = RemoteTool.make(
+              Far(how),
+              () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => void (stoppedAtMillis = Date.now()))),
+              { leaseMillis: 5_000 }
+            )
+            const { log } = yield* served(robot, [tool], { pauseMillis: 50 })
+            const { actionId, owner } = yield* approved(how)
+            const lease = yield* Effect.eventually(
+              Effect.flatMap(owner.actions.get({ params: { actionId }, query: {} }), ({ deadlineAt, status }) =>
+                status === "Claimed" ? Effect.succeed(Date.parse(deadlineAt!)) : Effect.fail(status)
+              )
+            )
+            const found = yield* ended(owner, actionId)
+            assert.deepInclude(found, { status: "Unknown", code: null, output: null })
+            assert.isBelow(stoppedAtMillis, lease)
+            assert.deepStrictEqual(levels(log), ["Warn"])
+          }),
+        30_000
+      )
+    }
   }
 )
