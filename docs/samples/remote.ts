@@ -3,6 +3,7 @@
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Tool from "effect/ai/Tool"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -38,5 +39,5 @@ const agent = Effect.gen(function* () {
   return yield* RemoteTool.serve(client, [commit(repository)])
 })
 
-Effect.runFork(agent.pipe(Effect.provide(NodeHttpClient.layerUndici)))
+NodeRuntime.runMain(agent.pipe(Effect.provide(NodeHttpClient.layerUndici)))
 // #endregion
