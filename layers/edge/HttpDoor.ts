@@ -54,6 +54,8 @@ export interface Limits {
   readonly requestsMax: number
   /** Of one principal. */
   readonly requestsPerSecondMax: number
+  readonly eventStreamsMax: number
+  readonly eventStreamsPerPrincipalMax: number
   readonly headersMillis: number
   readonly bodyMillis: number
   readonly idleMillis: number
@@ -156,6 +158,8 @@ const defaults: Limits = {
   connectionsMax: Bounds.httpConnectionsMax,
   requestsMax: Bounds.httpRequestsMax,
   requestsPerSecondMax: Bounds.httpRequestsPerSecondMax,
+  eventStreamsMax: Bounds.eventStreamsMax,
+  eventStreamsPerPrincipalMax: Bounds.eventStreamsPerPrincipalMax,
   headersMillis: Bounds.httpHeadersMillis,
   bodyMillis: Bounds.httpBodyMillis,
   idleMillis: Bounds.httpIdleMillis,
@@ -201,7 +205,7 @@ const routes = (limits: Limits) =>
       HaltDoor.layer,
       PrincipalsDoor.layer,
       JournalDoor.layer,
-      StreamDoor.layer,
+      StreamDoor.layer(limits),
       SocketDoor.layer(limits.sockets),
       MetricsDoor.layer,
       ServiceDoor.layer

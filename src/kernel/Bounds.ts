@@ -133,6 +133,8 @@ export const httpConnectionsMax = 1_024
 export const httpRequestsMax = 2_048
 /** Readers that follow events at once; beyond it: `Overloaded`. */
 export const eventStreamsMax = 256
+/** Of one principal; beyond it: `LimitReached`. */
+export const eventStreamsPerPrincipalMax = 32
 /** A follower without news hears so often that it missed nothing. */
 export const heartbeatMillis = 15_000
 /** Requests of one principal in a second, as many at once; beyond it: `LimitReached`. */
@@ -315,6 +317,7 @@ export const relations: ReadonlyArray<Relation> = [
   [vitalsMillis < httpStallMillis, "numbers are shown before their reader counts as stuck"],
   [heartbeatMillis < httpStallMillis, "a follower is heard of before its connection counts as stuck"],
   [eventStreamsMax < httpConnectionsMax, "followers leave connections for everybody else"],
+  [eventStreamsPerPrincipalMax <= eventStreamsMax, "one principal can't follow more than all may"],
   [
     socketsPerPrincipalMax <= socketsMax && socketsMax + eventStreamsMax < httpConnectionsMax,
     "WebSockets and followers leave connections for everybody else"

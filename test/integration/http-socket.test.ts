@@ -273,26 +273,3 @@ it.live("a door that listens on loopback can't be reached from elsewhere", () =>
     assert.strictEqual(error?.code, "ECONNREFUSED")
   }).pipe(Effect.provide(Kit.serve(World.make())))
 })
-
-it.live("more connections than the bound are closed, and the others are served", () =>
-  Effect.gen(function* () {
-    const { get, port } = yield* Kit.Caller
-    const idle = yield* Effect.promise(() =>
-      Promise.all(
-        Array.from(
-          { length: 3 },
-          () =>
-            new Promise<Socket>((resolve) => {
-              const socket = connect(port, "127.0.0.1", () => resolve(socket))
-            })
-        )
-      )
-    )
-    const dropped = yield* Effect.promise(() => talk(port, `GET /health HTTP/1.1\r\n${host}${close}\r\n`))
-    assert.strictEqual(dropped, "")
-    yield* Effect.promise(() => Promise.all(idle.map((socket) => new Promise<void>((resolve) => socket.end(resolve)))))
-    const served = yield* Effect.eventually(Effect.tryPromise(() => Kit.send(port, "GET", "/health", { as: "nobody" })))
-    assert.strictEqual(served.status, 200)
-    assert.strictEqual((yield* get("/health")).status, 200)
-  }).pipe(Effect.provide(Kit.serve(World.make(), { limits: { connectionsMax: 3 } })))
-)

@@ -307,23 +307,3 @@ layer(Kit.serve(World.make()), { excludeTestServices: true })("a follower of eve
     }).pipe(Effect.scoped)
   )
 })
-
-layer(Layer.fresh(Kit.serve(World.make())), { excludeTestServices: true })("a door with followers", (it) => {
-  it.effect("takes so many and no more; one that leaves makes room", () =>
-    Effect.gen(function* () {
-      const { get, port } = yield* Kit.Caller
-      // A HEAD opens no stream, so it takes no place.
-      for (let count = 0; count < 256; count++) {
-        yield* Effect.promise(() => Kit.send(port, "HEAD", "/v1/events/stream", {}))
-      }
-      const all = yield* Effect.forEach(Array.from({ length: 256 }).keys(), () => following(""), { concurrency: 32 })
-      assert.isTrue(all.every(({ status }) => status === 200))
-      const refused = yield* get("/v1/events/stream")
-      assert.deepInclude(refused.json, { code: "Overloaded" })
-      assert.strictEqual(refused.headers["retry-after"], "1")
-      all[0]!.close()
-      const again = yield* Effect.repeat(following(""), { until: ({ status }) => status === 200 })
-      assert.strictEqual(again.status, 200)
-    }).pipe(Effect.scoped)
-  )
-})

@@ -26,6 +26,7 @@ import * as Problems from "../Problems.ts"
 import * as SessionOf from "../SessionOf.ts"
 import * as Answers from "./Answers.ts"
 import { Drain } from "./Drain.ts"
+import * as Places from "./Places.ts"
 import * as Readable from "./Readable.ts"
 
 interface Which {
@@ -34,78 +35,72 @@ interface Which {
   readonly type?: string | undefined
 }
 
-export const layer = HttpApiBuilder.group(
-  Api,
-  "stream",
-  Effect.fnUntraced(function* (handlers) {
-    const store = yield* EventStore
-    const readable = yield* Readable.make
-    const sessionOf = yield* SessionOf.make
-    const permit = Effect.fnUntraced(function* (by: Principal, which: Which) {
-      if (Authority.may(by.actor, by.roles, "events.read", { ownerId: by.actor.id })) return
-      if (which.sessionId === undefined) {
-        return yield* Problems.make("Forbidden", "only an operator follows everything; name a session of yours")
-      }
-      yield* readable.session(by, which.sessionId)
-    })
-    const ending = yield* makeEnding(permit)
-    let open = 0
+export const layer = (limits: Places.Limits) =>
+  HttpApiBuilder.group(
+    Api,
+    "stream",
+    Effect.fnUntraced(function* (handlers) {
+      const store = yield* EventStore
+      const readable = yield* Readable.make
+      const sessionOf = yield* SessionOf.make
+      const permit = Effect.fnUntraced(function* (by: Principal, which: Which) {
+        if (Authority.may(by.actor, by.roles, "events.read", { ownerId: by.actor.id })) return
+        if (which.sessionId === undefined) {
+          return yield* Problems.make("Forbidden", "only an operator follows everything; name a session of yours")
+        }
+        yield* readable.session(by, which.sessionId)
+      })
+      const ending = yield* makeEnding(permit)
+      const place = Places.make(limits)
 
-    /** What an event is to this reader: its text, or nothing but a higher position. */
-    const shown = (which: Which) =>
-      Effect.fnUntraced(function* (stored: StoredEvent) {
-        const { stream, type } = stored.envelope
-        const { position } = stored
-        const meant =
-          (which.stream === undefined || which.stream === stream) && (which.type === undefined || which.type === type)
-        if (!meant) return passed(position)
-        if (which.sessionId !== undefined && (yield* sessionOf(stored)) !== which.sessionId) return passed(position)
-        return { position, text: JSON.stringify(yield* readable.show.event(stored)) } satisfies Step
+      /** What an event is to this reader: its text, or nothing but a higher position. */
+      const shown = (which: Which) =>
+        Effect.fnUntraced(function* (stored: StoredEvent) {
+          const { stream, type } = stored.envelope
+          const { position } = stored
+          const meant =
+            (which.stream === undefined || which.stream === stream) && (which.type === undefined || which.type === type)
+          if (!meant) return passed(position)
+          if (which.sessionId !== undefined && (yield* sessionOf(stored)) !== which.sessionId) return passed(position)
+          return { position, text: JSON.stringify(yield* readable.show.event(stored)) } satisfies Step
+        })
+
+      const follow = (by: Principal, after: number, which: Which) => {
+        const events = store.follow(after).pipe(
+          Stream.mapEffect(shown(which)),
+          Stream.catch((error) => Stream.make(ended(Problems.from(error).code))),
+          Stream.catchCause((cause) =>
+            Stream.fromEffect(Effect.as(Effect.logError("a stream of events broke", cause), ended("InternalError")))
+          )
+        )
+        const heartbeats = Stream.as(Stream.tick(Duration.millis(Bounds.heartbeatMillis)), heartbeat)
+        // Told as the last word: the reader knows whether coming back helps.
+        const end = Stream.map(Stream.fromEffect(ending(by, which)), ended)
+        return Stream.mergeAll([events, heartbeats, end], { concurrency: "unbounded" }).pipe(
+          Stream.mapAccum(
+            () => after,
+            (sent, step: Step): readonly [number, ReadonlyArray<Message>] => {
+              // An id is a promise that nothing before it is missing, so it grows here, behind the merge, and only here.
+              const position = step.position ?? sent
+              return [position, messageOf(position, step)]
+            }
+          ),
+          Stream.takeUntil(({ event }) => event === "end")
+        )
+      }
+
+      const begin = Effect.fnUntraced(function* (by: Principal, after: number | undefined, which: Which) {
+        yield* permit(by, which)
+        // With the request's scope: given back when the answer is over, also where nobody is there to read it.
+        yield* place(by)
+        return follow(by, after ?? (yield* store.head), which)
       })
 
-    const follow = (by: Principal, after: number, which: Which) => {
-      const events = store.follow(after).pipe(
-        Stream.mapEffect(shown(which)),
-        Stream.catch((error) => Stream.make(ended(Problems.from(error).code))),
-        Stream.catchCause((cause) =>
-          Stream.fromEffect(Effect.as(Effect.logError("a stream of events broke", cause), ended("InternalError")))
-        )
+      return handlers.handle("events", ({ headers, query }) =>
+        Answers.ask((by) => begin(by, headers["last-event-id"] ?? query.after, query))
       )
-      const heartbeats = Stream.as(Stream.tick(Duration.millis(Bounds.heartbeatMillis)), heartbeat)
-      // Told as the last word: the reader knows whether coming back helps.
-      const end = Stream.map(Stream.fromEffect(ending(by, which)), ended)
-      const told = Stream.mergeAll([events, heartbeats, end], { concurrency: "unbounded" }).pipe(
-        Stream.mapAccum(
-          () => after,
-          (sent, step: Step): readonly [number, ReadonlyArray<Message>] => {
-            // An id is a promise that nothing before it is missing, so it grows here, behind the merge, and only here.
-            const position = step.position ?? sent
-            return [position, messageOf(position, step)]
-          }
-        ),
-        Stream.takeUntil(({ event }) => event === "end")
-      )
-      // A place is taken where the stream runs: a HEAD, or a caller that is gone by then, never runs it.
-      return Stream.unwrap(Effect.as(place, told))
-    }
-
-    const place = Effect.acquireRelease(
-      Effect.sync(() => void (open += 1)),
-      () => Effect.sync(() => void (open -= 1))
-    )
-
-    const begin = Effect.fnUntraced(function* (by: Principal, after: number | undefined, which: Which) {
-      yield* permit(by, which)
-      const from = after ?? (yield* store.head)
-      if (open >= Bounds.eventStreamsMax) return yield* Problems.make("Overloaded")
-      return follow(by, from, which)
     })
-
-    return handlers.handle("events", ({ headers, query }) =>
-      Answers.ask((by) => begin(by, headers["last-event-id"] ?? query.after, query))
-    )
-  })
-)
+  )
 
 // ---------------------------------------------------------------------------
 // internal
