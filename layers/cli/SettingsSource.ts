@@ -119,7 +119,7 @@ export const resolve = <S extends BasicSettings>(
   if (problems.length > 0) return Result.fail(refused(problems))
   follow(definition, values, sources)
   return Result.mapBoth(Schema.decodeUnknownResult(definition.schema)(values), {
-    onFailure: (error) => refused([`the settings contradict each other: ${error.message}`]),
+    onFailure: (error) => refused([`the settings contradict each other: ${asTyped(definition, error.message)}`]),
     onSuccess: (settings): Resolved<S> => ({ settings, sources })
   })
 }
@@ -206,6 +206,10 @@ const read = (
 }
 
 const shown = (text: string): string => JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)
+
+/** A sentence with the settings in it called as they are typed. */
+const asTyped = (definition: SettingsDefinition<BasicSettings>, sentence: string): string =>
+  sentence.replace(/\b[a-z]+[A-Z]\w*/g, (name) => (name in definition.schema.fields ? `--${flagName(name)}` : name))
 
 const wrong = (source: Source, expected: string, text: string | null): string =>
   `${source._tag === "Default" ? "a default" : source.name}: ${expected}${text === null ? "" : `, but is ${shown(text)}`}`

@@ -158,7 +158,14 @@ export const served = (settings: Settings, environment: NodeTelemetry.Options["e
   HttpDoor.layer({
     host: settings.host,
     port: settings.port,
-    limits: { requestsPerSecondMax: settings.requestsPerSecondMax }
+    limits: {
+      bodyBytesMax: settings.bodyBytesMax,
+      connectionsMax: settings.connectionsMax,
+      requestsMax: settings.requestsMax,
+      requestsPerSecondMax: settings.requestsPerSecondMax,
+      eventStreamsMax: settings.eventStreamsMax,
+      eventStreamsPerPrincipalMax: settings.eventStreamsPerPrincipalMax
+    }
   }).pipe(
     Layer.provide(Layer.unwrap(Effect.map(Effect.all([isolated, keys, policyChanges]), Readiness.layer))),
     Layer.provideMerge(layer(settings)),

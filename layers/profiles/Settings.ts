@@ -8,6 +8,25 @@ import * as Bounds from "#src/kernel/Bounds.ts"
 
 const count = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
+/** Limits that a deployment sets and that can contradict each other. */
+interface Related {
+  readonly connectionsMax: number
+  readonly eventStreamsMax: number
+  readonly eventStreamsPerPrincipalMax: number
+}
+
+/** As `Bounds.relations`, between what is set. */
+export const relations = (set: Related): ReadonlyArray<Bounds.Relation> => [
+  [
+    set.eventStreamsPerPrincipalMax <= set.eventStreamsMax,
+    `one principal can't follow more than all may: eventStreamsPerPrincipalMax (${set.eventStreamsPerPrincipalMax}) <= eventStreamsMax (${set.eventStreamsMax})`
+  ],
+  [
+    set.eventStreamsMax + Bounds.socketsMax < set.connectionsMax,
+    `followers and WebSockets leave connections for everybody else: eventStreamsMax (${set.eventStreamsMax}) + ${Bounds.socketsMax} < connectionsMax (${set.connectionsMax})`
+  ]
+]
+
 /** Names as a flag is called; `KEELSON_` and capitals make the environment variable: `dataFolder` is `KEELSON_DATA_FOLDER`. */
 export const Settings = Schema.Struct({
   host: Schema.String.annotate({
@@ -51,10 +70,27 @@ export const Settings = Schema.Struct({
   requestsPerSecondMax: count(1, 1_000_000).annotate({
     description: "HTTP requests of one principal in a second, and as many at once; more are told to wait."
   }),
+  bodyBytesMax: count(Bounds.httpBodyBytesMin, 16 * 1024 * 1024).annotate({
+    description: "Bytes of one HTTP request's body; the longest arguments always fit."
+  }),
+  connectionsMax: count(1, 100_000).annotate({
+    description: "HTTP connections open at once, those of followers and WebSockets included; more are closed at once."
+  }),
+  requestsMax: count(1, 100_000).annotate({
+    description: "HTTP requests in hand at once, those that wait included; more are told to come back."
+  }),
+  eventStreamsMax: count(1, 100_000).annotate({
+    description: "Readers that follow events by HTTP at once, in all; more are told to come back."
+  }),
+  eventStreamsPerPrincipalMax: count(1, 100_000).annotate({
+    description: "Readers that follow events by HTTP at once, of one principal."
+  }),
   traceFileBytes: Schema.Union([Schema.Literal(0), count(Bounds.traceFileBytesMin, Bounds.traceFileBytesMax)]).annotate(
     { description: `Size of one local trace file, of which ${Bounds.traceFilesMax} are kept; 0 writes none.` }
   )
-})
+}).check(
+  Schema.makeFilter((set) => relations(set).flatMap(([holds, law]) => (holds ? [] : [{ path: [], issue: law }])))
+)
 export type Settings = typeof Settings.Type
 
 export const defaults: Settings = {
@@ -77,5 +113,10 @@ export const defaults: Settings = {
   turnTokensMax: Bounds.turnTokensMax,
   turnTimeoutMillis: Bounds.turnMillisMax,
   requestsPerSecondMax: Bounds.httpRequestsPerSecondMax,
+  bodyBytesMax: Bounds.httpBodyBytesMax,
+  connectionsMax: Bounds.httpConnectionsMax,
+  requestsMax: Bounds.httpRequestsMax,
+  eventStreamsMax: Bounds.eventStreamsMax,
+  eventStreamsPerPrincipalMax: Bounds.eventStreamsPerPrincipalMax,
   traceFileBytes: Bounds.traceFileBytes
 }

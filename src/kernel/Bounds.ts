@@ -113,6 +113,8 @@ export const argumentsDepthMax = 64
 export const resultTextMax = 256 * 1024
 export const reasonTextMax = 1_000
 export const httpBodyBytesMax = 1024 * 1024
+/** What a body may hold in any deployment: the longest arguments, three bytes of UTF-8 a unit, and what stands around them. */
+export const httpBodyBytesMin = 3 * argumentsTextMax + eventFrameMax
 /** Longest a caller may wait in one long poll. */
 export const longPollMillisMax = 30_000
 export const pageMax = 200
@@ -302,6 +304,7 @@ export const relations: ReadonlyArray<Relation> = [
   ],
   [responderMillis <= turnMillisMax, "one answer ends within its turn"],
   [argumentsTextMax <= httpBodyBytesMax && inputTextMax <= httpBodyBytesMax, "words fit into a body"],
+  [httpBodyBytesMin <= httpBodyBytesMax, "the default of a body holds what every body may"],
   [policyQuietMillis < policyUnrestMillisMax, "a policy folder may come to rest before it is read all the same"],
   [policyFileBytesMax <= policySetBytesMax, "one file of policies fits into a set"],
   [policyArgumentDepthMax <= argumentsDepthMax, "policies see no deeper than arguments may be"],

@@ -4,6 +4,7 @@ import * as Result from "effect/Result"
 import { assert, describe, it } from "@effect/vitest"
 import * as SettingsSource from "#layers/cli/SettingsSource.ts"
 import * as Settings from "#layers/profiles/Settings.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
 import { definition } from "./kit.ts"
 
 const typed = (flags: { readonly [name: string]: string }): SettingsSource.Typed =>
@@ -25,6 +26,9 @@ const refusal = (flags: { readonly [name: string]: string }, environment: Settin
 }
 
 describe("settings", () => {
+  it("do not contradict each other where nothing is set", () =>
+    assert.doesNotThrow(() => Bounds.check(Settings.relations(Settings.defaults))))
+
   it("are the defaults where nothing is given", () => assert.deepStrictEqual(settings({}), Settings.defaults))
 
   it("come from the flag over the variable over the default", () => {
@@ -87,6 +91,56 @@ describe("a wrong setting", () => {
     )
     assert.strictEqual(refusal({}, { KEELSON_COLOUR: "blue" }).detail, "KEELSON_COLOUR is no setting")
     assert.deepStrictEqual(settings({}, { KEELSON_TEST_URL: "x", KEELSON_BENCH_RUNS: "3" }), Settings.defaults)
+  })
+
+  it("is one that contradicts another, also one that was left at its default, and the sentence says which and why", () => {
+    const few = refusal({ eventStreamsMax: "16" })
+    assert.strictEqual(few.exitCode, 2)
+    assert.strictEqual(
+      few.detail,
+      "the settings contradict each other: one principal can't follow more than all may: " +
+        "--event-streams-per-principal-max (32) <= --event-streams-max (16)"
+    )
+    assert.strictEqual(settings({ eventStreamsMax: "32" }).eventStreamsMax, 32)
+    assert.strictEqual(
+      refusal({}, { KEELSON_CONNECTIONS_MAX: "768" }).detail,
+      "the settings contradict each other: followers and WebSockets leave connections for everybody else: " +
+        "--event-streams-max (256) + 512 < --connections-max (768)"
+    )
+    assert.strictEqual(settings({}, { KEELSON_CONNECTIONS_MAX: "769" }).connectionsMax, 769)
+    const both = refusal({ eventStreamsMax: "16", connectionsMax: "1" }).detail
+    assert.lengthOf(both.split("\n"), 2)
+  })
+
+  it("is a limit of the door below or above what it may be", () => {
+    for (const [setting, lowest, highest] of [
+      ["bodyBytesMax", Bounds.httpBodyBytesMin, 16 * 1024 * 1024],
+      ["connectionsMax", 1, 100_000],
+      ["requestsMax", 1, 100_000],
+      ["requestsPerSecondMax", 1, 1_000_000],
+      ["eventStreamsMax", 1, 100_000],
+      ["eventStreamsPerPrincipalMax", 1, 100_000]
+    ] as const) {
+      // All of them wide, so that no other one is in the way.
+      const wide = { connectionsMax: "100000", eventStreamsMax: "99000" }
+      const flag = `--${SettingsSource.flagName(setting)}`
+      for (const wrong of [lowest - 1, highest + 1]) {
+        assert.strictEqual(
+          refusal({ ...wide, [setting]: String(wrong) }).detail,
+          `${flag}: expected a value between ${lowest} and ${highest}, but is "${wrong}"`
+        )
+      }
+    }
+    for (const lowest of [
+      { bodyBytesMax: String(Bounds.httpBodyBytesMin) },
+      { requestsMax: "1" },
+      { eventStreamsMax: "1", eventStreamsPerPrincipalMax: "1", connectionsMax: String(Bounds.socketsMax + 2) }
+    ]) {
+      assert.deepInclude(
+        settings(lowest),
+        Object.fromEntries(Object.entries(lowest).map(([name, text]) => [name, Number(text)]))
+      )
+    }
   })
 
   it("is quoted cut and escaped, so that it can't write on the terminal", () => {
