@@ -41,6 +41,7 @@ import * as PrincipalsDoor from "./http/PrincipalsDoor.ts"
 import * as Paths from "./http/Paths.ts"
 import * as ServiceDoor from "./http/ServiceDoor.ts"
 import * as SessionsDoor from "./http/SessionsDoor.ts"
+import * as Stalls from "./http/Stalls.ts"
 import * as StreamDoor from "./http/StreamDoor.ts"
 import * as ToolsDoor from "./http/ToolsDoor.ts"
 import * as TurnsDoor from "./http/TurnsDoor.ts"
@@ -123,6 +124,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     yield* Effect.logWarning(`listening on ${options.host}, beyond loopback, without TLS: keep a proxy in front`)
   }
   const server = nodeServer(limits)
+  yield* Effect.forkScoped(Stalls.watch(server, limits.stallMillis))
   // In a scope of its own: what it opens with the first WebSocket would else close before anything else does, and wait
   // for all WebSockets to end, which nobody tells them to.
   const listening = yield* Effect.acquireRelease(Scope.make(), (scope, exit) => Scope.close(scope, exit))

@@ -146,7 +146,10 @@ export const httpHeadersMillis = 10_000
 export const httpBodyMillis = 15_000
 /** How long a connection may lie idle between requests. */
 export const httpIdleMillis = 60_000
-/** How long a connection with a request in hand may see no byte either way: longer than any wait, or a reader is stuck. */
+/**
+ * How long a connection with a request in hand may see no byte either way: longer than any wait, or a reader is stuck.
+ * One that takes no byte of its answer is cut after it too, whatever it sends; up to twice that is granted.
+ */
 export const httpStallMillis = 90_000
 /** SIGTERM: how long requests in hand may take, before tools and commands drain. */
 export const httpDrainMillis = 2_000
