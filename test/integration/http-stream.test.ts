@@ -307,3 +307,32 @@ layer(Kit.serve(World.make()), { excludeTestServices: true })("a follower of eve
     }).pipe(Effect.scoped)
   )
 })
+
+it.live("a follower is told that its position is beyond the journal, and where that ends, by header and by query", () =>
+  Effect.gen(function* () {
+    const { get } = yield* Kit.Caller
+    const id = yield* open("end")
+    const { json } = yield* get("/v1/events?limit=200")
+    const head = json.next
+    assert.isTrue(json.atEnd)
+    for (const beyond of [head + 1, Number.MAX_SAFE_INTEGER]) {
+      const told = { status: 400, code: "InvalidParameter", retryable: false }
+      const byQuery = yield* get(`/v1/events/stream?after=${beyond}`)
+      assert.deepInclude(byQuery.json, { ...told, parameter: "after" })
+      assert.strictEqual(byQuery.json.detail, `after: ${beyond} is beyond the journal, which ends at ${head}`)
+      // The header counts, though the query is well.
+      const byHeader = yield* get("/v1/events/stream?after=0", { headers: { "last-event-id": String(beyond) } })
+      assert.deepInclude(byHeader.json, { ...told, parameter: "last-event-id" })
+      assert.include(byHeader.json.detail, `ends at ${head}`)
+      const narrow = yield* get(`/v1/events/stream?after=${beyond}&sessionId=${id}`)
+      assert.deepInclude(narrow.json, told)
+      // What a caller may not know of comes first.
+      assert.strictEqual((yield* get(`/v1/events/stream?after=${beyond}`, { as: "bob" })).status, 403)
+    }
+    const atEnd = yield* following(`?after=${head}`)
+    assert.strictEqual(atEnd.status, 200)
+    const next = yield* open("after-end")
+    const seen = yield* wait(atEnd, created(next))
+    assert.strictEqual(seen.id, head + 1)
+  }).pipe(Effect.scoped, Effect.provide(Layer.fresh(Kit.serve(World.make()))))
+)

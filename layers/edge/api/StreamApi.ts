@@ -38,7 +38,7 @@ export const StreamApi = HttpApiGroup.make("stream")
       OpenApi.annotations({
         summary: "Follow events in commit order, as server-sent events",
         description:
-          "Begins after `Last-Event-ID` or `after`, else with what comes from now on. A `message` holds an event; a `heartbeat` says that nothing was missed up to its id; an `end` says why the stream ends. For an operator all events; for a session's owner and agent those of the session that `sessionId` names."
+          "Begins after `Last-Event-ID` or `after`, else with what comes from now on; a position beyond the journal's end is refused, and the refusal names the end. A `message` holds an event; a `heartbeat` says that nothing was missed up to its id; an `end` says why the stream ends. For an operator all events; for a session's owner and agent those of the session that `sessionId` names."
       })
     )
   )

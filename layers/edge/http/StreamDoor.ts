@@ -6,7 +6,8 @@
  *
  * Invariants: pulled, never pushed: a slow reader holds back its own cursor and no memory; every event is judged for
  * its reader; a stream ends with its reader's key, with the door, or where a session that it follows is not the
- * reader's any more; the ids of what is sent only grow, so going on after the last one misses nothing.
+ * reader's any more; the ids of what is sent only grow, so going on after the last one misses nothing; nobody waits
+ * for a position that the journal had not reached when it was asked.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -89,15 +90,17 @@ export const layer = (limits: Places.Limits) =>
         )
       }
 
-      const begin = Effect.fnUntraced(function* (by: Principal, after: number | undefined, which: Which) {
+      const begin = Effect.fnUntraced(function* (by: Principal, from: From | null, which: Which) {
         yield* permit(by, which)
+        const head = yield* store.head
+        if (from !== null && from.position > head) return yield* beyond(from, head)
         // With the request's scope: given back when the answer is over, also where nobody is there to read it.
         yield* place(by)
-        return follow(by, after ?? (yield* store.head), which)
+        return follow(by, from?.position ?? head, which)
       })
 
       return handlers.handle("events", ({ headers, query }) =>
-        Answers.ask((by) => begin(by, headers["last-event-id"] ?? query.after, query))
+        Answers.ask((by) => begin(by, fromOf(headers["last-event-id"], query.after), query))
       )
     })
   )
@@ -105,6 +108,23 @@ export const layer = (limits: Places.Limits) =>
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+/** Where a reader goes on, and which parameter says so. */
+interface From {
+  readonly parameter: "last-event-id" | "after"
+  readonly position: number
+}
+
+const fromOf = (lastEventId: number | undefined, after: number | undefined): From | null => {
+  if (lastEventId !== undefined) return { parameter: "last-event-id", position: lastEventId }
+  return after === undefined ? null : { parameter: "after", position: after }
+}
+
+/** A position that the journal has not reached is of another journal, or of one that was set back: what comes there is not what was missed. */
+const beyond = ({ parameter, position }: From, head: number) =>
+  Problems.make("InvalidParameter", `${parameter}: ${position} is beyond the journal, which ends at ${head}`, {
+    parameter
+  })
 
 /** One thing on its way to a reader: an event, an event that is not for it, a heartbeat, the end. */
 interface Step {
