@@ -197,6 +197,7 @@ it.live("what the door itself refuses is a problem each", () =>
     expect(yield* get("/v1/nope"), "RouteNotFound")
     expect(yield* get(`${sessions}/ses_${"0".repeat(26)}`), "NotFound")
     expect(yield* call("DELETE", sessions), "MethodNotAllowed")
+    expect(yield* call("GET", "/v1/socket"), "UpgradeRequired")
     expect(yield* post(sessions, { key: "k", raw: " ".repeat(2_000) }), "BodyTooLarge")
     expect(
       yield* post(sessions, { key: "k", body: {}, headers: { "content-type": "text/csv" } }),
