@@ -127,6 +127,7 @@ export const resolve = <S extends BasicSettings>(
 /** The default as a person would type it. */
 export const shownDefault = (definition: SettingsDefinition<BasicSettings>, setting: string): string => {
   const value = defaultOf(definition, setting)
+  if (value === "") return "none"
   return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? `${value}` : "none"
 }
 

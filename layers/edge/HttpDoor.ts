@@ -71,6 +71,8 @@ export interface Options {
   readonly port: number
   /** Further host names to answer to, beside loopback's and `host`. */
   readonly hosts?: ReadonlyArray<string>
+  /** Origins of pages that may open WebSockets, beside the service's own. */
+  readonly origins?: ReadonlyArray<string>
   readonly limits?: Partial<Limits>
 }
 
@@ -111,7 +113,7 @@ export class HttpAddress extends Context.Service<
 export const make = Effect.fnUntraced(function* (options: Options) {
   const limits = { ...defaults, ...options.limits }
   const drain = yield* Drain.make
-  const app = yield* HttpRouter.toHttpEffect(routes(limits)).pipe(
+  const app = yield* HttpRouter.toHttpEffect(routes(limits, options.origins ?? [])).pipe(
     Effect.provideService(Drain.Drain, drain),
     Effect.provideService(HttpRouter.RouterConfig, Paths.spelling)
   )
@@ -190,7 +192,7 @@ const nodeServer = (limits: Limits) => {
   return server
 }
 
-const routes = (limits: Limits) =>
+const routes = (limits: Limits, origins: ReadonlyArray<string>) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: openApiPath }),
     HttpApiSwagger.layer(Api, { path: docsPath }),
@@ -208,7 +210,7 @@ const routes = (limits: Limits) =>
       PrincipalsDoor.layer,
       JournalDoor.layer,
       StreamDoor.layer(limits),
-      SocketDoor.layer(limits.sockets),
+      SocketDoor.layer(limits.sockets, origins),
       MetricsDoor.layer,
       ServiceDoor.layer
     ]),

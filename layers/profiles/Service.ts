@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import type { SqlClient } from "effect/sql/SqlClient"
 import * as HttpDoor from "#layers/edge/HttpDoor.ts"
 import * as Readiness from "#layers/edge/Readiness.ts"
+import * as SocketDoor from "#layers/edge/socket/SocketDoor.ts"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as PgliteEventStore from "#layers/event-store/PgliteEventStore.ts"
 import * as PostgresEventStore from "#layers/event-store/PostgresEventStore.ts"
@@ -164,8 +165,15 @@ export const served = (settings: Settings, environment: NodeTelemetry.Options["e
       requestsMax: settings.requestsMax,
       requestsPerSecondMax: settings.requestsPerSecondMax,
       eventStreamsMax: settings.eventStreamsMax,
-      eventStreamsPerPrincipalMax: settings.eventStreamsPerPrincipalMax
-    }
+      eventStreamsPerPrincipalMax: settings.eventStreamsPerPrincipalMax,
+      sockets: {
+        ...SocketDoor.defaults,
+        socketsMax: settings.socketsMax,
+        socketsPerPrincipalMax: settings.socketsPerPrincipalMax,
+        frameBytesMax: settings.socketFrameBytesMax
+      }
+    },
+    origins: settings.origins === "" ? [] : settings.origins.split(",")
   }).pipe(
     Layer.provide(Layer.unwrap(Effect.map(Effect.all([isolated, keys, policyChanges]), Readiness.layer))),
     Layer.provideMerge(layer(settings)),

@@ -13,6 +13,8 @@ interface Related {
   readonly connectionsMax: number
   readonly eventStreamsMax: number
   readonly eventStreamsPerPrincipalMax: number
+  readonly socketsMax: number
+  readonly socketsPerPrincipalMax: number
 }
 
 /** As `Bounds.relations`, between what is set. */
@@ -22,8 +24,12 @@ export const relations = (set: Related): ReadonlyArray<Bounds.Relation> => [
     `one principal can't follow more than all may: eventStreamsPerPrincipalMax (${set.eventStreamsPerPrincipalMax}) <= eventStreamsMax (${set.eventStreamsMax})`
   ],
   [
-    set.eventStreamsMax + Bounds.socketsMax < set.connectionsMax,
-    `followers and WebSockets leave connections for everybody else: eventStreamsMax (${set.eventStreamsMax}) + ${Bounds.socketsMax} < connectionsMax (${set.connectionsMax})`
+    set.eventStreamsMax + set.socketsMax < set.connectionsMax,
+    `followers and WebSockets leave connections for everybody else: eventStreamsMax (${set.eventStreamsMax}) + socketsMax (${set.socketsMax}) < connectionsMax (${set.connectionsMax})`
+  ],
+  [
+    set.socketsPerPrincipalMax <= set.socketsMax,
+    `one principal can't open more WebSockets than all may: socketsPerPrincipalMax (${set.socketsPerPrincipalMax}) <= socketsMax (${set.socketsMax})`
   ]
 ]
 
@@ -85,6 +91,16 @@ export const Settings = Schema.Struct({
   eventStreamsPerPrincipalMax: count(1, 100_000).annotate({
     description: "Readers that follow events by HTTP at once, of one principal."
   }),
+  socketsMax: count(1, 100_000).annotate({ description: "WebSockets open at once, in all; more are told to wait." }),
+  socketsPerPrincipalMax: count(1, 100_000).annotate({ description: "WebSockets open at once, of one principal." }),
+  socketFrameBytesMax: count(Bounds.httpBodyBytesMin, 16 * 1024 * 1024).annotate({
+    description: "Size of one frame of a WebSocket; a larger one ends its connection."
+  }),
+  origins: Schema.String.check(
+    Schema.isPattern(/^(https?:\/\/[^/?#\s,]+(,https?:\/\/[^/?#\s,]+)*)?$/u, {
+      message: "expected origins like https://app.example.org, separated by commas"
+    })
+  ).annotate({ description: "Origins of pages that may open WebSockets, beside the service's own; none unless set." }),
   traceFileBytes: Schema.Union([Schema.Literal(0), count(Bounds.traceFileBytesMin, Bounds.traceFileBytesMax)]).annotate(
     { description: `Size of one local trace file, of which ${Bounds.traceFilesMax} are kept; 0 writes none.` }
   )
@@ -118,5 +134,9 @@ export const defaults: Settings = {
   requestsMax: Bounds.httpRequestsMax,
   eventStreamsMax: Bounds.eventStreamsMax,
   eventStreamsPerPrincipalMax: Bounds.eventStreamsPerPrincipalMax,
+  socketsMax: Bounds.socketsMax,
+  socketsPerPrincipalMax: Bounds.socketsPerPrincipalMax,
+  socketFrameBytesMax: Bounds.socketFrameBytesMax,
+  origins: "",
   traceFileBytes: Bounds.traceFileBytes
 }

@@ -114,6 +114,6 @@ it.live("a service whose limits contradict each other does not start, and says w
       })
     )
     assert.match(error.message, /^the service ended \(2\)/)
-    assert.include(error.message, "--event-streams-max (600) + 512 < --connections-max (1024)")
+    assert.include(error.message, "--event-streams-max (600) + --sockets-max (512) < --connections-max (1024)")
   }).pipe(Effect.scoped)
 )

@@ -36,6 +36,16 @@ it.effect("a WebSocket too many is told to wait; one that left makes room", () =
   }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make(), limits({ socketsMax: 3, socketsPerPrincipalMax: 2 }))))
 )
 
+it.effect("a page of an origin that the deployment names may open a WebSocket", () =>
+  Effect.gen(function* () {
+    const headers = { origin: "https://app.example.org" }
+    assert.strictEqual((yield* (yield* Sockets.client({ headers })).ask({ type: "ping", id: "1" })).type, "answer")
+    for (const origin of ["https://app.example.org.evil.example", "http://app.example.org", "null"]) {
+      assert.strictEqual((yield* Sockets.refused({ headers: { origin } })).body.code, "Forbidden", origin)
+    }
+  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make(), { origins: ["https://app.example.org"] })))
+)
+
 it.effect("a WebSocket follows so many sessions, and no more", () =>
   Effect.gen(function* () {
     const client = yield* Sockets.client()

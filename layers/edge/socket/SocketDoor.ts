@@ -74,7 +74,8 @@ export const withToken = (request: HttpServerRequest): HttpServerRequest => {
   return request.modify({ headers: { ...request.headers, authorization: `Bearer ${credential}` } })
 }
 
-export const layer = (limits: Limits) =>
+/** `origins` are those of pages that may come beside the service's own. */
+export const layer = (limits: Limits, origins: ReadonlyArray<string>) =>
   HttpApiBuilder.group(
     Api,
     "socket",
@@ -90,7 +91,7 @@ export const layer = (limits: Limits) =>
       const open = Answers.ask(
         Effect.fnUntraced(function* (by) {
           const request = yield* HttpServerRequest
-          yield* permitted(request)
+          yield* permitted(request, origins)
           const line = Line.make(randomUUID(), by)
           const place = Effect.acquireRelease(registry.admit(line), () =>
             Effect.andThen(registry.leave(line.id), noted)
@@ -123,11 +124,11 @@ export const layer = (limits: Limits) =>
 // internal
 // ---------------------------------------------------------------------------
 
-/** A handshake that a program made, or a page that this service served itself. */
-const permitted = Effect.fnUntraced(function* (request: HttpServerRequest) {
+/** A handshake that a program made, a page of this service, or one that the deployment names. */
+const permitted = Effect.fnUntraced(function* (request: HttpServerRequest, origins: ReadonlyArray<string>) {
   const { host, origin, upgrade } = request.headers
   if (upgrade?.toLowerCase() !== "websocket") return yield* Problems.make("UpgradeRequired")
-  if (origin !== undefined && hostOf(origin) !== host) {
+  if (origin !== undefined && hostOf(origin) !== host && !origins.includes(origin)) {
     return yield* Problems.make("Forbidden", "a page of another origin may not open a WebSocket")
   }
   const exchange = yield* Exchange.Current

@@ -105,7 +105,7 @@ describe("a wrong setting", () => {
     assert.strictEqual(
       refusal({}, { KEELSON_CONNECTIONS_MAX: "768" }).detail,
       "the settings contradict each other: followers and WebSockets leave connections for everybody else: " +
-        "--event-streams-max (256) + 512 < --connections-max (768)"
+        "--event-streams-max (256) + --sockets-max (512) < --connections-max (768)"
     )
     assert.strictEqual(settings({}, { KEELSON_CONNECTIONS_MAX: "769" }).connectionsMax, 769)
     const both = refusal({ eventStreamsMax: "16", connectionsMax: "1" }).detail
