@@ -56,7 +56,7 @@ const row = (kind: "action" | "turn", status: string) =>
     }
   }).pipe(Effect.timeout(Duration.seconds(10)))
 
-export const program = Effect.gen(function* () {
+const program = Effect.gen(function* () {
   const deployed: Array<string> = []
   const deploy = ToolRegistry.register(Deploy, ({ version }) =>
     Effect.sync(() => {
@@ -78,4 +78,4 @@ export const program = Effect.gen(function* () {
   }).pipe(Effect.provide(Volatile.layer({ tools: [deploy], policies, responder })))
 })
 
-if (import.meta.main) console.log(JSON.stringify(await Effect.runPromise(program)))
+console.log(JSON.stringify(await Effect.runPromise(program)))

@@ -28,7 +28,7 @@ const policies = {
 
 const ana = { actor: { kind: "HUMAN" as const, id: PrincipalId.make("ana") }, roles: [] }
 
-export const program = Effect.gen(function* () {
+const program = Effect.gen(function* () {
   const gateway = yield* Gateway
   const { body: session } = yield* gateway.createSession(ana, "session-1", {})
   const { body: asked } = yield* gateway.propose(ana, "proposal-1", {
@@ -41,5 +41,5 @@ export const program = Effect.gen(function* () {
   return [asked.status, approved.status]
 }).pipe(Effect.provide(Volatile.layer({ tools: [deploy], policies })))
 
-if (import.meta.main) console.log(await Effect.runPromise(program))
+console.log(await Effect.runPromise(program))
 // #endregion app

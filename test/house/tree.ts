@@ -99,7 +99,8 @@ export const untidyHere = (): ReadonlyArray<Untidy> => [
   ...longFunctions(root, ["src", "layers", "deploy"])
 ]
 
-if (import.meta.main) {
+// `import.meta.main` came with Node 24.2: under 24.0 the check would say nothing and pass.
+if (process.argv[1] === import.meta.filename) {
   const found = untidyHere()
   for (const { detail, line, path: file, rule } of found) process.stdout.write(`${file}:${line}  ${rule}: ${detail}\n`)
   process.stdout.write(`${found.length === 0 ? "tidy" : `${found.length} untidy`}\n`)
