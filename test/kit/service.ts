@@ -27,6 +27,8 @@ export interface Options {
   readonly environment?: { readonly [name: string]: string }
   /** A command that the service is started with, such as `setpriv` or `env`. */
   readonly wrapper?: ReadonlyArray<string>
+  /** A Node and the program `keelson`, in place of this one and the sources. */
+  readonly program?: readonly [node: string, keelson: string]
 }
 
 export interface Answer {
@@ -64,8 +66,8 @@ export const start = async (options: Options): Promise<Service> => {
     ...options.flags
   }
   const words = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)])
-  const [command, ...before] = [...(options.wrapper ?? []), process.execPath]
-  const child = spawn(command, [...before, main, "start", "--json", ...words], {
+  const [command, ...before] = [...(options.wrapper ?? []), ...(options.program ?? [process.execPath, main])]
+  const child = spawn(command, [...before, "start", "--json", ...words], {
     env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...options.environment },
     stdio: ["ignore", "pipe", "pipe"]
   })
