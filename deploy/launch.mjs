@@ -15,6 +15,7 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { chooseNode, majorOf, missingPackages, targetEnvironment, targets, usage } from "./launcher/decide.mjs"
 import { exclusively, install, Interrupted, readLock, say, Unable } from "./launcher/install.mjs"
+import { pinnedNode } from "./launcher/pinned.mjs"
 import { endBy, isLeft, runInPlace } from "./launcher/run.mjs"
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..")
@@ -52,16 +53,12 @@ const chosenNode = () => {
   const choice = chooseNode({ ...about, ...place, musl: false })
   if (choice._tag === "Running") return { executable: process.execPath, environment: process.env, lacking: null }
   if (choice._tag === "None") throw new Unable(choice.sentence)
-  const executable = path.join(nodeHome, "node_modules", choice.name, choice.executable)
+  const { executable, isThere, version } = pinnedNode(nodeHome, choice)
   const environment = targetEnvironment(process.env, executable, path.dirname(executable), path.delimiter)
-  const key = `node_modules/${choice.name}`
-  const wanted = readLock(path.join(nodeHome, "package-lock.json"))?.packages?.[key]
-  const installed = readLock(path.join(nodeHome, "node_modules/.package-lock.json"))?.packages?.[key]
-  if (installed !== undefined && installed.integrity === wanted?.integrity && fs.existsSync(executable))
-    return { executable, environment, lacking: null }
+  if (isThere) return { executable, environment, lacking: null }
   const here = chooseNode({ ...about, ...place, musl: isMusl() })
   if (here._tag === "None") throw new Unable(here.sentence)
-  return { executable, environment, lacking: String(wanted?.version) }
+  return { executable, environment, lacking: version }
 }
 
 /** @param {import("./launcher/decide.mjs").Needs} needs */

@@ -60,8 +60,8 @@ describe("decide", () => {
     }
   })
 
-  it("pins a Node for every platform that the small lockfile carries", () => {
-    const file = path.resolve(import.meta.dirname, "../../deploy/node/package-lock.json")
+  it.each(["node", "node24"])("pins a Node for every platform that the small lockfile carries: deploy/%s", (home) => {
+    const file = path.resolve(import.meta.dirname, "../../deploy", home, "package-lock.json")
     const names = Object.keys((JSON.parse(fs.readFileSync(file, "utf8")) as { packages: object }).packages)
     const places = [
       ["linux", "x64"],
