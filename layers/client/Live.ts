@@ -9,13 +9,17 @@
  * same key, and goes on after the last event that was taken, so nothing is done or seen twice. Needs a
  * `WebSocketConstructor`; `Live.layerWebSocket` is that of browsers and Node.
  *
- * Limits: a stream of events that nobody takes from holds up the whole connection, and the service then ends it; use a
- * connection of its own for what may be slow.
+ * Invariants: nothing that one stream or wish waits for holds up another; a stream that nobody takes from is left behind
+ * and resumed where it was. A session is followed by one stream at a time.
+ *
+ * Limits: a WebSocket does not tell why it could not be opened. So a token that is refused at first ends it, as any
+ * failure then; one that is taken away while the service can't be reached is tried again for ever.
  */
+import type * as Arr from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Queue from "effect/Queue"
+import * as Latch from "effect/Latch"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -44,13 +48,20 @@ export class Refused extends Schema.TaggedError<Refused>()("LiveRefused", {
   }
 }
 
-/** The connection is over for good: it could not be opened at all, or the key opens nothing any more. */
+/** The connection is over for good: it could not be opened at first, the key opens nothing any more, or its scope closed. */
 export class Ended extends Schema.TaggedError<Ended>()("LiveEnded", {
-  reason: Schema.Literals(["NotOpened", "Unauthenticated"]),
+  reason: Schema.Literals(["NotOpened", "Unauthenticated", "Closed"]),
   retryable: Schema.Boolean
 }) {
   override get message() {
-    return this.reason === "NotOpened" ? "the service can't be reached, or takes no such token" : "the key was revoked"
+    switch (this.reason) {
+      case "NotOpened":
+        return "the service can't be reached, or takes no such token"
+      case "Unauthenticated":
+        return "the key was revoked"
+      case "Closed":
+        return "the connection was closed here"
+    }
   }
 }
 
@@ -71,7 +82,10 @@ export interface Live {
     type: Type,
     input: Sent<Type>
   ) => Effect.Effect<Answer<Type>, Refused | Ended>
-  /** A session's events after a `sequence` (0: from the beginning), or from now on: each once, in order, for ever. */
+  /**
+   * A session's events after a `sequence` (0: from the beginning): each once, in order, for ever. Without one from when
+   * the service first answers: what comes before that, after a break too, is not seen.
+   */
   readonly events: (sessionId: SessionId, after?: number) => Stream.Stream<Event, Refused | Ended>
 }
 
@@ -87,65 +101,64 @@ export const make = Effect.fnUntraced(function* ({
   const socket = yield* Socket.makeWebSocket(`${url.replace(/^http/, "ws").replace(/\/$/, "")}${socketPath}`, {
     protocols: [Frames.subprotocol, `${Frames.tokenSubprotocol}${Redacted.value(token)}`]
   })
-  const waiting = new Map<string, Waiting>()
-  const followed = new Map<SessionId, Followed>()
+  const wishes = new Map<string, Wish>()
+  const followed = new Map<SessionId, Following>()
   const over = yield* Deferred.make<never, Ended>()
   const opened = yield* Deferred.make<void>()
-  let ids = 0
   let pauseMillis = pauseMillisMin
   /** Of the connection that stands; null between two of them. */
-  let send: ((frame: object) => Effect.Effect<void>) | null = null
+  let send: ((text: string) => Effect.Effect<void>) | null = null
 
-  const say = (frame: object) => Effect.suspend(() => send?.(frame) ?? Effect.void)
+  const say = (text: string) => Effect.suspend(() => send?.(text) ?? Effect.void)
 
-  const subscription = (sessionId: SessionId, { after }: Followed) => ({
-    type: "subscribe",
-    id: `s${(ids += 1)}-${sessionId}`,
-    sessionId,
-    ...(after === undefined ? {} : { after })
+  const end = (reason: Ended["reason"]) => {
+    const error = new Ended({ reason, retryable: reason === "NotOpened" })
+    for (const following of followed.values()) following.fail(error)
+    return Deferred.fail(over, error)
+  }
+
+  /** Subscribes again after a while, unless the stream ended or left meanwhile. */
+  const later = (following: Following, seconds: number | null) =>
+    Effect.suspend(() => (following.isLive() ? say(following.subscribe()) : Effect.void)).pipe(
+      Effect.delay(Duration.seconds(seconds ?? 1)),
+      Effect.forkScoped
+    )
+
+  const refused = Effect.fnUntraced(function* ({ id, problem, retryAfterSeconds }: typeof Frames.ProblemFrame.Type) {
+    const error = refusedOf(problem)
+    const wish = wishes.get(id ?? "")
+    if (wish !== undefined) yield* Deferred.fail(wish.answer, error)
+    for (const following of followed.values()) {
+      if (following.frameId() !== id) continue
+      if (error.retryable) yield* later(following, retryAfterSeconds)
+      else following.fail(error)
+    }
   })
-
-  const refusedOf = ({ code, detail, retryable }: { code: string; detail: string; retryable: boolean }) =>
-    new Refused({ code, detail, retryable })
 
   const heard = Effect.fnUntraced(function* (frame: typeof Told.Type) {
     switch (frame.type) {
       case "answer": {
         const { body, id, repeated, to } = frame
-        const asked = waiting.get(id)
-        if (asked !== undefined) yield* Deferred.succeed(asked.answer, { body, repeated })
-        if (to === "subscribe") {
-          const following = followed.get(body.sessionId)
-          if (following !== undefined) following.after ??= body.after
-        }
+        const wish = wishes.get(id)
+        if (wish !== undefined) yield* Deferred.succeed(wish.answer, { body, repeated })
+        if (to === "subscribe") followed.get(body.sessionId)?.confirm(id, body.after)
         return
       }
-      case "problem": {
-        const refused = refusedOf(frame.problem)
-        const asked = waiting.get(frame.id ?? "")
-        if (asked !== undefined) yield* Deferred.fail(asked.answer, refused)
-        const following = followed.get((frame.id ?? "").replace(/^s\d+-/, "") as SessionId)
-        if (following !== undefined) yield* Queue.fail(following.events, refused)
-        return
-      }
+      case "problem":
+        return yield* refused(frame)
       case "event": {
         const following = followed.get(frame.sessionId)
-        if (following === undefined || frame.sequence <= (following.after ?? -1)) return
-        yield* Queue.offer(following.events, frame)
-        following.after = frame.sequence
+        if (following?.give(frame) === "full") yield* say(following.leave())
         return
       }
       case "heartbeat":
-        for (const { sequence, sessionId } of frame.sessions) {
-          const following = followed.get(sessionId)
-          if (following?.after !== undefined) following.after = Math.max(following.after, sequence)
-        }
+        for (const { sequence, sessionId } of frame.sessions) followed.get(sessionId)?.complete(sequence)
         return
       case "end": {
         const following = followed.get(frame.sessionId)
         if (following === undefined) return
-        if (frame.retryable) yield* say(subscription(frame.sessionId, following))
-        else yield* Queue.fail(following.events, refusedOf(frame))
+        if (frame.retryable) yield* later(following, null)
+        else following.fail(refusedOf(frame))
       }
     }
   })
@@ -155,32 +168,53 @@ export const make = Effect.fnUntraced(function* ({
     Effect.gen(function* () {
       const { pull } = yield* socket.reader
       const writer = yield* socket.writer
-      const write = (frame: object) => Effect.ignore(writer.write(JSON.stringify(frame)))
-      // Whatever is wished meanwhile joins these, so that nothing is said twice on one connection.
-      for (const { frame } of waiting.values()) yield* write(frame)
-      for (const [sessionId, following] of followed) yield* write(subscription(sessionId, following))
-      send = write
+      // In one step: whatever is wished from here on is said by itself.
+      const frames = [
+        ...[...wishes.values()].map(({ text }) => text),
+        ...[...followed.values()].filter((following) => following.isLive()).map((following) => following.subscribe())
+      ]
+      send = (text) => Effect.ignore(writer.write(text))
       yield* Effect.addFinalizer(() => Effect.sync(() => (send = null)))
+      for (const text of frames) yield* say(text)
       yield* Deferred.succeed(opened, undefined)
-      pauseMillis = pauseMillisMin
       for (;;) {
         for (const raw of yield* pull) {
-          const frame = yield* Effect.option(decode(typeof raw === "string" ? raw : new TextDecoder().decode(raw)))
-          // What this version does not know, a newer service said to newer clients.
-          if (frame._tag === "Some") yield* heard(frame.value)
+          pauseMillis = pauseMillisMin
+          const text = typeof raw === "string" ? raw : new TextDecoder().decode(raw)
+          yield* Effect.matchEffect(decode(text), { onFailure: () => unread(text), onSuccess: heard })
         }
       }
     })
   )
 
-  const end = (reason: Ended["reason"]) => Deferred.fail(over, new Ended({ reason, retryable: reason === "NotOpened" }))
+  /** What this version does not know, a newer service said; whoever waits for it must not wait for ever. */
+  const unread = Effect.fnUntraced(function* (text: string) {
+    const named = yield* Effect.option(decodeNamed(text))
+    const wish = named._tag === "Some" ? wishes.get(named.value.id) : undefined
+    const error = new Refused({ code: "Unreadable", detail: "this client does not know the answer", retryable: false })
+    if (wish !== undefined) yield* Deferred.fail(wish.answer, error)
+  })
 
+  /** The service takes no frame of that size: the largest one is given up, so that the others get through. */
+  const tooLarge = Effect.suspend(() => {
+    const largest = [...wishes.values()].sort((one, other) => other.text.length - one.text.length)[0]
+    const error = new Refused({
+      code: "BodyTooLarge",
+      detail: "the frame is too large for the service",
+      retryable: false
+    })
+    return largest === undefined ? Effect.void : Effect.asVoid(Deferred.fail(largest.answer, error))
+  })
+
+  yield* Effect.addFinalizer(() => end("Closed"))
   yield* Effect.forkScoped(
     Effect.gen(function* () {
       for (;;) {
         const { reason } = yield* Effect.flip(connection)
         if (!(yield* Deferred.isDone(opened))) return yield* end("NotOpened")
-        if (reason._tag === "SocketCloseError" && reason.code === shutOut) return yield* end("Unauthenticated")
+        const code = reason._tag === "SocketCloseError" ? reason.code : 0
+        if (code === shutOut) return yield* end("Unauthenticated")
+        if (code === messageTooBig) yield* tooLarge
         yield* Effect.sleep(Duration.millis(pauseMillis))
         pauseMillis = Math.min(2 * pauseMillis, pauseMillisMax)
       }
@@ -192,14 +226,14 @@ export const make = Effect.fnUntraced(function* ({
     Effect.suspend(() => {
       const key = type in Frames.commands ? { key: crypto.randomUUID() } : {}
       return Effect.gen(function* () {
-        const id = `a${(ids += 1)}`
+        const id = crypto.randomUUID()
         const answer = yield* Deferred.make<Answer<Frames.AskedType>, Refused>()
-        const frame = { type, id, ...key, ...input }
-        waiting.set(id, { frame, answer })
+        const text = JSON.stringify({ type, id, ...key, ...input })
+        wishes.set(id, { text, answer })
         const answered = yield* Effect.andThen(
-          say(frame),
+          say(text),
           Effect.raceFirst(Deferred.await(answer), Deferred.await(over))
-        ).pipe(Effect.ensuring(Effect.sync(() => waiting.delete(id))))
+        ).pipe(Effect.ensuring(Effect.sync(() => wishes.delete(id))))
         // The service answers a frame of this type with a body of this type: the same table says so to both.
         return answered as Answer<typeof type>
       }).pipe(
@@ -214,22 +248,22 @@ export const make = Effect.fnUntraced(function* ({
   const events: Live["events"] = (sessionId, after) =>
     Stream.unwrap(
       Effect.gen(function* () {
-        const queue = yield* Queue.bounded<Event, Refused | Ended>(eventsWaitingMax)
-        const following: Followed = { events: queue, after }
+        if (followed.has(sessionId)) {
+          const detail = `session ${sessionId} is followed by another stream of this connection`
+          return yield* new Refused({ code: "Conflict", detail, retryable: false })
+        }
+        if (yield* Deferred.isDone(over)) return yield* Deferred.await(over)
+        const following = follow(sessionId, after)
         yield* Effect.acquireRelease(
           Effect.sync(() => void followed.set(sessionId, following)),
           () =>
             Effect.suspend(() => {
               followed.delete(sessionId)
-              return Effect.andThen(
-                Queue.shutdown(queue),
-                say({ type: "unsubscribe", id: `u${(ids += 1)}`, sessionId })
-              )
+              return say(following.leave())
             })
         )
-        yield* Effect.forkScoped(Effect.catch(Deferred.await(over), (error) => Queue.fail(queue, error)))
-        yield* say(subscription(sessionId, following))
-        return Stream.fromQueue(queue)
+        yield* say(following.subscribe())
+        return Stream.fromPull(Effect.succeed(following.pull(say)))
       })
     )
 
@@ -240,26 +274,92 @@ export const make = Effect.fnUntraced(function* ({
 // internal
 // ---------------------------------------------------------------------------
 
-interface Waiting {
-  readonly frame: object
+interface Wish {
+  readonly text: string
   readonly answer: Deferred.Deferred<Answer<Frames.AskedType>, Refused>
 }
 
-interface Followed {
-  readonly events: Queue.Queue<Event, Refused | Ended>
-  /** The last one taken; undefined until it is known where "now" is. */
-  after: number | undefined
+type Following = ReturnType<typeof follow>
+
+/**
+ * How far one stream is: what waits for it, and whether the service is asked for more.
+ *
+ *   live: frames come in  ->  too many wait: it leaves, and comes back after the last one once they are taken
+ */
+const follow = (sessionId: SessionId, from: number | undefined) => {
+  let waiting: Array<Event> = []
+  let after = from
+  let frameId = ""
+  let confirmed = false
+  let live = true
+  let failure: Refused | Ended | null = null
+  const something = Latch.makeUnsafe(false)
+
+  const subscribe = () => {
+    live = true
+    confirmed = false
+    frameId = crypto.randomUUID()
+    return JSON.stringify({ type: "subscribe", id: frameId, sessionId, ...(after === undefined ? {} : { after }) })
+  }
+
+  return {
+    subscribe,
+    frameId: () => frameId,
+    isLive: () => live && failure === null,
+    /** The service takes the subscription of that frame: what came before it belongs to an earlier one. */
+    confirm: (id: string, at: number) => {
+      if (id !== frameId) return
+      confirmed = true
+      after ??= at
+    },
+    give: (event: Event): "taken" | "full" => {
+      if (!confirmed || !live || event.sequence <= (after ?? -1)) return "taken"
+      waiting.push(event)
+      after = event.sequence
+      something.openUnsafe()
+      return waiting.length < eventsWaitingMax ? "taken" : "full"
+    },
+    /** Nothing up to here is missing. */
+    complete: (sequence: number) => {
+      if (confirmed && live && after !== undefined) after = Math.max(after, sequence)
+    },
+    leave: () => {
+      live = false
+      return JSON.stringify({ type: "unsubscribe", id: crypto.randomUUID(), sessionId })
+    },
+    fail: (error: Refused | Ended) => {
+      failure ??= error
+      something.openUnsafe()
+    },
+    /** What waits, once there is any; asks for more where the stream had been left. */
+    pull: (say: (text: string) => Effect.Effect<void>) =>
+      Effect.gen(function* (): Effect.fn.Return<Arr.NonEmptyReadonlyArray<Event>, Refused | Ended> {
+        for (;;) {
+          const [first, ...rest] = waiting
+          waiting = []
+          if (first !== undefined) return [first, ...rest]
+          if (failure !== null) return yield* Effect.fail(failure)
+          if (!live) yield* say(subscribe())
+          yield* something.await
+          something.closeUnsafe()
+        }
+      })
+  }
 }
 
-/** Events that wait for whoever takes them; beyond it nothing more is read. */
-const eventsWaitingMax = 64
+/** Events that wait for whoever takes them; beyond it the stream is left until they were taken. */
+const eventsWaitingMax = 256
 
-/** The service's word for a revoked key. */
+/** The service's word for a revoked key, and RFC 6455's for a frame too large. */
 const shutOut: Frames.Closing = 4401
+const messageTooBig = 1009
 
 /** Between two tries to connect. */
 const pauseMillisMin = 100
 const pauseMillisMax = 5_000
+
+const refusedOf = ({ code, detail, retryable }: { code: string; detail: string; retryable: boolean }) =>
+  new Refused({ code, detail, retryable })
 
 const Told = Schema.Union([
   ...Object.values(Frames.answers),
@@ -269,6 +369,7 @@ const Told = Schema.Union([
   Frames.EndFrame
 ])
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Told))
+const decodeNamed = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Struct({ id: Schema.String })))
 
 const patiently = Schedule.min([
   Schedule.exponential(Duration.millis(pauseMillisMin)),

@@ -29,7 +29,13 @@ export const make = Effect.gen(function* () {
 
   const seen = Effect.fnUntraced(function* (stored: StoredEvent) {
     position = stored.position
-    for (const hear of listeners) yield* hear(stored)
+    // What one listener can't hear is its own loss, and nobody else's.
+    for (const hear of listeners) {
+      yield* Effect.catchCause(
+        Effect.suspend(() => hear(stored)),
+        (cause) => Effect.logError("a listener of the feed broke", cause)
+      )
+    }
     wake(stored.envelope.stream)
   })
 

@@ -1,5 +1,6 @@
 /** The client over one WebSocket: typed, patient, and exact over breaks. */
 import { assert, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -7,9 +8,10 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as SocketDoor from "#layers/edge/socket/SocketDoor.ts"
 import * as Live from "#layers/client/Live.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
-import { StreamId } from "#src/kernel/Ids.ts"
+import { SessionId, StreamId } from "#src/kernel/Ids.ts"
 import * as World from "#test/kit/world.ts"
 import * as Kit from "./http-kit.ts"
 
@@ -114,4 +116,99 @@ it.live(
       )
     }).pipe(Effect.scoped),
   60_000
+)
+
+/** A session with so many events. */
+const busy = Effect.fnUntraced(function* (events: number) {
+  const { port, post } = yield* Kit.Caller
+  const sessionId = SessionId.make((yield* post("/v1/sessions", { key: "busy" })).json.sessionId)
+  yield* Effect.forEach(
+    Array.from({ length: events - 1 }).keys(),
+    (index) =>
+      Effect.promise(() => Kit.send(port, "POST", `/v1/sessions/${sessionId}/touch`, { key: `busy-${index}` })),
+    { concurrency: 8 }
+  )
+  return sessionId
+})
+
+it.live("a stream that asks about each of a long past goes on, however much waits behind it", () =>
+  Effect.gen(function* () {
+    const sessionId = yield* busy(700)
+    const { ask, events } = yield* live()
+    const seen: Array<number> = []
+    yield* events(sessionId, 0).pipe(
+      Stream.take(700),
+      Stream.runForEach(({ event, sequence }) =>
+        Effect.andThen(
+          event.version % 100 === 1 ? ask("session.get", { params: { sessionId } }) : Effect.void,
+          Effect.sync(() => seen.push(sequence))
+        )
+      )
+    )
+    assert.deepStrictEqual(
+      seen,
+      Array.from({ length: 700 }, (_, index) => seen[0]! + index)
+    )
+  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make())))
+)
+
+it.live("a session is followed by one stream at a time, and by one after the other from where each asks", () =>
+  Effect.gen(function* () {
+    const sessionId = yield* busy(300)
+    const { events } = yield* live()
+    const begun = yield* Deferred.make<void>()
+    const goOn = yield* Deferred.make<void>()
+    const first = yield* Effect.forkChild(
+      events(sessionId, 0).pipe(
+        Stream.tap(() => Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(goOn))),
+        Stream.take(300),
+        Stream.runCount
+      )
+    )
+    yield* Deferred.await(begun)
+    const second = yield* Effect.flip(Stream.runDrain(events(sessionId, 0)))
+    assert.deepInclude(second, { _tag: "LiveRefused", code: "Conflict" })
+    yield* Deferred.succeed(goOn, undefined)
+    assert.strictEqual(yield* Fiber.join(first), 300)
+    // Left in the middle, begun again at the beginning: what was on its way to the first is not taken for the second's.
+    for (let round = 0; round < 5; round++) {
+      yield* events(sessionId, 0).pipe(Stream.take(10), Stream.runDrain)
+      const all = yield* events(sessionId, 0).pipe(Stream.take(300), Stream.runCollect)
+      assert.deepStrictEqual(
+        all.map(({ event }) => event.version),
+        Array.from({ length: 300 }, (_, index) => index + 1)
+      )
+    }
+  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make())))
+)
+
+it.live("a wish too large for the service is refused, and holds up no other", () =>
+  Effect.gen(function* () {
+    const { ask } = yield* live()
+    const { sessionId } = (yield* ask("session.create", {})).body
+    const large = yield* Effect.flip(ask("turn.start", { params: { sessionId }, body: { input: "x".repeat(20_000) } }))
+    assert.deepInclude(large, { _tag: "LiveRefused", code: "BodyTooLarge", retryable: false })
+    assert.strictEqual((yield* ask("session.get", { params: { sessionId } })).body.status, "Open")
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Kit.serve(World.make(), { limits: { sockets: { ...SocketDoor.defaults, frameBytesMax: 10_000 } } }))
+  )
+)
+
+it.live("a wish that no schema takes is refused, and a closed connection says so", () =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const { ask, events } = yield* Scope.provide(live(), scope)
+    const { sessionId } = (yield* ask("session.create", {})).body
+    const deep = Array.from({ length: 200 }).reduce<unknown>((inside) => [inside], 1)
+    const refused = yield* Effect.flip(
+      ask("action.propose", { params: { sessionId }, body: { tool: "look", arguments: deep as never } })
+    )
+    assert.deepInclude(refused, { _tag: "LiveRefused", code: "InvalidBody" })
+    const followed = yield* Effect.forkChild(Effect.flip(Stream.runDrain(events(sessionId))))
+    yield* ask("session.get", { params: { sessionId } })
+    yield* Scope.close(scope, Exit.void)
+    assert.deepInclude(yield* Fiber.join(followed), { _tag: "LiveEnded", reason: "Closed" })
+    assert.deepInclude(yield* Effect.flip(ask("session.create", {})), { reason: "Closed" })
+  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make())))
 )

@@ -35,24 +35,28 @@ export const read = Effect.fnUntraced(function* (
   const text = decode(bytes)
   if (text === null) return yield* Problems.make("InvalidJson", "the body is not valid UTF-8")
   // The body is one level around the arguments, which have their own bound.
-  yield* objectOf(text, Bounds.argumentsDepthMax + 1)
+  yield* encodable(yield* objectOf(text), Bounds.argumentsDepthMax + 1)
   return text
 })
 
-/** The JSON object that the text is, with nothing in it that the journal's encoding has no words for. */
-export const objectOf = (
-  text: string,
-  depthMax: number
-): Effect.Effect<{ readonly [member: string]: unknown }, Problems.Problem> => {
+/** A JSON object, whatever is in it. */
+export interface JsonObject {
+  readonly [member: string]: unknown
+}
+
+/** The JSON object that the text is. */
+export const objectOf = (text: string): Effect.Effect<JsonObject, Problems.Problem> => {
   const value = parse(text)
-  if (value === undefined) return Effect.fail(Problems.make("InvalidJson", "the body is not JSON"))
-  if (value === null || typeof value !== "object" || Array.isArray(value)) {
-    return Effect.fail(invalid("", "Expected a JSON object"))
-  }
-  const flaw = walk(value, "", 0, depthMax)
-  return flaw === null
-    ? Effect.succeed(value as { readonly [member: string]: unknown })
-    : Effect.fail(invalid(flaw.pointer, flaw.detail))
+  if (value === undefined) return Effect.fail(Problems.make("InvalidJson", "this is not JSON"))
+  return value === null || typeof value !== "object" || Array.isArray(value)
+    ? Effect.fail(invalid("", "Expected a JSON object"))
+    : Effect.succeed(value as JsonObject)
+}
+
+/** Refuses what the journal's encoding has no words for. */
+export const encodable = (object: JsonObject, depthMax: number): Effect.Effect<void, Problems.Problem> => {
+  const flaw = walk(object, "", 0, depthMax)
+  return flaw === null ? Effect.void : Effect.fail(invalid(flaw.pointer, flaw.detail))
 }
 
 /** `errors` of `InvalidBody`: one flaw. */

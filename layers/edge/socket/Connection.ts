@@ -1,8 +1,8 @@
 /**
  * One WebSocket, from its first frame to its end.
  *
- *   frame -> counted against the principal's rate -> read by its schema -> in hand -> Deeds -> answer | problem
- *   event of a followed session -> Follower -> shown -> event frame
+ *   frame -> read -> counted against the principal's rate -> in hand -> Deeds -> answer | problem
+ *   event of a followed session -> Deliveries -> event frame
  *
  * Owns the order of things on one connection, and why it ends. Does not own what deeds do (`Deeds`), who follows what
  * (`Registry`) or who may open one (`SocketDoor`).
@@ -74,7 +74,7 @@ export const make = Effect.fnUntraced(function* ({ deeds, limits, registry, tail
     const replies = Replies.make(id, outbox)
     const { show } = deeds.readable
     const deliveries = yield* Deliveries.make({ store, tail, registry, show, line, outbox, replies, limits })
-    const handlers = yield* FiberSet.make<void>()
+    const handlers = yield* FiberSet.make<void, never>()
 
     // --- deeds -------------------------------------------------------------------------------
 
@@ -181,6 +181,8 @@ export const make = Effect.fnUntraced(function* ({ deeds, limits, registry, tail
       Endings.revoked(line, caller, feed, identity),
       Endings.half(tcp, state, limits.frameMillis),
       Effect.as(outbox.tooSlow, 4429 as const),
+      // A bug of ours ends the connection, and not the answer to one frame alone.
+      Effect.andThen(FiberSet.join(handlers), Effect.never),
       heartbeats
     ])
     // Nothing more is made for a peer that is told to go.

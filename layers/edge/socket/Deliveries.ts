@@ -49,11 +49,18 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
     const { sessionId } = follower
     let previous = follower.cursor()
 
-    const give = (stored: StoredEvent) =>
+    /** Shown once there is room; told only where nothing speaks against it by then. Else its turn comes again. */
+    const give = (stored: StoredEvent): Effect.Effect<void, Problems.Failure> =>
+      Effect.andThen(line.trusted, offer(stored)).pipe(
+        Effect.repeat({ until: () => follower.cursor() >= stored.position }),
+        Effect.asVoid
+      )
+
+    const offer = (stored: StoredEvent) =>
       outbox.send(
         Effect.gen(function* () {
           const event = yield* show.event(stored)
-          yield* line.trusted
+          if (!line.isTrusted()) return null
           const frame = { type: "event", sessionId, sequence: stored.position, previous, event }
           previous = stored.position
           follower.advance(stored.position)
@@ -75,15 +82,16 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
 
     const next = Effect.suspend(() => {
       if (follower.isBehind()) return read
-      const stored = follower.take()
+      const stored = follower.next()
       return stored === undefined ? follower.awake : give(stored)
     })
 
     return Effect.catchCause(Effect.forever(next), (cause) =>
       Effect.gen(function* () {
         const problem = yield* Replies.problemOf(cause, { connection: line.id, sessionId })
-        yield* registry.unfollow(line.id, sessionId)
+        // First the word: a subscription that comes after it must not be ended by it.
         yield* replies.end(sessionId, follower.cursor(), problem)
+        yield* registry.unfollow(line.id, sessionId)
       })
     )
   }
@@ -109,7 +117,7 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
 
   /** Up to where nothing is missing, for every session. */
   const heartbeat = Effect.gen(function* () {
-    const position = yield* tail.position
+    const position = yield* tail.handedOut
     const followed = yield* registry.followedBy(line.id)
     const sessions = followed.map(([sessionId, follower]) => ({
       sessionId,

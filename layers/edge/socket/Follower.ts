@@ -4,7 +4,7 @@
  *   behind: reads the journal from its cursor on  ->  up with the tail: live, events are handed to it
  *   live:   takes what was handed to it           ->  too much waits: behind again, and what waited is let go
  *
- * Owns the cursor, and the little that waits. Does not own reading (`Connection`) or handing out (`Tail`).
+ * Owns the cursor, and the little that waits. Does not own reading (`Deliveries`) or handing out (`Tail`).
  *
  * Invariants: the cursor only grows; an event is given once, in order, whichever way it comes; what waits is bounded in
  * number and in text, so a reader that does not read costs no more than that.
@@ -28,8 +28,8 @@ export interface Follower {
   readonly isBehind: () => boolean
   /** Goes live where everything up to the tail's position was given; says whether it did. */
   readonly catchUp: (tailPosition: number) => boolean
-  /** The next event that was handed over and not given yet. */
-  readonly take: () => StoredEvent | undefined
+  /** The next event that was handed over; it waits until the cursor passed it. */
+  readonly next: () => StoredEvent | undefined
   /** Says that everything up to the position was given, or is not of this session. */
   readonly advance: (position: number) => void
   readonly cursor: () => number
@@ -55,7 +55,7 @@ export const make = (sessionId: SessionId, after: number, limits: Limits): Follo
   return {
     sessionId,
     offer: (stored) => {
-      if (!behind) {
+      if (!behind && stored.position > cursor) {
         waiting.push(stored)
         text += stored.text.length
         if (waiting.length > limits.queueEventsMax || text > limits.queueTextMax) letGo()
@@ -72,17 +72,11 @@ export const make = (sessionId: SessionId, after: number, limits: Limits): Follo
       behind = false
       return true
     },
-    take: () => {
-      for (;;) {
-        const next = waiting.shift()
-        if (next === undefined) return undefined
-        text -= next.text.length
-        // The journal may have given it before.
-        if (next.position > cursor) return next
-      }
-    },
+    next: () => waiting[0],
     advance: (position) => {
       cursor = Math.max(cursor, position)
+      // The journal may have given it before it was handed over.
+      while (waiting[0] !== undefined && waiting[0].position <= cursor) text -= waiting.shift()!.text.length
     },
     cursor: () => cursor,
     completeUpTo: (tailPosition) => (behind || waiting.length > 0 ? cursor : Math.max(cursor, tailPosition)),

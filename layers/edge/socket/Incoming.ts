@@ -30,8 +30,9 @@ export interface Unread {
 export const read = (raw: string | Uint8Array): Effect.Effect<Frame, Unread> =>
   Effect.gen(function* () {
     if (typeof raw !== "string") return yield* unread(null, flaw("", "Expected text; this frame is binary"))
-    const object = yield* Effect.mapError(JsonBody.objectOf(raw, depthMax), (problem) => ({ frameId: null, problem }))
+    const object = yield* Effect.mapError(JsonBody.objectOf(raw), (problem) => ({ frameId: null, problem }))
     const frameId = isFrameId(object["id"]) ? object["id"] : null
+    yield* Effect.mapError(JsonBody.encodable(object, depthMax), (problem) => ({ frameId, problem }))
     const type = object["type"]
     if (typeof type !== "string" || !Object.hasOwn(decoders, type)) {
       return yield* unread(frameId, flaw("/type", `Expected one of ${Object.keys(decoders).join(", ")}`))

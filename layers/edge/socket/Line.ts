@@ -1,8 +1,8 @@
 /**
  * A connection as the others know it: whose it is, and whether it may be told anything now.
  *
- * Invariant: once held, it is let go only by a look that began after the last doubt; so whatever a principal lost by an
- * event, nothing that came after that event is told.
+ * Invariant: once held, it is let go only by a look that began after the last doubt; so once a key is revoked, nothing
+ * that came after that is told. (Whose session it is and whose agent speaks there never change: that is judged once.)
  */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -14,6 +14,7 @@ export interface Line extends Member {
   readonly hold: () => void
   /** Completes while nothing speaks against the principal. */
   readonly trusted: Effect.Effect<void>
+  readonly isTrusted: () => boolean
   /** How often there was a reason to doubt. */
   readonly doubts: () => number
   /** Lets go, unless there was another doubt since that many. */
@@ -32,6 +33,7 @@ export const make = (id: string, by: Principal): Line => {
       trusted.closeUnsafe()
     },
     trusted: trusted.await,
+    isTrusted: () => trusted.isOpen(),
     doubts: () => doubts,
     trust: (since) => {
       if (doubts === since) trusted.openUnsafe()

@@ -40,15 +40,18 @@ export const make = (writer: Socket.Writer, tcp: TcpSocket, limits: Limits): Out
     })
   })
 
-  const room: Effect.Effect<void> = Effect.suspend(() =>
-    tcp.writableLength < limits.outboxBytesMax || tcp.destroyed
-      ? Effect.void
-      : Effect.timeoutOrElse(drained, {
-          duration: Duration.millis(limits.stallMillis),
-          // Whoever waits here ends with the connection.
-          orElse: () => Effect.andThen(Deferred.succeed(stalled, undefined), Effect.never)
-        })
-  )
+  /** Bytes that the peer's side took. */
+  const taken = () => tcp.bytesWritten - tcp.writableLength
+
+  const room: Effect.Effect<void> = Effect.suspend(() => {
+    if (tcp.writableLength < limits.outboxBytesMax || tcp.destroyed) return Effect.void
+    const before = taken()
+    return Effect.timeoutOrElse(drained, {
+      duration: Duration.millis(limits.stallMillis),
+      // Slow is not stuck. Whoever waits for one that is ends with the connection.
+      orElse: () => (taken() > before ? room : Effect.andThen(Deferred.succeed(stalled, undefined), Effect.never))
+    })
+  })
 
   return {
     send: (make) =>

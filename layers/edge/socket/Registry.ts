@@ -7,7 +7,7 @@
  *   followed       connection -> session -> follower         what ends with a connection
  *   inHand         connection -> ids of frames               no id twice, no more than a connection may have
  *
- * Owns these tables and their limits. Does not own what is sent (`Connection`, `Tail`) nor the truth: whatever spans
+ * Owns these tables and their limits. Does not own what is sent (`Deliveries`, `Tail`) nor the truth: whatever spans
  * processes is a guard in the journal.
  *
  * Invariants: every operation is one transaction (`Effect.tx`), so the tables never contradict each other, whatever

@@ -18,7 +18,7 @@ import * as Metric from "effect/Metric"
 import { randomUUID } from "node:crypto"
 import type { Socket as TcpSocket } from "node:net"
 import * as Bounds from "#src/kernel/Bounds.ts"
-import { Api } from "../Api.ts"
+import { Api, socketPath } from "../Api.ts"
 import { subprotocol, tokenSubprotocol } from "../api/Frames.ts"
 import * as Deeds from "../Deeds.ts"
 import * as Answers from "../http/Answers.ts"
@@ -80,26 +80,19 @@ export const layer = (limits: Limits, origins: ReadonlyArray<string>) =>
     Api,
     "socket",
     Effect.fnUntraced(function* (handlers) {
-      const registry = yield* Registry.make<Line.Line, Follower>(limits)
+      const registry = counted(yield* Registry.make<Line.Line, Follower>(limits))
       const tail = yield* Tail.make(registry)
       const serve = yield* Connection.make({ registry, tail, deeds: yield* Deeds.make, limits })
-
-      const noted = Effect.flatMap(registry.counts, (counts) =>
-        Effect.andThen(Metric.update(connections, counts.sockets), Metric.update(follows, counts.follows))
-      )
 
       const open = Answers.ask(
         Effect.fnUntraced(function* (by) {
           const request = yield* HttpServerRequest
           yield* permitted(request, origins)
           const line = Line.make(randomUUID(), by)
-          const place = Effect.acquireRelease(registry.admit(line), () =>
-            Effect.andThen(registry.leave(line.id), noted)
-          )
+          const place = Effect.acquireRelease(registry.admit(line), () => registry.leave(line.id))
           yield* Effect.scoped(
             Effect.gen(function* () {
               yield* place
-              yield* noted
               const socket = yield* request.upgrade
               const tcp = NodeHttpServerRequest.toIncomingMessage(request).socket
               // A peer that is gone without a word is missed.
@@ -124,6 +117,20 @@ export const layer = (limits: Limits, origins: ReadonlyArray<string>) =>
 // internal
 // ---------------------------------------------------------------------------
 
+/** The same registry, its numbers kept as they change. */
+const counted = <M extends Registry.Member, F>(registry: Registry.Registry<M, F>): Registry.Registry<M, F> => {
+  const noted = Effect.flatMap(registry.counts, (counts) =>
+    Effect.andThen(Metric.update(connections, counts.sockets), Metric.update(follows, counts.follows))
+  )
+  return {
+    ...registry,
+    admit: (member) => Effect.tap(registry.admit(member), noted),
+    leave: (id) => Effect.tap(registry.leave(id), noted),
+    follow: (id, sessionId, follower) => Effect.tap(registry.follow(id, sessionId, follower), noted),
+    unfollow: (id, sessionId) => Effect.tap(registry.unfollow(id, sessionId), noted)
+  }
+}
+
 /** A handshake that a program made, a page of this service, or one that the deployment names. */
 const permitted = Effect.fnUntraced(function* (request: HttpServerRequest, origins: ReadonlyArray<string>) {
   const { host, origin, upgrade } = request.headers
@@ -132,7 +139,7 @@ const permitted = Effect.fnUntraced(function* (request: HttpServerRequest, origi
     return yield* Problems.make("Forbidden", "a page of another origin may not open a WebSocket")
   }
   const exchange = yield* Exchange.Current
-  exchange.route = "/v1/socket"
+  exchange.route = socketPath
 })
 
 const hostOf = (origin: string): string | null => (URL.canParse(origin) ? new URL(origin).host : null)

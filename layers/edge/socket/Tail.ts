@@ -1,7 +1,7 @@
 /**
  * New events, handed to those who follow their session; one reader of the journal for all WebSockets.
  *
- * Owns who gets which event. Does not own reading the journal (`Feed`), nor sending (`Connection`).
+ * Owns who gets which event. Does not own reading the journal (`Feed`), nor sending (`Deliveries`).
  *
  * Invariants: in commit order; where a principal's keys or roles change, its connections are held before any later
  * event is handed out, until each has looked again; where the session of an event can't be found out now, everybody
@@ -34,15 +34,27 @@ export const make = Effect.fnUntraced(function* (registry: Registry<Line, Follow
     for (const follower of followers) follower.fallBehind()
   })
 
-  yield* feed.listen((stored) => {
-    const { stream } = stored.envelope
-    if (stream.startsWith(principals)) return hold(stream.slice(principals.length))
-    return Effect.catchCause(handOut(stored), (cause) =>
-      Effect.andThen(Effect.logWarning("an event could not be handed out, and is read again", cause), everybodyBehind)
-    )
-  })
+  let handedOut = yield* feed.position
 
-  return { position: feed.position, sessionOf }
+  yield* feed.listen((stored) =>
+    Effect.suspend(() => {
+      const { stream } = stored.envelope
+      return stream.startsWith(principals) ? hold(stream.slice(principals.length)) : handOut(stored)
+    }).pipe(
+      Effect.catchCause((cause) =>
+        Effect.andThen(Effect.logWarning("an event could not be handed out, and is read again", cause), everybodyBehind)
+      ),
+      Effect.andThen(Effect.sync(() => void (handedOut = stored.position)))
+    )
+  )
+
+  return {
+    /** Up to where the journal may be read: what comes after is handed out to whoever is live by then. */
+    position: feed.position,
+    /** Up to where everything was handed out, or everybody told to read it. */
+    handedOut: Effect.sync(() => handedOut),
+    sessionOf
+  }
 })
 
 export type Tail = Effect.Success<ReturnType<typeof make>>
