@@ -174,7 +174,9 @@ export const socketStallMillis = 30_000
 /** From the first byte of a frame to its last; up to twice that is granted. */
 export const socketFrameMillis = 15_000
 /** Bytes between two frames that are no sign of half a one: pings, and what stays small. */
-export const socketPartialBytes = 1_024
+export const socketPartialBytes = 16 * 1024
+/** A connection whose principal sent too much is not read for so long. */
+export const socketFloodMillis = 50
 /** Frames of one WebSocket that mean nothing, in a minute; the next one closes it. */
 export const socketNonsenseMax = 10
 /** How long a peer may take to close, once it was told. */

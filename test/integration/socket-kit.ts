@@ -31,6 +31,7 @@ export interface Options {
   readonly token?: string
   readonly headers?: { readonly [name: string]: string }
   readonly protocols?: ReadonlyArray<string>
+  readonly path?: string
 }
 
 const Told = Schema.Union([
@@ -44,9 +45,9 @@ const conforms = Schema.decodeUnknownSync(Told as unknown as Schema.Codec<unknow
 
 export const connect = (url: string, options: Options = {}): Promise<Client> =>
   new Promise((done, failed) => {
-    const { as = "owner", headers = {}, protocols = [Frames.subprotocol], token } = options
+    const { as = "owner", headers = {}, path = "/v1/socket", protocols = [Frames.subprotocol], token } = options
     const authorization = as === "nobody" ? {} : { authorization: `Bearer ${token ?? Kit.tokenOf(as)}` }
-    const ws = new NodeWS.WebSocket(`${url.replace("http", "ws")}/v1/socket`, [...protocols], {
+    const ws = new NodeWS.WebSocket(`${url.replace("http", "ws")}${path}`, [...protocols], {
       headers: { ...authorization, ...headers },
       perMessageDeflate: false
     })

@@ -187,9 +187,11 @@ it.live("frames count against their principal's rate, as requests do", () =>
 it.live("half a frame without its rest ends its connection; a slow ping does not", () =>
   Effect.gen(function* () {
     const [half, quiet] = [yield* Sockets.client(), yield* Sockets.client()]
-    // The head of a frame of 100,000 bytes, masked, and 2,000 of them.
+    // The head of a frame of 100,000 bytes, masked, and 20,000 of them.
     const tcp = (half.ws as unknown as { readonly _socket: { readonly write: (bytes: Uint8Array) => void } })._socket
-    tcp.write(Buffer.concat([Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 1, 0x86, 0xa0, 0, 0, 0, 0]), Buffer.alloc(2_000)]))
+    tcp.write(
+      Buffer.concat([Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 1, 0x86, 0xa0, 0, 0, 0, 0]), Buffer.alloc(20_000)])
+    )
     quiet.ws.ping()
     assert.deepStrictEqual(yield* half.ended, { code: 4408, reason: Frames.closings[4408] })
     assert.strictEqual((yield* quiet.ask({ type: "ping", id: "1" })).type, "answer")

@@ -165,6 +165,13 @@ layer(Kit.serve(World.make()))("a WebSocket", (it) => {
       assert.deepInclude(foreign.body, { status: 403, code: "Forbidden" })
       const rebound = yield* Sockets.refused({ headers: { host: "evil.example" } })
       assert.deepInclude(rebound.body, { status: 421, code: "HostRefused" })
+      for (const protocols of [[], ["graphql-ws"], [`${Frames.tokenSubprotocol}${Kit.tokenOf("owner")}`]]) {
+        const other = yield* Sockets.refused({ protocols })
+        assert.deepInclude(other.body, { status: 426, code: "UpgradeRequired" })
+        assert.isString(other.headers["x-request-id"])
+      }
+      const spelled = yield* Sockets.refused({ path: "/v1/%73ocket" })
+      assert.deepInclude(spelled.body, { status: 404, code: "RouteNotFound" })
       const plain = yield* get("/v1/socket")
       assert.deepInclude(plain.json, { status: 426, code: "UpgradeRequired" })
       assert.strictEqual(plain.headers["upgrade"], "websocket")

@@ -1,7 +1,7 @@
 /**
  * One WebSocket, from its first frame to its end.
  *
- *   frame -> read -> counted against the principal's rate -> in hand -> Deeds -> answer | problem
+ *   frame -> counted against the principal's rate -> read -> in hand -> Deeds -> answer | problem
  *   event of a followed session -> Deliveries -> event frame
  *
  * Owns the order of things on one connection, and why it ends. Does not own what deeds do (`Deeds`), who follows what
@@ -19,6 +19,7 @@ import * as Metric from "effect/Metric"
 import * as Socket from "effect/socket/Socket"
 import type { Socket as TcpSocket } from "node:net"
 import type { Answered } from "#src/gateway/Protocol.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Trace from "#src/kernel/Trace.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
 import { Feed } from "#src/ports/Feed.ts"
@@ -90,20 +91,24 @@ export const make = Effect.fnUntraced(function* ({ deeds, limits, registry, tail
         return Effect.provideService(command(by, frame.key, request), CurrentCorrelationId, frame.correlationId)
       })
 
+    /** What comes of a frame, as the frame that answers it. */
+    const reply = Effect.fnUntraced(function* (frame: Incoming.DeedFrame) {
+      const startedAtNanos = yield* Clock.currentTimeNanos
+      const done = yield* Effect.exit(deed(frame))
+      const problem =
+        done._tag === "Success" ? null : yield* Replies.problemOf(done.cause, { connection: id, frame: frame.type })
+      if (problem !== null) yield* Effect.annotateCurrentSpan({ "keelson.problem": problem.code })
+      yield* Replies.counted(frame.type, problem?.code ?? "answered")
+      const seconds = Number((yield* Clock.currentTimeNanos) - startedAtNanos) / 1e9
+      yield* Metric.update(Metric.withAttributes(frameDuration, { type: frame.type }), seconds)
+      return done._tag === "Success"
+        ? Replies.answerFrame(frame.type, frame.id, done.value)
+        : Replies.problemFrame(id, frame.id, problem!)
+    })
+
+    /** A command is done whether its answer is read or not; a question is asked once there is room for what it answers. */
     const perform = (frame: Incoming.DeedFrame) =>
-      Effect.gen(function* () {
-        const startedAtNanos = yield* Clock.currentTimeNanos
-        const done = yield* Effect.exit(deed(frame))
-        const problem =
-          done._tag === "Success" ? null : yield* Replies.problemOf(done.cause, { connection: id, frame: frame.type })
-        if (problem !== null) yield* Effect.annotateCurrentSpan({ "keelson.problem": problem.code })
-        yield* Replies.counted(frame.type, problem?.code ?? "answered")
-        const seconds = Number((yield* Clock.currentTimeNanos) - startedAtNanos) / 1e9
-        yield* Metric.update(Metric.withAttributes(frameDuration, { type: frame.type }), seconds)
-        yield* done._tag === "Success"
-          ? replies.answer(frame.type, frame.id, done.value)
-          : replies.refuse(frame.id, problem!)
-      }).pipe(
+      ("key" in frame ? Effect.flatMap(reply(frame), replies.tell) : replies.later(reply(frame))).pipe(
         Effect.withSpan(`socket ${frame.type}`, {
           kind: "server",
           ...parentOf(frame),
@@ -118,17 +123,17 @@ export const make = Effect.fnUntraced(function* ({ deeds, limits, registry, tail
     const state: Endings.Reading = { waiting: false, came: false }
 
     const receive = Effect.fnUntraced(function* (raw: string | Uint8Array) {
-      const read = yield* Effect.result(Incoming.read(raw))
-      const frameId = read._tag === "Success" ? read.success.id : read.failure.frameId
       const admitted = yield* Effect.result(admission.take(caller))
+      const read = yield* Effect.result(Incoming.read(raw))
       if (admitted._tag === "Failure") {
         yield* Replies.counted("-", admitted.failure.code)
-        yield* replies.refuse(frameId, admitted.failure)
-        return
+        yield* replies.refuse(read._tag === "Success" ? read.success.id : read.failure.frameId, admitted.failure)
+        // Nothing more is read for a moment: whoever floods is held by TCP, and costs the others nothing.
+        return yield* Effect.sleep(Duration.millis(Bounds.socketFloodMillis))
       }
       if (read._tag === "Failure") {
         yield* Replies.counted("-", read.failure.problem.code)
-        yield* replies.refuse(frameId, read.failure.problem)
+        yield* replies.refuse(read.failure.frameId, read.failure.problem)
         if (nonsense(yield* Clock.currentTimeMillis)) return yield* Effect.fail<Closing>(4400)
         return
       }

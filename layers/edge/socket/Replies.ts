@@ -25,20 +25,33 @@ export interface Replies {
   readonly tell: (frame: object) => Effect.Effect<void>
   readonly answer: (to: Frames.AskedType, frameId: string, answered: Answered<unknown>) => Effect.Effect<void>
   readonly refuse: (frameId: string | null, problem: Problems.Problem) => Effect.Effect<void>
+  /** Makes the answer once there is room for it, so that no more than one waits for a peer that does not read. */
+  readonly later: <R>(reply: Effect.Effect<object, never, R>) => Effect.Effect<void, never, R>
   /** A session is followed no more. */
   readonly end: (sessionId: SessionId, sequence: number, problem: Problems.Problem) => Effect.Effect<void>
 }
 
+export const answerFrame = (to: Frames.AskedType, id: string, { body, repeated }: Answered<unknown>) => ({
+  type: "answer",
+  to,
+  id,
+  repeated,
+  body
+})
+
+export const problemFrame = (connection: string, id: string | null, problem: Problems.Problem) => {
+  const { retryAfterSeconds } = Problems.definitionOf(problem.code)
+  return { type: "problem", id, retryAfterSeconds, problem: Problems.document(problem, `urn:uuid:${connection}`) }
+}
+
 export const make = (connection: string, outbox: Outbox): Replies => {
-  const tell = (frame: object) => outbox.send(Effect.sync(() => JSON.stringify(frame)))
+  const later: Replies["later"] = (reply) => outbox.send(Effect.map(reply, (frame) => JSON.stringify(frame)))
+  const tell = (frame: object) => later(Effect.succeed(frame))
   return {
     tell,
-    answer: (to, id, { body, repeated }) => tell({ type: "answer", to, id, repeated, body }),
-    refuse: (id, problem) => {
-      const { retryAfterSeconds } = Problems.definitionOf(problem.code)
-      const document = Problems.document(problem, `urn:uuid:${connection}`)
-      return tell({ type: "problem", id, retryAfterSeconds, problem: document })
-    },
+    later,
+    answer: (to, id, answered) => tell(answerFrame(to, id, answered)),
+    refuse: (id, problem) => tell(problemFrame(connection, id, problem)),
     end: (sessionId, sequence, { code }) => {
       const { retryable, title } = Problems.definitionOf(code)
       return tell({ type: "end", sessionId, sequence, code, detail: title, retryable })

@@ -131,16 +131,37 @@ const counted = <M extends Registry.Member, F>(registry: Registry.Registry<M, F>
   }
 }
 
-/** A handshake that a program made, a page of this service, or one that the deployment names. */
+/**
+ * A handshake as RFC 6455 section 4.2.1 has it, of a program, of a page of this service, or of one that the deployment
+ * names. What `ws` would refuse is refused here, as a problem; so is another spelling of the path, which has no place.
+ */
 const permitted = Effect.fnUntraced(function* (request: HttpServerRequest, origins: ReadonlyArray<string>) {
-  const { host, origin, upgrade } = request.headers
-  if (upgrade?.toLowerCase() !== "websocket") return yield* Problems.make("UpgradeRequired")
-  if (origin !== undefined && hostOf(origin) !== host && !origins.includes(origin)) {
+  const { headers, method } = request
+  const spelled = NodeHttpServerRequest.toIncomingMessage(request).url ?? ""
+  const { host = "", origin } = headers
+  if (spelled.split("?", 1)[0] !== socketPath) return yield* Problems.make("RouteNotFound")
+  const offered = (headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim())
+  const key = headers["sec-websocket-key"] ?? ""
+  if (
+    method !== "GET" ||
+    headers["upgrade"]?.toLowerCase() !== "websocket" ||
+    headers["sec-websocket-version"] !== "13" ||
+    !/^[+/0-9A-Za-z]{22}==$/.test(key)
+  ) {
+    return yield* Problems.make("UpgradeRequired")
+  }
+  if (!offered.includes(subprotocol) || !offered.every(isToken) || new Set(offered).size < offered.length) {
+    return yield* Problems.make("UpgradeRequired", `offer the subprotocol ${subprotocol}, and each only once`)
+  }
+  if (origin !== undefined && hostOf(origin) !== host.toLowerCase() && !origins.includes(origin)) {
     return yield* Problems.make("Forbidden", "a page of another origin may not open a WebSocket")
   }
   const exchange = yield* Exchange.Current
   exchange.route = socketPath
 })
+
+/** A token of RFC 9110 section 5.6.2. */
+const isToken = (name: string): boolean => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)
 
 const hostOf = (origin: string): string | null => (URL.canParse(origin) ? new URL(origin).host : null)
 
