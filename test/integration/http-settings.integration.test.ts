@@ -5,6 +5,7 @@ import { request } from "node:http"
 import { connect, type Socket } from "node:net"
 import * as Service from "#test/kit/service.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
+import * as Sockets from "./socket-kit.ts"
 
 const using = (flags: Service.Options["flags"], work: (service: Service.Service, folder: string) => Promise<void>) =>
   Effect.scoped(
@@ -26,6 +27,18 @@ const follow = ({ url }: Service.Service, token: string) =>
     outgoing.once("error", reject)
     outgoing.end()
   })
+
+/** How a handshake was refused. */
+const refusedOf = async (opening: Promise<Sockets.Client>): Promise<Sockets.Refused> => {
+  const outcome = await opening.catch((error: unknown) => error)
+  if (outcome instanceof Sockets.Refused) return outcome
+  throw new Error("the handshake was not refused", { cause: outcome })
+}
+
+const whileFull = (error: unknown): null => {
+  if (error instanceof Sockets.Refused && error.status === 503) return null
+  throw error
+}
 
 const told = ({ body, headers, status }: Service.Answer) => ({
   status,
@@ -101,6 +114,41 @@ it.live(
         assert.strictEqual(await waiting, "cut")
       }
     ),
+  60_000
+)
+
+it.live(
+  "the door of a service keeps the limits of WebSockets that its deployment sets",
+  () =>
+    using({ "sockets-max": 2, "sockets-per-principal-max": 1, "socket-frame-bytes-max": 900_000 }, async (service) => {
+      const [second, third] = await Promise.all(
+        ["second", "third"].map(async (principalId) => {
+          const person = { principalId, kind: "HUMAN", roles: ["owner"] }
+          const { body } = await service.post("/v1/principals", principalId, person)
+          return String(body.token)
+        })
+      )
+      const open = (token: string) => Sockets.connect(service.url, { token })
+      const first = await open(service.token)
+      const crowded = await refusedOf(open(service.token))
+      assert.strictEqual(crowded.headers["retry-after"], "1")
+      assert.deepInclude(crowded.body, { status: 429, code: "LimitReached", limit: "socketsPerPrincipal", maximum: 1 })
+      const other = await open(second!)
+      const full = await refusedOf(open(third!))
+      assert.strictEqual(full.headers["retry-after"], "1")
+      assert.deepInclude(full.body, { status: 503, code: "Overloaded" })
+
+      // A frame that just fits is answered; one byte more ends its connection, which makes room.
+      const ping = JSON.stringify({ type: "ping", id: "1" })
+      const answered = Effect.runPromise(first.until(({ to }) => to === "ping"))
+      first.send(ping.padEnd(900_000, " "))
+      await answered
+      first.send(ping.padEnd(900_001, " "))
+      assert.strictEqual((await Effect.runPromise(first.ended)).code, 1009)
+      let again = await open(third!).catch(whileFull)
+      while (again === null) again = await open(third!).catch(whileFull)
+      for (const client of [other, again]) client.close()
+    }),
   60_000
 )
 

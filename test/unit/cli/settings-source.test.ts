@@ -108,6 +108,12 @@ describe("a wrong setting", () => {
         "--event-streams-max (256) + --sockets-max (512) < --connections-max (768)"
     )
     assert.strictEqual(settings({}, { KEELSON_CONNECTIONS_MAX: "769" }).connectionsMax, 769)
+    assert.strictEqual(
+      refusal({ socketsMax: "63" }).detail,
+      "the settings contradict each other: one principal can't open more WebSockets than all may: " +
+        "--sockets-per-principal-max (64) <= --sockets-max (63)"
+    )
+    assert.strictEqual(settings({ socketsMax: "64" }).socketsMax, 64)
     const both = refusal({ eventStreamsMax: "16", connectionsMax: "1" }).detail
     assert.lengthOf(both.split("\n"), 2)
   })
@@ -119,7 +125,10 @@ describe("a wrong setting", () => {
       ["requestsMax", 1, 100_000],
       ["requestsPerSecondMax", 1, 1_000_000],
       ["eventStreamsMax", 1, 100_000],
-      ["eventStreamsPerPrincipalMax", 1, 100_000]
+      ["eventStreamsPerPrincipalMax", 1, 100_000],
+      ["socketsMax", 1, 100_000],
+      ["socketsPerPrincipalMax", 1, 100_000],
+      ["socketFrameBytesMax", Bounds.httpBodyBytesMin, 16 * 1024 * 1024]
     ] as const) {
       // All of them wide, so that no other one is in the way.
       const wide = { connectionsMax: "100000", eventStreamsMax: "99000" }
