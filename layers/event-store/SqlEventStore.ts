@@ -106,15 +106,14 @@ export const make = Effect.fnUntraced(function* (
         catch: (cause) => asCorrupt("readStream", cause)
       })
     }),
-    readAll: (afterPosition, limit) =>
-      Effect.flatMap(
-        ask<StoredRow.EventRow>(
-          "readAll",
-          `SELECT ${StoredRow.eventColumns} FROM ${schema}.event WHERE position > $1 ORDER BY position LIMIT $2`,
-          [BigInt(afterPosition), Math.min(Math.max(0, limit), Bounds.readLimitMax)]
-        ),
-        (rows) => events("readAll", rows)
-      ),
+    readAll: (afterPosition, limit, textMax) => {
+      const most = [BigInt(afterPosition), Math.min(Math.max(0, limit), Bounds.readLimitMax)]
+      const rows =
+        textMax === undefined
+          ? ask<StoredRow.EventRow>("readAll", rangeText(schema), most)
+          : ask<StoredRow.EventRow>("readAll", pageText(schema), [...most, textMax])
+      return Effect.flatMap(rows, (found) => events("readAll", found))
+    },
     head,
     follow: (afterPosition) =>
       Stream.fromPull(
@@ -273,11 +272,14 @@ const readReceipt = (row: unknown, sha256: StoredRow.Sha256, operation: string):
   return StoredRow.checkReceipt(Batch.toReceipt(decoded), decoded.hash, sha256, operation)
 }
 
-/** At most `Bounds.readLimitMax` events and about `Bounds.batchBytesMax` of text: what a follower holds at once. */
+const rangeText = (schema: string): string =>
+  `SELECT ${StoredRow.eventColumns} FROM ${schema}.event WHERE position > $1 ORDER BY position LIMIT $2`
+
+/** At most so many events and about so many bytes of text: what a reader holds at once. */
 const pageText = (schema: string): string => `
   SELECT ${StoredRow.eventColumns} FROM (
     SELECT *, sum(octet_length(body)) OVER (ORDER BY position) - octet_length(body) AS before FROM (
-      SELECT ${StoredRow.eventColumns} FROM ${schema}.event WHERE position > $1 ORDER BY position LIMIT $2
+      ${rangeText(schema)}
     ) page
   ) measured WHERE before <= $3 ORDER BY position`
 

@@ -78,7 +78,15 @@ const makeStore = (journal: Journal.Journal): EventStore["Service"] => {
         },
         catch: (cause) => (cause instanceof EventStoreError ? cause : StoredRow.corrupt("readStream", String(cause)))
       }),
-    readAll: (position, limit) => Effect.sync(() => after(position, limit)),
+    readAll: (position, limit, textMax = Number.POSITIVE_INFINITY) =>
+      Effect.sync(() => {
+        let before = 0
+        return after(position, limit).filter(({ text }) => {
+          const fits = before <= textMax
+          before += Buffer.byteLength(text)
+          return fits
+        })
+      }),
     head: Effect.sync(() => journal.events.length),
     follow: (afterPosition) =>
       Stream.fromPull(

@@ -46,10 +46,14 @@ export class EventStore extends Context.Service<
     readonly append: (appends: ReadonlyArray<Append>) => Effect.Effect<ReadonlyArray<Outcome>, EventStoreError>
     /** The stream from version 1, checked: contiguous versions, chain, hashes. */
     readonly readStream: (stream: StreamId) => Effect.Effect<StreamSlice, EventStoreError>
-    /** Events after a position, at most `limit` (bounded by `Bounds.readLimitMax`). */
+    /**
+     * Events after a position, at most `limit` (bounded by `Bounds.readLimitMax`). With `textMax` (UTF-8 bytes of
+     * canonical text) the one that passes it is the last; there is always one, where there is any.
+     */
     readonly readAll: (
       afterPosition: number,
-      limit: number
+      limit: number,
+      textMax?: number
     ) => Effect.Effect<ReadonlyArray<StoredEvent>, EventStoreError>
     /** Position of the newest committed event; 0 when empty. */
     readonly head: Effect.Effect<number, EventStoreError>

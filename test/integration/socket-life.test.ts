@@ -237,6 +237,47 @@ it.live(
   60_000
 )
 
+it.live("one that follows many sessions from far back has one page of the journal at a time, and a small one", () => {
+  let [reading, readingMost, pageMost] = [0, 0, 0]
+  const watched = Layer.effect(
+    EventStore,
+    Effect.map(EventStore, (store) => ({
+      ...store,
+      readAll: (...asked: Parameters<typeof store.readAll>) =>
+        Effect.gen(function* () {
+          readingMost = Math.max(readingMost, ++reading)
+          // As a store would that has to look.
+          yield* Effect.yieldNow
+          const page = yield* store.readAll(...asked)
+          pageMost = Math.max(
+            pageMost,
+            page.reduce((sum, { text }) => sum + text.length, 0)
+          )
+          return page
+        }).pipe(Effect.ensuring(Effect.sync(() => (reading -= 1))))
+    }))
+  ).pipe(Layer.provideMerge(World.make().layer))
+  return Effect.gen(function* () {
+    const client = yield* Sockets.client()
+    const opened = (index: number) => Sockets.opened(client, `back-${index}`)
+    const sessions = yield* Effect.forEach(Array.from({ length: 20 }).keys(), opened)
+    for (let round = 0; round < 50; round++) {
+      const [sessionId, text] = [sessions[round % sessions.length], "x".repeat(30_000)]
+      const body = { tool: "look", arguments: { text } }
+      yield* client.ask({ type: "action.propose", id: "p", key: `back-p-${round}`, params: { sessionId }, body })
+    }
+    const late = yield* Sockets.client()
+    for (const sessionId of sessions) late.send({ type: "subscribe", id: sessionId, sessionId, after: 0 })
+    yield* late.until(() => late.frames.filter(({ event }) => event?.type === "action.executed").length === 50)
+    assert.strictEqual(readingMost, 1)
+    // The one event that passes it comes too.
+    assert.isBelow(pageMost, 64 * 1024 + 60_000)
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(Kit.doorOver(watched, limits({ queueTextMax: 64 * 1024, outboxBytesMax: 64 * 1024 })))
+  )
+})
+
 it.live("a door that closes answers what is in hand, takes no more, and says that it closes", () => {
   const begun = Deferred.makeUnsafe<void>()
   const goOn = Deferred.makeUnsafe<void>()

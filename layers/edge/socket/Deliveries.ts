@@ -4,12 +4,14 @@
  * Owns how far each was told. Does not own who follows what (`Registry`), nor whether a session may be followed
  * (`Connection`).
  *
- * Invariants: pulled, so an event is opened and made a frame only once there is room for it; nothing is told while the
- * connection is held; where the journal can't be read, the peer is told how far it came.
+ * Invariants: pulled, so the journal is read, and an event opened and made a frame, only once there is room for it; a
+ * connection has one page of the journal at a time, however many sessions it follows, and lets go of it where there
+ * is no room; nothing is told while the connection is held; where the journal can't be read, the peer is told how far it came.
  */
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as Metric from "effect/Metric"
+import * as Semaphore from "effect/Semaphore"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
 import type { SessionId } from "#src/kernel/Ids.ts"
@@ -43,6 +45,7 @@ const sent = Metric.counter("socket_events_sent_total", {
 export const make = Effect.fnUntraced(function* (needs: Needs) {
   const { line, limits, outbox, registry, replies, show, store, tail } = needs
   const running = yield* FiberMap.make<SessionId, void>()
+  const reading = Semaphore.makeUnsafe(1)
 
   /** Tells a session's events for as long as it can be read. */
   const deliver = (follower: Follower.Follower) => {
@@ -69,16 +72,21 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
         })
       )
 
-    /** A page of the journal, as far as the tail has come. */
-    const read = Effect.gen(function* () {
+    /** A page of the journal, as far as the tail has come; what there is no room for is read again. */
+    const page = Effect.gen(function* () {
+      yield* outbox.room
       const upTo = yield* tail.position
       if (follower.catchUp(upTo)) return
-      for (const stored of yield* store.readAll(follower.cursor(), Bounds.readLimitMax)) {
+      for (const stored of yield* store.readAll(follower.cursor(), Bounds.readLimitMax, limits.queueTextMax)) {
         if (stored.position > upTo) return
-        if ((yield* tail.sessionOf(stored)) === sessionId) yield* give(stored)
+        if ((yield* tail.sessionOf(stored)) === sessionId) {
+          if (!outbox.hasRoom()) return
+          yield* give(stored)
+        }
         follower.advance(stored.position)
       }
     })
+    const read = reading.withPermits(1)(page)
 
     const next = Effect.suspend(() => {
       if (follower.isBehind()) return read

@@ -22,6 +22,9 @@ export interface Limits {
 export interface Outbox {
   /** Makes a frame once there is room for it, and sends it. Nothing is sent where nothing is made. */
   readonly send: <E, R>(make: Effect.Effect<string | null, E, R>) => Effect.Effect<void, E, R>
+  readonly hasRoom: () => boolean
+  /** Completes once there is room; with the connection where the peer makes none. */
+  readonly room: Effect.Effect<void>
   /** Completes once the peer is too slow. */
   readonly tooSlow: Effect.Effect<void>
 }
@@ -43,8 +46,10 @@ export const make = (writer: Socket.Writer, tcp: TcpSocket, limits: Limits): Out
   /** Bytes that the peer's side took. */
   const taken = () => tcp.bytesWritten - tcp.writableLength
 
+  const hasRoom = () => tcp.writableLength < limits.outboxBytesMax || tcp.destroyed
+
   const room: Effect.Effect<void> = Effect.suspend(() => {
-    if (tcp.writableLength < limits.outboxBytesMax || tcp.destroyed) return Effect.void
+    if (hasRoom()) return Effect.void
     const before = taken()
     return Effect.timeoutOrElse(drained, {
       duration: Duration.millis(limits.stallMillis),
@@ -63,6 +68,8 @@ export const make = (writer: Socket.Writer, tcp: TcpSocket, limits: Limits): Out
           if (frame !== null) yield* Effect.ignore(writer.write(frame))
         })
       ),
+    hasRoom,
+    room,
     tooSlow: Deferred.await(stalled)
   }
 }

@@ -48,6 +48,16 @@ const pages = promise(
     same(yield* store.readAll(base, 0), [])
     same((yield* store.readAll(0, 1_000_000)).length, Math.min(base + 10, Bounds.readLimitMax))
     same(yield* store.readAll(base + 1_000, 10), [])
+    // By text: the one that passes it is the last, and one comes in any case.
+    const [first, second] = yield* store.readAll(base, 2)
+    const sizeOf = (text: string) => new TextEncoder().encode(text).length
+    const lengthOf = (textMax: number) => Effect.map(store.readAll(base, 10, textMax), ({ length }) => length)
+    same(yield* lengthOf(0), 1)
+    same(yield* lengthOf(sizeOf(first!.text) - 1), 1)
+    same(yield* lengthOf(sizeOf(first!.text)), 2)
+    same(yield* lengthOf(sizeOf(first!.text) + sizeOf(second!.text) - 1), 2)
+    same(yield* lengthOf(1_000_000), 10)
+    same((yield* store.readAll(base, 3, 1_000_000)).length, 3)
   })
 )
 
