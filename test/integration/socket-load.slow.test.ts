@@ -16,10 +16,10 @@ import type * as Hostile from "#test/kit/hostileProcess.ts"
 import * as Service from "#test/kit/service.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 
-/** Connections that do nothing: about as many as the service lets in by itself. `limits` are flags that let in more. */
-const idleCount = 500
+/** Connections that do nothing, and what lets them in beside the others. */
+const idleCount = 2_000
 const idlePerPrincipal = 50
-const limits = {}
+const limits = { "sockets-max": idleCount + 100, "connections-max": 2 * idleCount }
 const framesPerSecond = 1_000
 
 const longSeconds = Number(process.env["KEELSON_LOAD_SECONDS"] ?? 0)
