@@ -102,7 +102,7 @@ const rows: ReadonlyArray<Row> = [
     agent: 403
   }),
   row("GET /v1/events", () => "/v1/events", { ...everyone(403), owner: 200 }),
-  // No handshake: who would be let in is asked for one. What WebSockets take from whom: `socket-authority.test`.
+  // No handshake: who would be let in is asked for one. What WebSockets take from whom: the second table.
   row("GET /v1/socket", () => "/v1/socket", everyone(426)),
   row("GET /v1/counters", () => "/v1/counters", { ...everyone(403), owner: 200 }),
   row("GET /v1/metrics", () => "/v1/metrics", { ...everyone(403), owner: 200 }),

@@ -1,11 +1,13 @@
 /** The journal followed over a real socket: who sees what, from where, until when. */
 import { assert, it, layer } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { request } from "node:http"
 import { derive } from "#layers/digest/NodeDigest.ts"
 import * as Readiness from "#layers/edge/Readiness.ts"
+import * as JournalIdentity from "#layers/identity/JournalIdentity.ts"
 import { KeyId } from "#src/kernel/Ids.ts"
 import { EventStoreError } from "#src/ports/EventStore.ts"
 import { Identity } from "#src/ports/Identity.ts"
@@ -146,6 +148,51 @@ it.live("a follower is not told that its key is gone where the store only does n
     )
   )
 )
+
+it.live("what is committed after a revocation is not told, however late the look at the key is", () => {
+  const late = Deferred.makeUnsafe<void>()
+  let looksLate = false
+  const slow = Layer.effect(
+    Identity,
+    Effect.map(Identity, (identity) =>
+      Identity.of({
+        ...identity,
+        renew: (by) =>
+          looksLate && by.actor.id === "watcher"
+            ? Effect.andThen(Deferred.await(late), identity.renew(by))
+            : identity.renew(by)
+      })
+    )
+  )
+  return Effect.gen(function* () {
+    const { post } = yield* Kit.Caller
+    const body = { principalId: "watcher", kind: "HUMAN", roles: ["owner"] }
+    const { keyId, token } = (yield* post("/v1/principals", { key: "watcher", body })).json
+    const [watcher, owner] = [yield* following("", { token }), yield* following("")]
+    const seen = yield* open("seen")
+    for (const stream of [watcher, owner]) yield* wait(stream, created(seen))
+    looksLate = true
+    yield* post(`/v1/principals/watcher/keys/${keyId}/revoke`, { key: "revoke" })
+    const unseen = yield* open("unseen")
+    yield* wait(owner, created(unseen))
+    yield* Deferred.succeed(late, undefined)
+    const end = yield* wait(watcher, ({ event }) => event === "end")
+    assert.deepInclude(end.data, { code: "Unauthenticated" })
+    assert.isUndefined(watcher.messages.find(created(unseen)))
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(
+      Kit.caller.pipe(
+        Layer.provideMerge(Kit.door()),
+        Layer.provideMerge(
+          Layer.mergeAll(Layer.provide(slow, Layer.provide(JournalIdentity.layer, Kit.identity)), Readiness.layer())
+        ),
+        Layer.provideMerge(World.make().layer),
+        Layer.provideMerge(Logger.layer([]))
+      )
+    )
+  )
+})
 
 layer(Kit.serve(World.make()), { excludeTestServices: true })("a follower of events", (it) => {
   it.effect("sees what comes from now on, each event once and in order, as the list would show it", () =>

@@ -8,6 +8,7 @@ import * as Tracer from "effect/Tracer"
 import * as Spans from "#test/kit/spans.ts"
 import * as World from "#test/kit/world.ts"
 import * as Kit from "./http-kit.ts"
+import * as Sockets from "./socket-kit.ts"
 
 const traceId = "4bf92f3577b34da6a3ce929d0e0e4736"
 const parent = "00f067aa0ba902b7"
@@ -27,6 +28,21 @@ layer(Kit.serve(World.make()), { excludeTestServices: true })("a command's event
       const unsampled = yield* created("t2", { traceparent: `00-${traceId}-${parent}-00` })
       assert.match(unsampled.traceparent, new RegExp(`^00-${traceId}-[0-9a-f]{16}-00$`))
     })
+  )
+
+  it.effect("carry the trace and the correlation of a frame too", () =>
+    Effect.gen(function* () {
+      const { get } = yield* Kit.Caller
+      const client = yield* Sockets.client()
+      const command = { type: "session.create", id: "1", correlationId: "order-8" }
+      const traced = yield* client.ask({ ...command, key: "w1", traceparent: `00-${traceId}-${parent}-01` })
+      const first = (yield* get(`/v1/events?stream=session:${traced.body.sessionId}`)).json.items[0]
+      assert.match(first.traceparent, new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`))
+      assert.strictEqual(first.correlationId, "order-8")
+      const zeros = yield* client.ask({ ...command, key: "w2", traceparent: `00-${"0".repeat(32)}-${parent}-01` })
+      const own = (yield* get(`/v1/events?stream=session:${zeros.body.sessionId}`)).json.items[0]
+      assert.match(own.traceparent, /^00-(?!0{32})[0-9a-f]{32}-/)
+    }).pipe(Effect.scoped)
   )
 
   it.effect("begin a trace of their own where the caller's header is none", () =>

@@ -42,6 +42,7 @@ export const layer = (limits: Places.Limits) =>
     "stream",
     Effect.fnUntraced(function* (handlers) {
       const store = yield* EventStore
+      const identity = yield* Identity
       const readable = yield* Readable.make
       const sessionOf = yield* SessionOf.make
       const permit = Effect.fnUntraced(function* (by: Principal, which: Which) {
@@ -54,8 +55,12 @@ export const layer = (limits: Places.Limits) =>
       const ending = yield* makeEnding(permit)
       const place = Places.make(limits)
 
+      /** As the reader stands now: what is committed after its key or its role was taken is not told, however late that is heard. */
+      const judge = (by: Principal, which: Which) =>
+        by.keyId === undefined ? Effect.void : Effect.flatMap(identity.renew(by), (now) => permit(now, which))
+
       /** What an event is to this reader: its text, or nothing but a higher position. */
-      const shown = (which: Which) =>
+      const shown = (by: Principal, which: Which) =>
         Effect.fnUntraced(function* (stored: StoredEvent) {
           const { stream, type } = stored.envelope
           const { position } = stored
@@ -63,13 +68,15 @@ export const layer = (limits: Places.Limits) =>
             (which.stream === undefined || which.stream === stream) && (which.type === undefined || which.type === type)
           if (!meant) return passed(position)
           if (which.sessionId !== undefined && (yield* sessionOf(stored)) !== which.sessionId) return passed(position)
-          return { position, text: JSON.stringify(yield* readable.show.event(stored)) } satisfies Step
+          const text = JSON.stringify(yield* readable.show.event(stored))
+          yield* judge(by, which)
+          return { position, text } satisfies Step
         })
 
       const follow = (by: Principal, after: number, which: Which) => {
         const events = store.follow(after).pipe(
-          Stream.mapEffect(shown(which)),
-          Stream.catch((error) => Stream.make(ended(Problems.from(error).code))),
+          Stream.mapEffect(shown(by, which)),
+          Stream.catch((error) => Stream.make(ended(lost(Problems.from(error).code)))),
           Stream.catchCause((cause) =>
             Stream.fromEffect(Effect.as(Effect.logError("a stream of events broke", cause), ended("InternalError")))
           )
