@@ -20,7 +20,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as InputKeywords from "#src/gateway/InputKeywords.ts"
-import type { ActionId, ClaimId, PrincipalId } from "#src/kernel/Ids.ts"
+import { type ActionId, ClaimId, type PrincipalId } from "#src/kernel/Ids.ts"
 import * as Client from "./Client.ts"
 
 /** The tool says that it failed. `code` is stable, `detail` is for people and models. */
@@ -60,6 +60,8 @@ export interface RemoteTool {
   readonly leaseMillis: number
   readonly runMillisMax: number | undefined
   readonly run: (args: unknown, run: Run) => Effect.Effect<Schema.Json, Failed>
+  /** Null where the tool has none. */
+  readonly check: ((args: unknown, run: Run) => Effect.Effect<Schema.Json | null, Failed>) | null
 }
 
 export interface Limits {
@@ -69,14 +71,29 @@ export interface Limits {
   readonly runMillisMax?: number | undefined
 }
 
+export interface Options<Args, Success> extends Limits {
+  /**
+   * Looks what became of a run whose outcome is unknown, such as one that this machine's crash cut off: what it gave, or
+   * `Failed`, or null where nobody can tell from here. Asked once for each in a life of the process; must change nothing.
+   */
+  readonly check?: ((args: Args, run: Run) => Effect.Effect<Success | null, Failed>) | undefined
+}
+
 /** Joins an Effect AI tool and the handler that runs it. The handler must end within a second of its interruption. */
 export const make = <Parameters extends Codec, Success extends Codec>(
   tool: AnyTool<Parameters, Success>,
   handler: (args: Parameters["Type"], run: Run) => Effect.Effect<Success["Type"], Failed>,
-  limits: Limits = {}
+  { check, ...limits }: Options<Parameters["Type"], Success["Type"]> = {}
 ): RemoteTool => {
-  const decode = Schema.decodeUnknownEffect(Schema.toCodecJson(tool.parametersSchema))
-  const encode = Schema.encodeUnknownEffect(Schema.toCodecJson(tool.successSchema))
+  const decodeArgs = Schema.decodeUnknownEffect(Schema.toCodecJson(tool.parametersSchema))
+  const encodeOutput = Schema.encodeUnknownEffect(Schema.toCodecJson(tool.successSchema))
+  const decode = (args: unknown) =>
+    Effect.mapError(decodeArgs(args), () => failed("ArgumentsInvalid", "the arguments are not what the tool takes"))
+  const encode = (output: Success["Type"]) =>
+    Effect.mapBoth(encodeOutput(output), {
+      onFailure: () => failed("OutputInvalid", "gave a result that its own schema refuses"),
+      onSuccess: (encoded) => encoded as Schema.Json
+    })
   return {
     name: tool.name,
     description: Ai.getDescription(tool) ?? "",
@@ -86,13 +103,17 @@ export const make = <Parameters extends Codec, Success extends Codec>(
     runMillisMax: limits.runMillisMax,
     run: (args, run) =>
       decode(args).pipe(
-        Effect.mapError(() => failed("ArgumentsInvalid", "the arguments are not what the tool takes")),
         Effect.flatMap((decoded) => handler(decoded, run)),
-        Effect.flatMap((output) =>
-          Effect.mapError(encode(output), () => failed("OutputInvalid", "gave a result that its own schema refuses"))
-        ),
-        Effect.map((output) => output as Schema.Json)
-      )
+        Effect.flatMap(encode)
+      ),
+    check:
+      check === undefined
+        ? null
+        : (args, run) =>
+            decode(args).pipe(
+              Effect.flatMap((decoded) => check(decoded, run)),
+              Effect.flatMap((found) => (found === null ? Effect.succeed(null) : encode(found)))
+            )
   }
 }
 
@@ -117,6 +138,9 @@ export const serve = Effect.fnUntraced(function* (
 ) {
   const byName = new Map(tools.map((tool) => [tool.name, tool]))
   const runs = yield* FiberMap.make<ActionId>()
+  const checks = tools.some(({ check }) => check !== null)
+  /** Unknown outcomes that the tool's own check was asked about. */
+  const asked = new Set<ActionId>()
 
   const declare = Effect.gen(function* () {
     const { id } = yield* client.service.whoami()
@@ -136,6 +160,12 @@ export const serve = Effect.fnUntraced(function* (
       const tool = byName.get(name)!
       const claim = yield* claimed(client, tool, actionId)
       if (claim !== null) yield* FiberMap.run(runs, actionId, perform(client, tool, claim, pauseMillis))
+    }
+    for (const unknown of checks ? yield* unknowns(client, executorId) : []) {
+      const check = byName.get(unknown.tool)?.check ?? null
+      if (check === null || asked.has(unknown.actionId) || FiberMap.hasUnsafe(runs, unknown.actionId)) continue
+      asked.add(unknown.actionId)
+      yield* FiberMap.run(runs, unknown.actionId, settle(client, check, unknown, pauseMillis))
     }
   })
   return yield* outlast(look, "Looking for work", refusesAgent, pauseMillis).pipe(
@@ -193,6 +223,38 @@ const approved = Effect.fnUntraced(function* (
   // The list is newest first.
   return found.reverse().slice(0, Math.max(0, room))
 })
+
+/** The newest runs of this agent's tools of which nobody knows what became of them. */
+const unknowns = Effect.fnUntraced(function* (client: Client.Client, executorId: PrincipalId) {
+  const query = { executorId, status: "Unknown", limit: 200 } as const
+  const { items } = yield* Effect.timeout(client.actions.list({ query }), answerMillisMax)
+  return items.flatMap(({ actionId, arguments: args, claimId, tool }) =>
+    claimId === null ? [] : [{ actionId, args, tool, claimId: ClaimId.make(claimId) }]
+  )
+})
+
+/** Reports what the tool's own check found, as a late outcome; says nothing where it could not tell. */
+const settle = Effect.fnUntraced(
+  function* (
+    client: Client.Client,
+    check: NonNullable<RemoteTool["check"]>,
+    { actionId, args, claimId }: Run & { readonly args: unknown; readonly tool: string },
+    pauseMillis: number
+  ) {
+    const found = yield* check(args, { actionId, claimId }).pipe(
+      Effect.map((output) => (output === null ? null : { outcome: "Executed" as const, output })),
+      Effect.catchTag("RemoteToolFailed", ({ code, detail }) =>
+        Effect.succeed({ outcome: "Failed" as const, code, output: { code, detail } })
+      )
+    )
+    if (found === null) return
+    const payload = { claimId, ...found }
+    const report = client.actions.outcome({ params: { actionId }, headers: Client.fresh(), payload })
+    yield* Effect.timeout(outlast(report, `Settling ${actionId}`, isFinal, pauseMillis), reportMillisMax)
+  },
+  (settled, _client, _check, { actionId, tool }) =>
+    Effect.catchCause(settled, (cause) => Effect.logWarning(`${tool} ${actionId} was not settled from here`, cause))
+)
 
 /** Spends the permit. Null where the service does not give it: another was first, or it lapsed. */
 const claimed = Effect.fnUntraced(function* (client: Client.Client, tool: RemoteTool, actionId: ActionId) {

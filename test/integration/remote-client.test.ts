@@ -12,15 +12,12 @@ import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
 import * as Client from "#layers/client/Client.ts"
 import * as RemoteTool from "#layers/client/RemoteTool.ts"
 import type { ActionId } from "#src/kernel/Ids.ts"
 import * as World from "#test/kit/world.ts"
 import * as Kit from "./http-kit.ts"
-
-const clientOf = (name: Kit.Name) =>
-  Effect.flatMap(Kit.Caller, ({ url }) => Client.make({ url, token: Redacted.make(Kit.tokenOf(name)) }))
+import * as Remote from "./remote-kit.ts"
 
 type Send = HttpClient.HttpClient["execute"]
 
@@ -47,37 +44,6 @@ const refusal =
   }
 
 const asksForWork = (request: HttpClientRequest.HttpClientRequest) => request.url.endsWith("/v1/actions")
-
-const Far = (name: string) =>
-  Tool.make(name, {
-    description: "Keeps a text far away.",
-    parameters: Schema.Struct({ text: Schema.String }),
-    success: Schema.Struct({ kept: Schema.String })
-  })
-
-/** An approved action with a tool, proposed by the session's agent. */
-const approved = Effect.fnUntraced(function* (tool: string) {
-  const owner = yield* clientOf("owner")
-  const agent = yield* clientOf("agent")
-  // Until the tool is declared there is none to propose.
-  const { sessionId } = (yield* owner.sessions.create({ headers: Client.fresh(), payload: {} })).body
-  const propose = agent.actions.propose({
-    params: { sessionId },
-    headers: Client.fresh(),
-    payload: { tool, arguments: { text: "x" } }
-  })
-  const { actionId, confirmationId } = (yield* Effect.eventually(propose)).body
-  yield* owner.confirmations.approve({
-    params: { confirmationId: confirmationId! },
-    headers: Client.fresh(),
-    payload: {}
-  })
-  return { owner, actionId }
-})
-
-const ended = Effect.fnUntraced(function* (client: Client.Client, actionId: ActionId, waitMillis = 20_000) {
-  return yield* client.actions.get({ params: { actionId }, query: { waitMillis } })
-})
 
 /** Serves until its scope ends; answers what it logs, with the level before it. */
 const served = Effect.fnUntraced(function* (...serve: Parameters<typeof RemoteTool.serve>) {
@@ -111,11 +77,15 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
             request.url.endsWith("/heartbeat") && ++beats === 1 ? cut(request) : send(request)
           )
           const goOn = yield* Deferred.make<void>()
-          const tool = RemoteTool.make(Far("far.slow"), ({ text }) => Effect.as(Deferred.await(goOn), { kept: text }), {
-            leaseMillis: 5_000
-          })
+          const tool = RemoteTool.make(
+            Remote.Far("far.slow"),
+            ({ text }) => Effect.as(Deferred.await(goOn), { kept: text }),
+            {
+              leaseMillis: 5_000
+            }
+          )
           const serving = yield* Effect.forkChild(RemoteTool.serve(robot, [tool], { pauseMillis: 50 }))
-          const { actionId, owner } = yield* approved("far.slow")
+          const { actionId, owner } = yield* Remote.approved("far.slow")
           const look = owner.actions.get({ params: { actionId }, query: {} })
           const lease = Effect.flatMap(look, ({ deadlineAt, status }) =>
             status === "Claimed" ? Effect.succeed(Date.parse(deadlineAt!)) : Effect.fail(status)
@@ -123,7 +93,7 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
           const first = yield* Effect.eventually(lease)
           yield* Effect.repeat(lease, { until: (untilMillis) => untilMillis > first + 5_000 })
           yield* Deferred.succeed(goOn, undefined)
-          assert.deepInclude(yield* ended(owner, actionId), { status: "Executed", output: { kept: "x" } })
+          assert.deepInclude(yield* Remote.ended(owner, actionId), { status: "Executed", output: { kept: "x" } })
           yield* Fiber.interrupt(serving)
         }),
       30_000
@@ -133,11 +103,11 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
       "tells what failed, and what was no result, by codes",
       () =>
         Effect.gen(function* () {
-          const robot = yield* clientOf("robot")
+          const robot = yield* Remote.clientOf("robot")
           const tools = [
-            RemoteTool.make(Far("far.no"), () => Effect.fail(RemoteTool.failed("HostUnreachable", "no answer"))),
-            RemoteTool.make(Far("far.bug"), () => Effect.die(new Error("the words of a bug"))),
-            RemoteTool.make(Far("far.odd"), () => Effect.succeed({ kept: 1 } as never))
+            RemoteTool.make(Remote.Far("far.no"), () => Effect.fail(RemoteTool.failed("HostUnreachable", "no answer"))),
+            RemoteTool.make(Remote.Far("far.bug"), () => Effect.die(new Error("the words of a bug"))),
+            RemoteTool.make(Remote.Far("far.odd"), () => Effect.succeed({ kept: 1 } as never))
           ]
           const serving = yield* Effect.forkChild(RemoteTool.serve(robot, tools, { pauseMillis: 50 }))
           for (const [name, code] of [
@@ -145,8 +115,8 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
             ["far.bug", "Defect"],
             ["far.odd", "OutputInvalid"]
           ] as const) {
-            const { actionId, owner } = yield* approved(name)
-            const found = yield* ended(owner, actionId)
+            const { actionId, owner } = yield* Remote.approved(name)
+            const found = yield* Remote.ended(owner, actionId)
             assert.deepInclude(found, { status: "Failed", code })
             assert.notInclude(JSON.stringify(found), "the words of a bug")
           }
@@ -159,11 +129,11 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
       "is stopped with everything, and says so",
       () =>
         Effect.gen(function* () {
-          const robot = yield* clientOf("robot")
+          const robot = yield* Remote.clientOf("robot")
           const began = yield* Deferred.make<void>()
           let interrupted = false
           const tool = RemoteTool.make(
-            Far("far.held"),
+            Remote.Far("far.held"),
             () =>
               Deferred.succeed(began, undefined).pipe(
                 Effect.andThen(Effect.never),
@@ -172,10 +142,10 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
             { leaseMillis: 5_000 }
           )
           const serving = yield* Effect.forkChild(RemoteTool.serve(robot, [tool], { pauseMillis: 50 }))
-          const { actionId, owner } = yield* approved("far.held")
+          const { actionId, owner } = yield* Remote.approved("far.held")
           yield* Deferred.await(began)
           yield* owner.halt.halt({ headers: Client.fresh(), payload: { reason: "a drill", cancelRunning: true } })
-          assert.deepInclude(yield* ended(owner, actionId), { status: "Failed", code: "Cancelled" })
+          assert.deepInclude(yield* Remote.ended(owner, actionId), { status: "Failed", code: "Cancelled" })
           assert.isTrue(interrupted)
           yield* owner.halt.resume({ headers: Client.fresh(), payload: {} })
           yield* Fiber.interrupt(serving)
@@ -187,11 +157,11 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
       "is interrupted with its runs, and never runs again what an earlier life of it had claimed",
       () =>
         Effect.gen(function* () {
-          const robot = yield* clientOf("robot")
+          const robot = yield* Remote.clientOf("robot")
           let [runs, interrupted] = [0, 0]
           const began = yield* Deferred.make<void>()
           const tool = RemoteTool.make(
-            Far("far.dies"),
+            Remote.Far("far.dies"),
             () =>
               Effect.sync(() => void (runs += 1)).pipe(
                 Effect.andThen(Deferred.succeed(began, undefined)),
@@ -201,12 +171,12 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
             { leaseMillis: 5_000 }
           )
           const first = yield* Effect.forkChild(RemoteTool.serve(robot, [tool], { pauseMillis: 50 }))
-          const { actionId, owner } = yield* approved("far.dies")
+          const { actionId, owner } = yield* Remote.approved("far.dies")
           yield* Deferred.await(began)
           yield* Fiber.interrupt(first)
           assert.strictEqual(interrupted, 1)
           const second = yield* Effect.forkChild(RemoteTool.serve(robot, [tool], { pauseMillis: 50 }))
-          assert.strictEqual((yield* ended(owner, actionId)).status, "Unknown")
+          assert.strictEqual((yield* Remote.ended(owner, actionId)).status, "Unknown")
           assert.strictEqual(runs, 1)
           yield* Fiber.interrupt(second)
         }),
@@ -217,22 +187,22 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
       "runs what is approved while another runs",
       () =>
         Effect.gen(function* () {
-          const robot = yield* clientOf("robot")
+          const robot = yield* Remote.clientOf("robot")
           const goOn = yield* Deferred.make<void>()
           const tools = [
-            RemoteTool.make(Far("far.long"), ({ text }) => Effect.as(Deferred.await(goOn), { kept: text })),
-            RemoteTool.make(Far("far.short"), ({ text }) => Effect.succeed({ kept: text }))
+            RemoteTool.make(Remote.Far("far.long"), ({ text }) => Effect.as(Deferred.await(goOn), { kept: text })),
+            RemoteTool.make(Remote.Far("far.short"), ({ text }) => Effect.succeed({ kept: text }))
           ]
           const serving = yield* Effect.forkChild(RemoteTool.serve(robot, tools, { pauseMillis: 50 }))
-          const long = yield* approved("far.long")
+          const long = yield* Remote.approved("far.long")
           const look = long.owner.actions.get({ params: { actionId: long.actionId }, query: {} })
           const status = Effect.map(look, (found) => found.status)
           yield* Effect.repeat(status, { until: (found) => found === "Claimed" })
-          const short = yield* approved("far.short")
-          assert.strictEqual((yield* ended(short.owner, short.actionId, 5_000)).status, "Executed")
+          const short = yield* Remote.approved("far.short")
+          assert.strictEqual((yield* Remote.ended(short.owner, short.actionId, 5_000)).status, "Executed")
           assert.strictEqual(yield* status, "Claimed")
           yield* Deferred.succeed(goOn, undefined)
-          assert.strictEqual((yield* ended(long.owner, long.actionId)).status, "Executed")
+          assert.strictEqual((yield* Remote.ended(long.owner, long.actionId)).status, "Executed")
           yield* Fiber.interrupt(serving)
         }),
       30_000
@@ -242,17 +212,21 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
       "runs as many at once as it was told, the first approved first",
       () =>
         Effect.gen(function* () {
-          const robot = yield* clientOf("robot")
+          const robot = yield* Remote.clientOf("robot")
           const begun: Array<ActionId> = []
           const goOn = yield* Deferred.make<void>()
-          const tool = RemoteTool.make(Far("far.turns"), ({ text }, { actionId }) =>
+          const tool = RemoteTool.make(Remote.Far("far.turns"), ({ text }, { actionId }) =>
             Effect.sync(() => void begun.push(actionId)).pipe(
               Effect.andThen(Deferred.await(goOn)),
               Effect.as({ kept: text })
             )
           )
           yield* declare(robot, tool)
-          const waiting = [yield* approved("far.turns"), yield* approved("far.turns"), yield* approved("far.turns")]
+          const waiting = [
+            yield* Remote.approved("far.turns"),
+            yield* Remote.approved("far.turns"),
+            yield* Remote.approved("far.turns")
+          ]
           // Each look is one more chance to begin too many.
           let looks = 0
           const counting = yield* robotOver((send, request) => {
@@ -274,7 +248,7 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
           )
           yield* Deferred.succeed(goOn, undefined)
           for (const { actionId, owner } of waiting) {
-            assert.strictEqual((yield* ended(owner, actionId)).status, "Executed")
+            assert.strictEqual((yield* Remote.ended(owner, actionId)).status, "Executed")
           }
           assert.strictEqual(begun.length, 3)
           yield* Fiber.interrupt(serving)
@@ -289,14 +263,14 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
           const paged = yield* robotOver((send, request) =>
             send(asksForWork(request) ? HttpClientRequest.setUrlParam(request, "limit", "20") : request)
           )
-          const keep = (name: string) => RemoteTool.make(Far(name), ({ text }) => Effect.succeed({ kept: text }))
+          const keep = (name: string) => RemoteTool.make(Remote.Far(name), ({ text }) => Effect.succeed({ kept: text }))
           const [mine, others] = [keep("far.mine"), keep("far.others")]
           yield* declare(paged, mine)
           yield* declare(paged, others)
-          const { actionId, owner } = yield* approved("far.mine")
-          for (let one = 0; one < 51; one++) yield* approved("far.others")
+          const { actionId, owner } = yield* Remote.approved("far.mine")
+          for (let one = 0; one < 51; one++) yield* Remote.approved("far.others")
           const serving = yield* Effect.forkChild(RemoteTool.serve(paged, [mine], { pauseMillis: 50 }))
-          assert.strictEqual((yield* ended(owner, actionId, 5_000)).status, "Executed")
+          assert.strictEqual((yield* Remote.ended(owner, actionId, 5_000)).status, "Executed")
           yield* Fiber.interrupt(serving)
         }),
       30_000
@@ -316,11 +290,11 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
             const robot = yield* robotOver((send, request) =>
               request.url.endsWith(path) && ++asked < 5 ? cut(request) : send(request)
             )
-            const tool = RemoteTool.make(Far(name), ({ text }) => Effect.succeed({ kept: text }))
+            const tool = RemoteTool.make(Remote.Far(name), ({ text }) => Effect.succeed({ kept: text }))
             const { log, serving } = yield* served(robot, [tool], { pauseMillis: 10 })
             const work = Effect.gen(function* () {
-              const { actionId, owner } = yield* approved(name)
-              assert.strictEqual((yield* ended(owner, actionId, 5_000)).status, "Executed")
+              const { actionId, owner } = yield* Remote.approved(name)
+              assert.strictEqual((yield* Remote.ended(owner, actionId, 5_000)).status, "Executed")
             })
             yield* Effect.raceFirst(work, Fiber.join(serving))
             yield* Effect.eventually(Effect.suspend(() => (log.length < 2 ? Effect.fail("not yet") : Effect.void)))
@@ -341,7 +315,7 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
             const robot = yield* robotOver((send, request) =>
               asksForWork(request) ? refusal(status, code)(request) : send(request)
             )
-            const tool = RemoteTool.make(Far("far.refused"), ({ text }) => Effect.succeed({ kept: text }))
+            const tool = RemoteTool.make(Remote.Far("far.refused"), ({ text }) => Effect.succeed({ kept: text }))
             assert.deepInclude(yield* Effect.flip(RemoteTool.serve(robot, [tool])), { status, code })
           }),
         30_000
@@ -352,9 +326,9 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
       "ends where a tool is not taken as it is declared",
       () =>
         Effect.gen(function* () {
-          const robot = yield* clientOf("robot")
+          const robot = yield* Remote.clientOf("robot")
           const keep = (idempotent: boolean) =>
-            RemoteTool.make(Far("far.other").annotate(Tool.Idempotent, idempotent), ({ text }) =>
+            RemoteTool.make(Remote.Far("far.other").annotate(Tool.Idempotent, idempotent), ({ text }) =>
               Effect.succeed({ kept: text })
             )
           yield* declare(robot, keep(true))
@@ -377,18 +351,18 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
             )
             let stoppedAtMillis = Number.POSITIVE_INFINITY
             const tool = RemoteTool.make(
-              Far(how),
+              Remote.Far(how),
               () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => void (stoppedAtMillis = Date.now()))),
               { leaseMillis: 5_000 }
             )
             const { log } = yield* served(robot, [tool], { pauseMillis: 50 })
-            const { actionId, owner } = yield* approved(how)
+            const { actionId, owner } = yield* Remote.approved(how)
             const lease = yield* Effect.eventually(
               Effect.flatMap(owner.actions.get({ params: { actionId }, query: {} }), ({ deadlineAt, status }) =>
                 status === "Claimed" ? Effect.succeed(Date.parse(deadlineAt!)) : Effect.fail(status)
               )
             )
-            const found = yield* ended(owner, actionId)
+            const found = yield* Remote.ended(owner, actionId)
             assert.deepInclude(found, { status: "Unknown", code: null, output: null })
             assert.isBelow(stoppedAtMillis, lease)
             assert.deepStrictEqual(levels(log), ["Warn"])
