@@ -74,7 +74,8 @@ export interface Limits {
 export interface Options<Args, Success> extends Limits {
   /**
    * Looks what became of a run whose outcome is unknown, such as one that this machine's crash cut off: what it gave, or
-   * `Failed`, or null where nobody can tell from here. Asked once for each in a life of the process; must change nothing.
+   * `Failed`, or null where nobody can tell from here. Asked once for each in a life of the process, beside the runs and
+   * as one of them; has a minute; must change nothing.
    */
   readonly check?: ((args: Args, run: Run) => Effect.Effect<Success | null, Failed>) | undefined
 }
@@ -120,7 +121,7 @@ export const make = <Parameters extends Codec, Success extends Codec>(
 export const failed = (code: string, detail: string): Failed => new Failed({ code, detail })
 
 export interface ServeOptions {
-  /** Runs at once: at least 1, 4 unless told. */
+  /** Runs and checks at once: at least 1, 4 unless told. */
   readonly concurrency?: number | undefined
   /** Milliseconds between two looks for work, and before what failed is tried again: 1,000 unless told. */
   readonly pauseMillis?: number | undefined
@@ -161,9 +162,13 @@ export const serve = Effect.fnUntraced(function* (
       const claim = yield* claimed(client, tool, actionId)
       if (claim !== null) yield* FiberMap.run(runs, actionId, perform(client, tool, claim, pauseMillis))
     }
-    for (const unknown of checks ? yield* unknowns(client, executorId) : []) {
+    if (!checks) return
+    const open = yield* unknowns(client, executorId)
+    for (const id of asked) if (!open.some(({ actionId }) => actionId === id)) asked.delete(id)
+    for (const unknown of open) {
       const check = byName.get(unknown.tool)?.check ?? null
       if (check === null || asked.has(unknown.actionId) || FiberMap.hasUnsafe(runs, unknown.actionId)) continue
+      if ((yield* FiberMap.size(runs)) >= concurrency) return
       asked.add(unknown.actionId)
       yield* FiberMap.run(runs, unknown.actionId, settle(client, check, unknown, pauseMillis))
     }
@@ -182,6 +187,8 @@ export const serve = Effect.fnUntraced(function* (
 const answerMillisMax = 60_000
 /** Kept back at the end of a lease, to stop the handler in. */
 const stopMillis = 1_000
+/** A check that has not told by then could not. */
+const checkMillisMax = 60_000
 /** For so long an outcome is offered to a service that does not take it. */
 const reportMillisMax = 3_600_000
 
@@ -242,6 +249,7 @@ const settle = Effect.fnUntraced(
     pauseMillis: number
   ) {
     const found = yield* check(args, { actionId, claimId }).pipe(
+      Effect.timeout(checkMillisMax),
       Effect.map((output) => (output === null ? null : { outcome: "Executed" as const, output })),
       Effect.catchTag("RemoteToolFailed", ({ code, detail }) =>
         Effect.succeed({ outcome: "Failed" as const, code, output: { code, detail } })
