@@ -98,30 +98,34 @@ describe(`followers killed ${kills} times each (KEELSON_KILLS), and their servic
               }
             }
 
-            await Promise.all([work(), work(), ...ways.map(killAgainAndAgain), restarts()])
+            try {
+              await Promise.all([work(), work(), ...ways.map(killAgainAndAgain), restarts()])
 
-            const expected: Array<number> = []
-            const all = async (after: number): Promise<number> => {
-              const page = (await service.get(`/v1/events?limit=200&after=${after}`)).body
-              for (const { position, stream } of page.items) if (streams.has(stream)) expected.push(position)
-              return page.atEnd === true ? page.next : all(page.next)
+              const expected: Array<number> = []
+              const all = async (after: number): Promise<number> => {
+                const page = (await service.get(`/v1/events?limit=200&after=${after}`)).body
+                for (const { position, stream } of page.items) if (streams.has(stream)) expected.push(position)
+                return page.atEnd === true ? page.next : all(page.next)
+              }
+              // What was permitted runs on for a moment: the end is where nothing comes any more.
+              for (let end = await all(0), now = -1; now !== end;) {
+                await Service.untilClock(Date.now() + 500)
+                now = end
+                end = await all(end)
+              }
+              for (const way of ways) {
+                const last = follow(way)
+                while (positions(file(way)).at(-1) !== expected.at(-1)) await Service.untilClock(Date.now() + 20)
+                last.kill("SIGKILL")
+                await once(last, "exit")
+                assert.deepStrictEqual(positions(file(way)), expected, way)
+              }
+              assert.isAtLeast(expected.length, eventsMin)
+              console.log(`${expected.length} events, ${kills} kills of each follower, 3 of the service`)
+            } finally {
+              for (const child of children) child.kill("SIGKILL")
+              await service.kill()
             }
-            // What was permitted runs on for a moment: the end is where nothing comes any more.
-            for (let end = await all(0), now = -1; now !== end;) {
-              await Service.untilClock(Date.now() + 500)
-              now = end
-              end = await all(end)
-            }
-            for (const way of ways) {
-              const last = follow(way)
-              while (positions(file(way)).at(-1) !== expected.at(-1)) await Service.untilClock(Date.now() + 20)
-              last.kill("SIGKILL")
-              await once(last, "exit")
-              assert.deepStrictEqual(positions(file(way)), expected, way)
-            }
-            assert.isAtLeast(expected.length, eventsMin)
-            console.log(`${expected.length} events, ${kills} kills of each follower, 3 of the service`)
-            await service.kill()
           })
         )
       ),
