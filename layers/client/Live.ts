@@ -135,7 +135,7 @@ export const make = Effect.fnUntraced(function* ({
     }
   })
 
-  const heard = Effect.fnUntraced(function* (frame: typeof Told.Type) {
+  const heard = Effect.fnUntraced(function* (frame: typeof Frames.Told.Type) {
     switch (frame.type) {
       case "answer": {
         const { body, id, repeated, to } = frame
@@ -361,14 +361,7 @@ const pauseMillisMax = 5_000
 const refusedOf = ({ code, detail, retryable }: { code: string; detail: string; retryable: boolean }) =>
   new Refused({ code, detail, retryable })
 
-const Told = Schema.Union([
-  ...Object.values(Frames.answers),
-  Frames.ProblemFrame,
-  Frames.EventFrame,
-  Frames.HeartbeatFrame,
-  Frames.EndFrame
-])
-const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Told))
+const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Frames.Told))
 const decodeNamed = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Struct({ id: Schema.String })))
 
 const patiently = Schedule.min([

@@ -54,7 +54,8 @@ export const make = Effect.gen(function* () {
   const gateway = yield* Gateway
   const readable = yield* Readable.make
   const questions = yield* Questions.make
-  const { actionIdOf, show } = { ...readable, ...Readable }
+  const { actionIdOf } = Readable
+  const { show } = readable
 
   const command =
     <Request, A, B>(

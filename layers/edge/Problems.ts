@@ -235,6 +235,10 @@ export const fromRejection = (rejection: Rejection, repeated: boolean): Problem 
   }
 }
 
+/** A limit of a door: the gateway's own come as rejections. */
+export const limitReached = (limit: string, maximum: number, detail = `${limit} is limited to ${maximum}`): Problem =>
+  make("LimitReached", detail, { limit, maximum })
+
 export const bodyTooLarge = (maximum: number = Bounds.httpBodyBytesMax): Problem =>
   make("BodyTooLarge", `a body may hold ${maximum} bytes`, { maximum })
 

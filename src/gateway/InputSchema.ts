@@ -7,7 +7,7 @@
  * Invariants: both are counted before anything is expanded or checked, and the count itself is bounded; a schema that
  * leads back to itself is refused, so there is an end to each.
  */
-import { parseUriFragment } from "effect/JsonPointer"
+import { escapeToken, parseUriFragment } from "effect/JsonPointer"
 import * as Bounds from "../kernel/Bounds.ts"
 import * as Canonical from "../kernel/Canonical.ts"
 import type { Json } from "../kernel/Canonical.ts"
@@ -36,8 +36,7 @@ export const fault = (schema: Json): Fault | null => {
 }
 
 /** RFC 6901. */
-export const pointer = ({ path }: Fault): string =>
-  path.map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("")
+export const pointer = ({ path }: Fault): string => path.map((step) => `/${escapeToken(String(step))}`).join("")
 
 /** Whether arguments can be held against a schema within `Bounds.toolCheckStepsMax`. Without recursion. */
 export const isWithinSteps = (schema: Json, args: Json): boolean => {

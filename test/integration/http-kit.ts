@@ -4,6 +4,7 @@
 import { assert } from "@effect/vitest"
 import { Ajv2020 } from "ajv/dist/2020.js"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Layer from "effect/Layer"
@@ -18,7 +19,7 @@ import * as JournalIdentity from "#layers/identity/JournalIdentity.ts"
 import * as StaticIdentity from "#layers/identity/StaticIdentity.ts"
 import * as Token from "#layers/identity/Token.ts"
 import { Feed } from "#src/ports/Feed.ts"
-import type { Principal } from "#src/ports/Identity.ts"
+import { Identity, type Principal } from "#src/ports/Identity.ts"
 import { actor } from "#test/kit/decider.ts"
 import * as World from "#test/kit/world.ts"
 
@@ -115,14 +116,40 @@ export const caller = Layer.effect(
   })
 )
 
-/** Who may call, and whether the service can work. */
-export const ready = Layer.mergeAll(Layer.provide(JournalIdentity.layer, identity), Readiness.layer())
+/** Those with tokens of their own, and whoever the journal knows. */
+export const known = Layer.provide(JournalIdentity.layer, identity)
 
-/** The door over given ports, silent. */
-export const doorOver = <A, E, R>(ports: Layer.Layer<A, E, R>, options: Partial<HttpDoor.Options> = {}) =>
+/** Who may call, and whether the service can work. */
+export const ready = Layer.mergeAll(known, Readiness.layer())
+
+/** The same callers, but from `delay` on it takes until `release` to look again whether that principal's key still opens. */
+export const lateLook = (principalId: string) => {
+  const released = Deferred.makeUnsafe<void>()
+  let late = false
+  const who = Layer.effect(
+    Identity,
+    Effect.map(Identity, (identity) =>
+      Identity.of({
+        ...identity,
+        renew: (by) =>
+          late && by.actor.id === principalId
+            ? Effect.andThen(Deferred.await(released), identity.renew(by))
+            : identity.renew(by)
+      })
+    )
+  ).pipe(Layer.provide(known))
+  return { who, delay: () => void (late = true), release: Deferred.succeed(released, undefined) }
+}
+
+/** The door over given ports, silent; `who` may call, those of the journal too unless told otherwise. */
+export const doorOver = <A, E, R, R2 = never>(
+  ports: Layer.Layer<A, E, R>,
+  options: Partial<HttpDoor.Options> = {},
+  who: Layer.Layer<Identity, never, R2> | typeof known = known
+) =>
   caller.pipe(
     Layer.provideMerge(door(options)),
-    Layer.provideMerge(ready),
+    Layer.provideMerge(Layer.mergeAll(who, Readiness.layer())),
     Layer.provideMerge(ports),
     Layer.provideMerge(Logger.layer([]))
   )

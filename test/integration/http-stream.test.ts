@@ -1,13 +1,9 @@
 /** The journal followed over a real socket: who sees what, from where, until when. */
 import { assert, it, layer } from "@effect/vitest"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import { request } from "node:http"
 import { derive } from "#layers/digest/NodeDigest.ts"
-import * as Readiness from "#layers/edge/Readiness.ts"
-import * as JournalIdentity from "#layers/identity/JournalIdentity.ts"
 import { KeyId } from "#src/kernel/Ids.ts"
 import { EventStoreError } from "#src/ports/EventStore.ts"
 import { Identity } from "#src/ports/Identity.ts"
@@ -136,34 +132,11 @@ it.live("a follower is not told that its key is gone where the store only does n
     const stream = yield* following("")
     const end = yield* wait(stream, ({ event }) => event === "end")
     assert.deepInclude(end.data, { code: "Unavailable", retryable: true })
-  }).pipe(
-    Effect.scoped,
-    Effect.provide(
-      Kit.caller.pipe(
-        Layer.provideMerge(Kit.door()),
-        Layer.provideMerge(Layer.mergeAll(Layer.provide(forgetful, Kit.identity), Readiness.layer())),
-        Layer.provideMerge(World.make().layer),
-        Layer.provideMerge(Logger.layer([]))
-      )
-    )
-  )
+  }).pipe(Effect.scoped, Effect.provide(Kit.doorOver(World.make().layer, {}, Layer.provide(forgetful, Kit.identity))))
 )
 
 it.live("what is committed after a revocation is not told, however late the look at the key is", () => {
-  const late = Deferred.makeUnsafe<void>()
-  let looksLate = false
-  const slow = Layer.effect(
-    Identity,
-    Effect.map(Identity, (identity) =>
-      Identity.of({
-        ...identity,
-        renew: (by) =>
-          looksLate && by.actor.id === "watcher"
-            ? Effect.andThen(Deferred.await(late), identity.renew(by))
-            : identity.renew(by)
-      })
-    )
-  )
+  const { delay, release, who } = Kit.lateLook("watcher")
   return Effect.gen(function* () {
     const { post } = yield* Kit.Caller
     const body = { principalId: "watcher", kind: "HUMAN", roles: ["owner"] }
@@ -171,27 +144,15 @@ it.live("what is committed after a revocation is not told, however late the look
     const [watcher, owner] = [yield* following("", { token }), yield* following("")]
     const seen = yield* open("seen")
     for (const stream of [watcher, owner]) yield* wait(stream, created(seen))
-    looksLate = true
+    delay()
     yield* post(`/v1/principals/watcher/keys/${keyId}/revoke`, { key: "revoke" })
     const unseen = yield* open("unseen")
     yield* wait(owner, created(unseen))
-    yield* Deferred.succeed(late, undefined)
+    yield* release
     const end = yield* wait(watcher, ({ event }) => event === "end")
     assert.deepInclude(end.data, { code: "Unauthenticated" })
     assert.isUndefined(watcher.messages.find(created(unseen)))
-  }).pipe(
-    Effect.scoped,
-    Effect.provide(
-      Kit.caller.pipe(
-        Layer.provideMerge(Kit.door()),
-        Layer.provideMerge(
-          Layer.mergeAll(Layer.provide(slow, Layer.provide(JournalIdentity.layer, Kit.identity)), Readiness.layer())
-        ),
-        Layer.provideMerge(World.make().layer),
-        Layer.provideMerge(Logger.layer([]))
-      )
-    )
-  )
+  }).pipe(Effect.scoped, Effect.provide(Kit.doorOver(World.make().layer, {}, who)))
 })
 
 layer(Kit.serve(World.make()), { excludeTestServices: true })("a follower of events", (it) => {

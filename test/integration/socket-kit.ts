@@ -34,14 +34,7 @@ export interface Options {
   readonly path?: string
 }
 
-const Told = Schema.Union([
-  Frames.ProblemFrame,
-  Frames.EventFrame,
-  Frames.HeartbeatFrame,
-  Frames.EndFrame,
-  ...Object.values(Frames.answers)
-])
-const conforms = Schema.decodeUnknownSync(Told as unknown as Schema.Codec<unknown>, { onExcessProperty: "error" })
+const conforms = Schema.decodeUnknownSync(Frames.Told, { onExcessProperty: "error" })
 
 export const connect = (url: string, options: Options = {}): Promise<Client> =>
   new Promise((done, failed) => {

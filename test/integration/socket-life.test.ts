@@ -5,15 +5,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
-import * as Readiness from "#layers/edge/Readiness.ts"
-import * as JournalIdentity from "#layers/identity/JournalIdentity.ts"
 import * as Frames from "#layers/edge/api/Frames.ts"
 import * as SocketDoor from "#layers/edge/socket/SocketDoor.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
 import { StreamId } from "#src/kernel/Ids.ts"
-import { Identity } from "#src/ports/Identity.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
 import * as SeededScheduler from "#test/kit/seededScheduler.ts"
 import * as World from "#test/kit/world.ts"
@@ -106,21 +102,7 @@ it.live("a WebSocket ends within a second when its key is revoked, and gets noth
 it.live(
   "what is committed after a revocation is not told, however late it is looked whether the key still opens",
   () => {
-    const world = World.make()
-    const late = Deferred.makeUnsafe<void>()
-    let looksLate = false
-    const slow = Layer.effect(
-      Identity,
-      Effect.map(Identity, (identity) =>
-        Identity.of({
-          ...identity,
-          renew: (by) =>
-            looksLate && by.actor.id === "helper"
-              ? Effect.andThen(Deferred.await(late), identity.renew(by))
-              : identity.renew(by)
-        })
-      )
-    )
+    const { delay, release, who } = Kit.lateLook("helper")
     return Effect.gen(function* () {
       const { post } = yield* Kit.Caller
       const { keyId, token } = yield* admitted("helper", "AGENT")
@@ -130,28 +112,16 @@ it.live(
         yield* client.ask({ type: "subscribe", id: "s", sessionId, after: 0 })
         yield* client.until(({ event }) => event?.type === "session.created")
       }
-      looksLate = true
+      delay()
       yield* post(`/v1/principals/helper/keys/${keyId}/revoke`, { key: "r" })
       yield* post(`/v1/sessions/${sessionId}/touch`, { key: "t" })
       yield* owner.until(({ event }) => event?.type === "session.touched")
       // Held, not deaf: what concerns no session is answered meanwhile.
       assert.strictEqual((yield* helper.ask({ type: "ping", id: "p" })).type, "answer")
-      yield* Deferred.succeed(late, undefined)
+      yield* release
       assert.strictEqual((yield* helper.ended).code, 4401)
       assert.notInclude(JSON.stringify(helper.frames), "session.touched")
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(
-        Kit.caller.pipe(
-          Layer.provideMerge(Kit.door()),
-          Layer.provideMerge(
-            Layer.mergeAll(Layer.provide(slow, Layer.provide(JournalIdentity.layer, Kit.identity)), Readiness.layer())
-          ),
-          Layer.provideMerge(world.layer),
-          Layer.provideMerge(Logger.layer([]))
-        )
-      )
-    )
+    }).pipe(Effect.scoped, Effect.provide(Kit.doorOver(World.make().layer, {}, who)))
   }
 )
 

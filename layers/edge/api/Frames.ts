@@ -201,6 +201,9 @@ export const EndFrame = Schema.Struct({
 /** What comes without being asked for. */
 export const pushed = { event: EventFrame, heartbeat: HeartbeatFrame, end: EndFrame } as const
 
+/** Everything that a client may be told. */
+export const Told = Schema.Union([...Object.values(answers), ProblemFrame, ...Object.values(pushed)])
+
 /** Why the service closes a WebSocket, beside the codes of RFC 6455. The last digits are those of the HTTP status. */
 export const closings = {
   1001: "the service is stopping: come back later, and go on after the last sequence you saw",

@@ -32,10 +32,11 @@ export const layer = ({ requestsPerSecondMax }: { readonly requestsPerSecondMax:
             })
             .pipe(
               Effect.mapError(() =>
-                Problems.make("LimitReached", `one principal may send ${requestsPerSecondMax} requests in a second`, {
-                  limit: "requestsPerSecond",
-                  maximum: requestsPerSecondMax
-                })
+                Problems.limitReached(
+                  "requestsPerSecond",
+                  requestsPerSecondMax,
+                  `one principal may send ${requestsPerSecondMax} requests in a second`
+                )
               ),
               Effect.asVoid
             )

@@ -13,11 +13,11 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { docsPath, socketPath } from "../Api.ts"
 import * as Problems from "../Problems.ts"
 import * as Answers from "./Answers.ts"
+import * as Authentication from "./Authentication.ts"
 import { Drain } from "./Drain.ts"
 import * as Exchange from "./Exchange.ts"
 import * as Hosts from "./Hosts.ts"
 import * as Paths from "./Paths.ts"
-import * as SocketDoor from "../socket/SocketDoor.ts"
 
 export interface Options {
   /** Names the service answers to; null for any. */
@@ -72,7 +72,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       const { requestId } = yield* Exchange.Current
       const refused = refusal(request)
       const socket = pathOf(request.url) === socketPath
-      const named = socket ? Effect.provideService(app, HttpServerRequest, SocketDoor.withToken(request)) : app
+      const named = socket ? Effect.provideService(app, HttpServerRequest, Authentication.withToken(request)) : app
       const served: App<E, R | HttpServerRequest> = refused === null ? named : Answers.refuse(refused)
       // WebSockets last, and have places of their own.
       const place = socket ? 0 : 1

@@ -4,6 +4,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { escapeToken } from "effect/JsonPointer"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Stream from "effect/Stream"
 import * as Bounds from "#src/kernel/Bounds.ts"
@@ -45,11 +46,11 @@ export interface JsonObject {
 }
 
 /** The JSON object that the text is. */
-export const objectOf = (text: string): Effect.Effect<JsonObject, Problems.Problem> => {
+export const objectOf = (text: string, whole = "the body"): Effect.Effect<JsonObject, Problems.Problem> => {
   const value = parse(text)
-  if (value === undefined) return Effect.fail(Problems.make("InvalidJson", "this is not JSON"))
+  if (value === undefined) return Effect.fail(Problems.make("InvalidJson", `${whole} is not JSON`))
   return value === null || typeof value !== "object" || Array.isArray(value)
-    ? Effect.fail(invalid("", "Expected a JSON object"))
+    ? Effect.fail(invalid("", "Expected a JSON object", whole))
     : Effect.succeed(value as JsonObject)
 }
 
@@ -59,12 +60,12 @@ export const encodable = (object: JsonObject, depthMax: number): Effect.Effect<v
   return flaw === null ? Effect.void : Effect.fail(invalid(flaw.pointer, flaw.detail))
 }
 
-/** `errors` of `InvalidBody`: one flaw. */
-export const invalid = (pointer: string, detail: string): Problems.Problem =>
-  Problems.make("InvalidBody", `${pointer === "" ? "the body" : pointer}: ${detail}`, { errors: [{ pointer, detail }] })
+/** `errors` of `InvalidBody`: one flaw, of what is called `whole`. */
+export const invalid = (pointer: string, detail: string, whole = "the body"): Problems.Problem =>
+  Problems.make("InvalidBody", `${pointer === "" ? whole : pointer}: ${detail}`, { errors: [{ pointer, detail }] })
 
 /** One step of an RFC 6901 pointer. */
-export const step = (key: PropertyKey): string => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`
+export const step = (key: PropertyKey): string => `/${escapeToken(String(key))}`
 
 // ---------------------------------------------------------------------------
 // internal

@@ -20,12 +20,18 @@ export type Take = (by: Principal) => Effect.Effect<void, Problems.Problem, Scop
 export const make = (limits: Limits): Take => {
   const mine = new Map<string, number>()
   let all = 0
+  const maximum = limits.eventStreamsPerPrincipalMax
+  const full = Problems.limitReached(
+    "eventStreamsPerPrincipal",
+    maximum,
+    `one principal follows with ${maximum} streams at once`
+  )
 
   const take = (name: string) =>
     Effect.suspend(() => {
       const already = mine.get(name) ?? 0
       if (all >= limits.eventStreamsMax) return Effect.fail(Problems.make("Overloaded"))
-      if (already >= limits.eventStreamsPerPrincipalMax) return Effect.fail(full(limits.eventStreamsPerPrincipalMax))
+      if (already >= maximum) return Effect.fail(full)
       all += 1
       mine.set(name, already + 1)
       return Effect.void
@@ -44,13 +50,3 @@ export const make = (limits: Limits): Take => {
     return Effect.acquireRelease(take(name), () => leave(name))
   }
 }
-
-// ---------------------------------------------------------------------------
-// internal
-// ---------------------------------------------------------------------------
-
-const full = (maximum: number) =>
-  Problems.make("LimitReached", `one principal follows with ${maximum} streams at once`, {
-    limit: "eventStreamsPerPrincipal",
-    maximum
-  })

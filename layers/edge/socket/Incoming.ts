@@ -30,7 +30,7 @@ export interface Unread {
 export const read = (raw: string | Uint8Array): Effect.Effect<Frame, Unread> =>
   Effect.gen(function* () {
     if (typeof raw !== "string") return yield* unread(null, flaw("", "Expected text; this frame is binary"))
-    const object = yield* Effect.mapError(JsonBody.objectOf(raw), (problem) => ({ frameId: null, problem }))
+    const object = yield* Effect.mapError(JsonBody.objectOf(raw, whole), (problem) => ({ frameId: null, problem }))
     const frameId = isFrameId(object["id"]) ? object["id"] : null
     yield* Effect.mapError(JsonBody.encodable(object, depthMax), (problem) => ({ frameId, problem }))
     const type = object["type"]
@@ -46,10 +46,7 @@ export const read = (raw: string | Uint8Array): Effect.Effect<Frame, Unread> =>
   })
 
 /** One flaw of a frame. */
-export const flaw = (pointer: string, detail: string): Problems.Problem =>
-  Problems.make("InvalidBody", `${pointer === "" ? "the frame" : pointer}: ${detail}`, {
-    errors: [{ pointer, detail }]
-  })
+export const flaw = (pointer: string, detail: string): Problems.Problem => JsonBody.invalid(pointer, detail, whole)
 
 /** Counts what means nothing: true once it is more than `maximum` in a minute. */
 export const nonsense = (maximum: number) => {
@@ -63,6 +60,8 @@ export const nonsense = (maximum: number) => {
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+const whole = "the frame"
 
 /** Arguments stand in a body, which stands in the frame. */
 const depthMax = Bounds.argumentsDepthMax + 2

@@ -81,7 +81,7 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
           if ((yield* TxHashMap.size(members)) >= limits.socketsMax) return yield* Problems.make("Overloaded")
           const mine = yield* at(ofPrincipal, member.principalId, HashSet.empty<string>())
           if (HashSet.size(mine) >= limits.socketsPerPrincipalMax) {
-            return yield* full("socketsPerPrincipal", limits.socketsPerPrincipalMax)
+            return yield* Problems.limitReached("socketsPerPrincipal", limits.socketsPerPrincipalMax)
           }
           yield* TxHashMap.set(members, member.id, member)
           yield* TxHashMap.set(ofPrincipal, member.principalId, HashSet.add(mine, member.id))
@@ -122,7 +122,7 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
           if (Option.isNone(mine)) return yield* Problems.make("Draining")
           if (HashMap.has(mine.value, sessionId)) return yield* conflict("session", sessionId, "followed")
           if (HashMap.size(mine.value) >= limits.socketSessionsMax) {
-            return yield* full("sessionsPerSocket", limits.socketSessionsMax)
+            return yield* Problems.limitReached("sessionsPerSocket", limits.socketSessionsMax)
           }
           yield* TxHashMap.set(followed, id, HashMap.set(mine.value, sessionId, follower))
           const others = yield* at(followers, sessionId, HashMap.empty<string, F>())
@@ -231,9 +231,6 @@ const at = <K, V>(map: TxHashMap.TxHashMap<K, V>, key: K, otherwise: V) =>
 /** Empty entries are none. */
 const keep = <K, V>(map: TxHashMap.TxHashMap<K, V>, key: K, value: V, empty: (value: V) => boolean) =>
   empty(value) ? TxHashMap.remove(map, key) : TxHashMap.set(map, key, value)
-
-const full = (limit: string, maximum: number) =>
-  Problems.make("LimitReached", `${limit} is limited to ${maximum}`, { limit, maximum })
 
 const conflict = (kind: string, id: string, state: string) =>
   Problems.make("Conflict", `${kind} ${id} is ${state} already`, { kind, id, state })

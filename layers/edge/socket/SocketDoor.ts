@@ -19,7 +19,7 @@ import { randomUUID } from "node:crypto"
 import type { Socket as TcpSocket } from "node:net"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { Api, socketPath } from "../Api.ts"
-import { subprotocol, tokenSubprotocol } from "../api/Frames.ts"
+import { subprotocol } from "../api/Frames.ts"
 import * as Deeds from "../Deeds.ts"
 import * as Answers from "../http/Answers.ts"
 import * as Exchange from "../http/Exchange.ts"
@@ -63,16 +63,6 @@ export const handshake = (frameBytesMax: number) => ({
   perMessageDeflate: false,
   handleProtocols: (offered: Set<string>) => (offered.has(subprotocol) ? subprotocol : false)
 })
-
-/** The request, with the token as a header where it stands beside the subprotocol. */
-export const withToken = (request: HttpServerRequest): HttpServerRequest => {
-  const { authorization, "sec-websocket-protocol": offered } = request.headers
-  if (authorization !== undefined || offered === undefined) return request
-  const token = offered.split(",").find((name) => name.trim().startsWith(tokenSubprotocol))
-  if (token === undefined) return request
-  const credential = token.trim().slice(tokenSubprotocol.length)
-  return request.modify({ headers: { ...request.headers, authorization: `Bearer ${credential}` } })
-}
 
 /** `origins` are those of pages that may come beside the service's own. */
 export const layer = (limits: Limits, origins: ReadonlyArray<string>) =>
