@@ -10,6 +10,7 @@ import * as Frames from "#layers/edge/api/Frames.ts"
 import * as SocketDoor from "#layers/edge/socket/SocketDoor.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
 import { StreamId } from "#src/kernel/Ids.ts"
+import { Identity, Unauthenticated } from "#src/ports/Identity.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
 import * as SeededScheduler from "#test/kit/seededScheduler.ts"
 import * as World from "#test/kit/world.ts"
@@ -124,6 +125,39 @@ it.live(
     }).pipe(Effect.scoped, Effect.provide(Kit.doorOver(World.make().layer, {}, who)))
   }
 )
+
+it.live("a command is done in the name of the principal as it stands, also where no word of a change came yet", () => {
+  // As where another process took the key a moment ago.
+  let taken = false
+  const who = Layer.effect(
+    Identity,
+    Effect.map(Identity, (identity) =>
+      Identity.of({
+        ...identity,
+        renew: (by) =>
+          taken && by.actor.id === "helper"
+            ? Effect.fail(new Unauthenticated({ retryable: false }))
+            : identity.renew(by)
+      })
+    )
+  ).pipe(Layer.provide(Kit.known))
+  return Effect.gen(function* () {
+    const { post } = yield* Kit.Caller
+    const { token } = yield* admitted("helper", "AGENT")
+    const { sessionId } = (yield* post("/v1/sessions", { key: "s", body: { agentId: "helper" } })).json
+    const client = yield* Sockets.client({ token })
+    const touch = { type: "session.touch", params: { sessionId } }
+    assert.strictEqual((yield* client.ask({ ...touch, id: "1", key: "t1" })).type, "answer")
+    taken = true
+    for (const frame of [
+      { ...touch, id: "2", key: "t2" },
+      { type: "session.get", id: "3", params: { sessionId } },
+      { type: "subscribe", id: "4", sessionId }
+    ]) {
+      assert.strictEqual((yield* client.ask(frame)).problem.code, "Unauthenticated")
+    }
+  }).pipe(Effect.scoped, Effect.provide(Kit.doorOver(World.make().layer, {}, who)))
+})
 
 it.live("a change that takes nothing away leaves a WebSocket open", () =>
   Effect.gen(function* () {

@@ -1,0 +1,164 @@
+/** New events on their way to followers, told by hand: what a heartbeat may promise, and what waits for a key. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import type { Show } from "#layers/edge/http/Show.ts"
+import * as Deliveries from "#layers/edge/socket/Deliveries.ts"
+import * as Follower from "#layers/edge/socket/Follower.ts"
+import type { Line } from "#layers/edge/socket/Line.ts"
+import * as Registry from "#layers/edge/socket/Registry.ts"
+import * as Replies from "#layers/edge/socket/Replies.ts"
+import * as Tail from "#layers/edge/socket/Tail.ts"
+import type { StoredEvent } from "#src/kernel/Envelope.ts"
+import { PrincipalId, SessionId } from "#src/kernel/Ids.ts"
+import { EventStoreError, type EventStore, Rows } from "#src/ports/EventStore.ts"
+import { Feed } from "#src/ports/Feed.ts"
+
+const sessionId = SessionId.make(`ses_${"1".repeat(26)}`)
+const places = { socketsMax: 9, socketsPerPrincipalMax: 9, socketSessionsMax: 9, socketCommandsMax: 9 }
+const limits = { queueEventsMax: 9, queueTextMax: 1_000 }
+
+/** All of an event that is looked at here. */
+const event = (stream: string, position: number) =>
+  ({ position, text: "text", envelope: { stream, payload: {} } }) as unknown as StoredEvent
+
+/** A line whose peer is trusted as often as is said, then always. */
+const line = (trusted: Array<boolean> = []): Line & { readonly held: () => number } => {
+  let held = 0
+  return {
+    id: "c",
+    principalId: PrincipalId.make("ana"),
+    hold: () => void (held += 1),
+    trusted: Effect.void,
+    isTrusted: () => trusted.shift() ?? true,
+    doubts: () => held,
+    trust: () => undefined,
+    held: () => held
+  }
+}
+
+/** A feed that is told by hand, over rows that answer when they are told to. */
+const stage = Effect.fnUntraced(function* (look: Effect.Effect<never, EventStoreError>, mine = line()) {
+  let position = 10
+  let hear: (stored: StoredEvent) => Effect.Effect<void> = () => Effect.void
+  const feed = Layer.succeed(Feed, {
+    changed: () => Effect.succeed(Effect.never),
+    listen: (listener) => Effect.sync(() => void (hear = listener)),
+    position: Effect.sync(() => position)
+  })
+  const unasked = Effect.die("nobody asks")
+  const rows = Layer.succeed(Rows, {
+    get: () => look,
+    list: () => unasked,
+    counter: () => unasked,
+    counters: () => unasked
+  })
+  const registry = yield* Registry.make<Line, Follower.Follower>(places)
+  yield* registry.admit(mine)
+  const tail = yield* Tail.make(registry).pipe(Effect.provide(Layer.mergeAll(feed, rows)))
+  const told: Array<any> = []
+  const outbox = {
+    send: <E, R>(make: Effect.Effect<string | null, E, R>) =>
+      Effect.map(make, (frame) => void (frame === null ? told.push(null) : told.push(JSON.parse(frame)))),
+    hasRoom: () => true,
+    room: Effect.void,
+    tooSlow: Effect.never
+  }
+  const deliveries = yield* Deliveries.make({
+    store: { head: Effect.sync(() => position), readAll: () => Effect.succeed([]) } as unknown as EventStore["Service"],
+    show: { event: ({ position }: StoredEvent) => Effect.succeed({ position }) } as unknown as Show,
+    tail,
+    registry,
+    line: mine,
+    outbox,
+    replies: Replies.make("c", outbox),
+    limits
+  })
+  const frames = (type: string) => told.filter((frame) => frame?.type === type)
+  return {
+    deliveries,
+    registry,
+    told,
+    frames,
+    tell: (stored: StoredEvent) =>
+      Effect.suspend(() => {
+        position = stored.position
+        return hear(stored)
+      }),
+    heartbeat: Effect.map(deliveries.heartbeat, () => frames("heartbeat").at(-1).sessions[0].sequence as number)
+  }
+})
+
+const until = (holds: () => boolean) =>
+  Effect.eventually(Effect.suspend(() => (holds() ? Effect.void : Effect.fail("not yet"))))
+
+const follow = { type: "subscribe", id: "s", sessionId } as const
+
+describe("the tail of the journal", () => {
+  it.live(
+    "is said to be complete only up to what was handed out, while the session of the next event is looked up",
+    () =>
+      Effect.gen(function* () {
+        const failed = yield* Deferred.make<never, EventStoreError>()
+        const { deliveries, heartbeat, registry, tell } = yield* stage(Deferred.await(failed))
+        yield* deliveries.follow(follow)
+        const [follower] = yield* registry.followersOf(sessionId)
+        yield* until(() => !follower!.isBehind())
+        const telling = yield* Effect.forkChild(tell(event(`action:act_${"1".repeat(26)}`, 11)))
+        yield* Effect.yieldNow
+        assert.strictEqual(yield* heartbeat, 10)
+        // It can't be found out: the journal is read, so that nothing is missed, and nothing promised before.
+        const gone = { reason: "Unavailable", operation: "get", detail: "gone", retryable: true } as const
+        yield* Deferred.fail(failed, new EventStoreError(gone))
+        yield* Fiber.join(telling)
+        assert.strictEqual(follower!.cursor(), 10)
+        assert.strictEqual(yield* heartbeat, 10)
+      }).pipe(Effect.scoped, Effect.provide(Logger.layer([])))
+  )
+
+  it.live("hands each event to whoever follows its session, and to nobody else", () =>
+    Effect.gen(function* () {
+      const { deliveries, frames, registry, tell } = yield* stage(Effect.die("nobody asks"))
+      yield* deliveries.follow(follow)
+      const [follower] = yield* registry.followersOf(sessionId)
+      yield* until(() => !follower!.isBehind())
+      yield* tell(event(`session:ses_${"2".repeat(26)}`, 11))
+      yield* tell(event(`session:${sessionId}`, 12))
+      yield* until(() => frames("event").length > 0)
+      assert.deepStrictEqual(
+        frames("event").map(({ previous, sequence }) => [previous, sequence]),
+        [[10, 12]]
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("holds a principal's connections at what is committed about it", () =>
+    Effect.gen(function* () {
+      const mine = line()
+      const { tell } = yield* stage(Effect.die("nobody asks"), mine)
+      yield* tell(event("principal:bob", 11))
+      assert.strictEqual(mine.held(), 0)
+      yield* tell(event("principal:ana", 12))
+      assert.strictEqual(mine.held(), 1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("tells an event that was shown while there was a doubt only once there is none, and once", () =>
+    Effect.gen(function* () {
+      const { deliveries, frames, registry, tell, told } = yield* stage(Effect.die("nobody asks"), line([false, false]))
+      yield* deliveries.follow(follow)
+      const [follower] = yield* registry.followersOf(sessionId)
+      yield* until(() => !follower!.isBehind())
+      yield* tell(event(`session:${sessionId}`, 11))
+      yield* until(() => frames("event").length > 0)
+      assert.lengthOf(
+        told.filter((frame) => frame === null),
+        2
+      )
+      assert.lengthOf(frames("event"), 1)
+    }).pipe(Effect.scoped)
+  )
+})
