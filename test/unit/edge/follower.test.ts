@@ -41,6 +41,9 @@ describe("a follower", () => {
     follower.advance(12)
     follower.offer(event(12))
     assert.deepStrictEqual(taken(follower), [13])
+    // Handed out while the journal was read up to it.
+    follower.offer(event(13))
+    assert.isUndefined(follower.next())
   })
 
   it("falls behind where too many wait, or too much text, and lets go of it", () => {
