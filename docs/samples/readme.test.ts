@@ -28,8 +28,8 @@ const printedBy = async (name: string) =>
 describe("the README", () => {
   const samples = [...read("README.md").matchAll(quoted)]
 
-  it("shows two samples, each a region of a file that runs", () => {
-    assert.lengthOf(samples, 2)
+  it("shows three samples, each a region of a file that runs", () => {
+    assert.lengthOf(samples, 3)
     for (const [, path, name, body] of samples) assert.strictEqual(body, region(path!, name!), `${path}#${name}`)
   })
 
@@ -44,6 +44,34 @@ describe("the README", () => {
     const seen = JSON.parse(await printedBy("agent.ts"))
     assert.deepStrictEqual(seen, { before: [], after: ["1.4.2"], answer: "The deployment: Executed." })
   })
+
+  it.live(
+    "shows a service with a tool of its own, which asks a person, runs once, and is there in every command",
+    () =>
+      Effect.scoped(
+        Effect.flatMap(TemporaryFolder.make, (folder) =>
+          Effect.promise(() => {
+            const program = [process.execPath, join(import.meta.dirname, "service.ts")] as const
+            const policies = `@id("ask") @gate("human") permit (principal, action == Action::"deploy", resource);`
+            return Service.using({ folder, policies, program }, async (service) => {
+              const { sessionId } = (await service.post("/v1/sessions", "s", {})).body
+              const wish = { tool: "deploy", arguments: { version: "1.4.2" } }
+              const asked = await service.post(`/v1/sessions/${sessionId}/actions`, "p", wish)
+              assert.strictEqual(asked.body.status, "Pending")
+              await service.post(`/v1/confirmations/${asked.body.confirmationId}/approve`, "a", {})
+              const ran = await service.get(`/v1/actions/${asked.body.actionId}?waitMillis=10000`)
+              assert.deepStrictEqual([ran.body.status, ran.body.output], ["Executed", { deployed: "1.4.2" }])
+              const question = ["--tool", "deploy", "--input", JSON.stringify(wish.arguments), "--expect", "ask"]
+              const said = await promisify(execFile)(program[0], [
+                ...[program[1], "policy", "test", "--policy-folder", join(folder, "policies"), ...question]
+              ])
+              assert.include(said.stdout, "ask")
+            })
+          })
+        )
+      ),
+    60_000
+  )
 
   it.live(
     "shows an HTTP session that a service answers as it says",

@@ -37,8 +37,19 @@ import type { Digest } from "#src/ports/Digest.ts"
 import { EventStore, type Rows } from "#src/ports/EventStore.ts"
 import { KeyRing } from "#src/ports/KeyRing.ts"
 import { PolicyEngine } from "#src/ports/PolicyEngine.ts"
+import type { Responder } from "#src/ports/Responder.ts"
 import * as Core from "./Core.ts"
 import { defaults, type Settings } from "./Settings.ts"
+
+/** What an app brings into its service. */
+export interface Parts {
+  /** Beside the standard tools; the policies are validated against all of them. */
+  readonly tools?: ReadonlyArray<ToolRegistry.RegisteredTool>
+  /** Instead of the command language. */
+  readonly responder?: Layer.Layer<Responder>
+  /** Stands between the gateway and its journal and keys: what fails there on purpose, in tests. */
+  readonly faults?: Layer.Layer<EventStore | KeyRing, never, EventStore | KeyRing>
+}
 
 type JournalError = PgliteEventStore.OpenError | PostgresEventStore.OpenError
 
@@ -85,34 +96,40 @@ const policies = (settings: Settings) =>
 const identity = (settings: Settings) =>
   JournalIdentity.layer.pipe(Layer.provide(FileIdentity.layer({ folder: resolve(settings.dataFolder) })))
 
-const tools = (settings: Settings) =>
+const tools = (settings: Settings, own: ReadonlyArray<ToolRegistry.RegisteredTool>) =>
   ToolRegistry.layerEffect(
-    StandardTools.make({
-      workspace: {
-        root: resolve(settings.workspaceFolder),
-        apartFrom: [resolve(settings.dataFolder), resolve(settings.policyFolder)]
-      }
-    })
+    Effect.map(
+      StandardTools.make({
+        workspace: {
+          root: resolve(settings.workspaceFolder),
+          apartFrom: [resolve(settings.dataFolder), resolve(settings.policyFolder)]
+        }
+      }),
+      (standard) => [...standard, ...own]
+    )
   )
 
 /**
  * The policies alone, over the descriptions of the standard tools: for whoever wants to know what they would say. Where
  * the tools would work does not matter to that, and nothing is made there.
  */
-export const policiesOnly = (settings: Settings) =>
+export const policiesOnly = (settings: Settings, parts: Parts = {}) =>
   CedarPolicyEngine.layer({ folder: resolve(settings.policyFolder) }).pipe(
     Layer.provideMerge(ToolRegistry.layerCatalog),
-    Layer.provide(ToolRegistry.layer(StandardTools.described())),
+    Layer.provide(ToolRegistry.layer([...StandardTools.described(), ...(parts.tools ?? [])])),
     Layer.provide(NodeDigest.layer)
   )
 
+const faultless = Layer.effectContext(Effect.context<EventStore | KeyRing>())
+
 /** The gateway and everything behind it; `served` puts the door on top. */
-export const layer = (settings: Settings) =>
+export const layer = (settings: Settings, parts: Parts = {}) =>
   Core.layer(settings).pipe(
     Layer.provideMerge(policies(settings)),
     Layer.provideMerge(Layer.provide(DeclaredTools.layer, ToolRegistry.layerCatalog)),
-    Layer.provide(tools(settings)),
-    Layer.provideMerge(Layer.mergeAll(CommandResponder.layer, NoneRecollection.layer)),
+    Layer.provide(tools(settings, parts.tools ?? [])),
+    Layer.provideMerge(Layer.mergeAll(parts.responder ?? CommandResponder.layer, NoneRecollection.layer)),
+    Layer.provideMerge(parts.faults ?? faultless),
     Layer.provideMerge(keyRing(settings)),
     Layer.provideMerge(identity(settings)),
     Layer.provideMerge(journal(settings)),
@@ -155,7 +172,7 @@ const telemetry = (settings: Settings, environment: NodeTelemetry.Options["envir
   })
 
 /** The whole service, listening; `environment` is looked through for `OTEL_*` variables. */
-export const served = (settings: Settings, environment: NodeTelemetry.Options["environment"] = {}) =>
+export const served = (settings: Settings, environment: NodeTelemetry.Options["environment"] = {}, parts: Parts = {}) =>
   HttpDoor.layer({
     host: settings.host,
     port: settings.port,
@@ -176,6 +193,6 @@ export const served = (settings: Settings, environment: NodeTelemetry.Options["e
     origins: settings.origins === "" ? [] : settings.origins.split(",")
   }).pipe(
     Layer.provide(Layer.unwrap(Effect.map(Effect.all([isolated, keys, policyChanges]), Readiness.layer))),
-    Layer.provideMerge(layer(settings)),
+    Layer.provideMerge(layer(settings, parts)),
     Layer.provide(telemetry(settings, environment))
   )
