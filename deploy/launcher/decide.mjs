@@ -37,6 +37,7 @@ export const targets = {
   types: work(["node_modules/typescript/bin/tsc", "-b"], "the compiler alone"),
   lint: work(["node_modules/oxlint/bin/oxlint"], "the linter alone"),
   format: work(["node_modules/oxfmt/bin/oxfmt"], "format every file"),
+  "test:crash": work(["chaos/main.ts"], "kill the service again and again, and look what is left"),
   bench: work(["bench/main.ts"], "the benches"),
   app: work(["docs/samples/app.ts"], "the README's sample of an app"),
   build: work(["deploy/build.mjs"], "compile the package into dist")

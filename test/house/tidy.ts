@@ -62,7 +62,7 @@ const inCode =
 const lineLimits: ReadonlyArray<readonly [RegExp, number]> = [
   [/^src\/.*\.ts$/, 400],
   [/^layers\/.*\.ts$/, 500],
-  [/^(test|bench|docs)\/.*\.ts$/, 400],
+  [/^(test|bench|chaos|docs)\/.*\.ts$/, 400],
   [/^(deploy|bin)\/.*\.mjs$/, 400]
 ]
 

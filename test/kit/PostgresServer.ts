@@ -47,6 +47,25 @@ export const find = async (folder: string): Promise<Found> => {
   return found
 }
 
+/**
+ * Kills the server that `find` started as a machine without power would, and starts it again on what is on its disk.
+ * Every connection breaks; what was committed is there.
+ */
+export const crash = async (folder: string): Promise<void> => {
+  const how = JSON.parse(fs.readFileSync(join(folder, "how.json"), "utf8")) as How
+  const postmaster = join(folder, "data", "postmaster.pid")
+  process.kill(Number(fs.readFileSync(postmaster, "utf8").split("\n")[0]), "SIGKILL")
+  // Its children see that it is gone and end; until then a new one is refused.
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return begin(how, folder)
+    } catch (cause) {
+      if (attempt === 50) throw cause
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+  }
+}
+
 /** Stops what was started and removes the folder. */
 export const stop = (folder: string): void => {
   try {
@@ -120,13 +139,15 @@ const start = async (folder: string): Promise<Found> => {
   await run(join(how.binaries, "initdb"), initdb, { cwd: "/", ...user })
   const port = await freePort()
   fs.appendFileSync(join(data, "postgresql.conf"), settings(port))
-  // `pg_ctl` leaves the server running with its own output; nothing of it may hold our pipes open.
-  execFileSync(
-    join(how.binaries, "pg_ctl"),
-    ["-D", data, "-l", join(data, "server.log"), "-w", "-t", "60", "start"],
-    options(how)
-  )
+  begin(how, folder)
   return { url: `postgresql://app@127.0.0.1:${port}/postgres` }
+}
+
+/** `pg_ctl` leaves the server running with its own output; nothing of it may hold our pipes open. */
+const begin = (how: How, folder: string): void => {
+  const data = join(folder, "data")
+  const words = ["-D", data, "-l", join(data, "server.log"), "-w", "-t", "60", "start"]
+  execFileSync(join(how.binaries, "pg_ctl"), words, options(how))
 }
 
 const settings = (port: number): string => `

@@ -71,7 +71,9 @@ export const start = async (options: Options): Promise<Service> => {
     env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...options.environment },
     stdio: ["ignore", "pipe", "pipe"]
   })
-  process.once("exit", () => child.kill("SIGKILL"))
+  const end = () => child.kill("SIGKILL")
+  process.once("exit", end)
+  child.once("exit", () => process.off("exit", end))
   let log = ""
   child.stderr.on("data", (chunk: Buffer) => (log += chunk.toString()))
   const started = await firstLine(child, () => log)

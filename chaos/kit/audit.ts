@@ -1,0 +1,105 @@
+/**
+ * What a crash may never leave, looked for in the journal and in the world outside.
+ *
+ * The journal is opened by its own client while no service has it; what is asked are the queries of `docs/queries`.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { basename, join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { SqlClient } from "effect/sql/SqlClient"
+import * as Service from "#layers/profiles/Service.ts"
+import * as Settings from "#layers/profiles/Settings.ts"
+import * as Verification from "#layers/profiles/Verification.ts"
+import * as NodeDigest from "#layers/digest/NodeDigest.ts"
+import type { Violation } from "./ledger.ts"
+
+export interface Place {
+  readonly folder: string
+  readonly databaseUrl: string | null
+  readonly databaseSchema: string
+}
+
+const queries = join(import.meta.dirname, "../../docs/queries")
+
+/** Which column of the report a published query's row belongs to. */
+const kinds: { readonly [query: string]: Violation["kind"] } = {
+  "orphaned-sessions.sql": "orphaned",
+  "phantom-confirmations.sql": "phantom",
+  "broken-chains.sql": "broken",
+  "double-executions.sql": "double",
+  "conserved-counters.sql": "broken"
+}
+
+/**
+ * Everything, with the service stopped. `graceMillis` stands in place of the minute that an expiry may take: after a
+ * life in which the service had the time, nothing is overdue at all.
+ */
+export const look = async (place: Place, graceMillis: number): Promise<ReadonlyArray<Violation>> => {
+  const settings: Settings.Settings = {
+    ...Settings.defaults,
+    dataFolder: join(place.folder, "data"),
+    databaseUrl: place.databaseUrl === null ? null : Redacted.make(place.databaseUrl),
+    databaseSchema: place.databaseSchema
+  }
+  const found: Array<Violation> = []
+  const { problems } = await Effect.runPromise(Verification.verify(settings, { problemsMax: 20 }))
+  for (const problem of problems) found.push({ kind: "broken", detail: `verify: ${JSON.stringify(problem)}` })
+  const journal = Service.journal(settings).pipe(Layer.provide(NodeDigest.layer))
+  await Effect.runPromise(
+    Effect.gen(function* () {
+      const sql = yield* SqlClient
+      const ask = (text: string) =>
+        sql.unsafe<Record<string, unknown>>(text.replaceAll("keelson.", `${place.databaseSchema}.`)).unprepared
+      for (const name of readdirSync(queries).filter((file) => file.endsWith(".sql"))) {
+        const kind = kinds[name]
+        if (kind === undefined) throw new Error(`${name} has no place in the report`)
+        const text = readFileSync(join(queries, name), "utf8").replace("+ 60000", `+ ${graceMillis}`)
+        for (const row of yield* ask(text)) {
+          found.push({ kind, detail: `${basename(name, ".sql")}: ${JSON.stringify(row)}` })
+        }
+      }
+      const effects = yield* ask(marked)
+      const marks = join(place.folder, "marks.txt")
+      found.push(...outside(existsSync(marks) ? readFileSync(marks, "utf8") : "", effects))
+    }).pipe(Effect.provide(journal), Effect.scoped)
+  )
+  return found
+}
+
+/** Marks without a claim, marks made twice, and outcomes without their mark. */
+export const outside = (text: string, effects: ReadonlyArray<Record<string, unknown>>): ReadonlyArray<Violation> => {
+  const times = new Map<string, number>()
+  for (const line of text.split("\n").filter((mark) => mark !== "")) {
+    const action = line.split(" ")[0]!
+    times.set(action, (times.get(action) ?? 0) + 1)
+  }
+  const known = new Map(effects.map((effect) => [String(effect["action"]), effect]))
+  const found: Array<Violation> = []
+  for (const [action, count] of times) {
+    if (count > 1) found.push({ kind: "double", detail: `the tool ran ${count} times for ${action}` })
+    if (known.get(action)?.["claimed"] !== true)
+      found.push({ kind: "phantom", detail: `the tool ran for ${action}, which nobody claimed` })
+  }
+  for (const [action, effect] of known) {
+    if (effect["executed"] === true && !times.has(action))
+      found.push({ kind: "phantom", detail: `${action} is executed, but the tool left no mark` })
+  }
+  return found
+}
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+/** What the journal says of each action with the tool that leaves marks. */
+const marked = `
+SELECT substr(stream, 8) AS action, bool_or(type = 'action.claimed') AS claimed,
+  bool_or(type = 'action.executed') AS executed
+FROM keelson.event
+WHERE stream IN (
+  SELECT stream FROM keelson.event
+  WHERE type = 'action.proposed' AND body::jsonb #>> '{payload,tool}' = 'chaos.mark'
+)
+GROUP BY stream`

@@ -1,0 +1,262 @@
+/**
+ * Kills the real service again and again, at named moments and at random ones, and looks what is left.
+ *
+ *   start, armed -> clients work -> it dies -> start -> everything that was acknowledged is asked again
+ *                                                    -> now and then: stop, verify, the queries, the world outside
+ *
+ * Owns the order of the kills and whose fault a finding is. Does not own what is done (`kit/workload`), what was told
+ * (`kit/ledger`) nor what may not be (`kit/audit`).
+ *
+ * A seed decides points, times and work; how fast the machine is decides the rest, so a run is not repeated to the byte.
+ */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as PostgresServer from "#test/kit/PostgresServer.ts"
+import * as SeededScheduler from "#test/kit/seededScheduler.ts"
+import * as Service from "#test/kit/service.ts"
+import * as Audit from "./kit/audit.ts"
+import { Ledger, type Violation } from "./kit/ledger.ts"
+import { database, moment, type Point, points } from "./kit/points.ts"
+import * as Workload from "./kit/workload.ts"
+
+export interface Options {
+  readonly kills: number
+  readonly seed: number
+  readonly store: "pglite" | "postgres"
+  readonly mutant: string | null
+  /** Kills between two whole audits. */
+  readonly auditEvery: number
+  readonly say: (line: string) => void
+}
+
+export interface Row {
+  readonly point: string
+  hits: number
+  readonly found: Array<Violation>
+}
+
+export interface Report {
+  readonly seed: number
+  readonly store: Options["store"]
+  readonly kills: number
+  readonly acknowledged: number
+  readonly marks: number
+  readonly seconds: number
+  readonly rows: ReadonlyArray<Row>
+  /** Found by the audits of everything: whichever crash it was. */
+  readonly whole: ReadonlyArray<Violation>
+}
+
+/** Longest that an armed life waits for its moment; then it is killed from outside. */
+const lifeMillisMax = 10_000
+const clientCount = 6
+/** It dies at one of the first times that it passes its moment. */
+const nthMax = 3
+/** What an expiry may take in a life that had nothing else to do. */
+const graceMillis = 2_000
+
+export const run = async (options: Options): Promise<Report> => {
+  const startedAt = performance.now()
+  const random = SeededScheduler.chance(options.seed)
+  const folder = mkdtempSync(join(tmpdir(), "keelson-chaos-"))
+  const server = options.store === "postgres" ? PostgresServer.makeRunFolder() : null
+  try {
+    const place = await placeOf(folder, server)
+    const world: World = {
+      options,
+      random,
+      place,
+      server,
+      ledger: new Ledger(),
+      rows: new Map(),
+      whole: [],
+      died: null
+    }
+    const kills = await killAll(world)
+    const acknowledged = world.ledger.acknowledged
+    const rows = [...world.rows.values()]
+    const seconds = (performance.now() - startedAt) / 1_000
+    return {
+      seed: options.seed,
+      store: options.store,
+      kills,
+      acknowledged,
+      marks: marksIn(folder),
+      seconds,
+      rows,
+      whole: world.whole
+    }
+  } finally {
+    if (server !== null) PostgresServer.stop(server)
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Every finding of a report. */
+export const findings = ({ rows, whole }: Report): ReadonlyArray<Violation> => [
+  ...rows.flatMap(({ found }) => found),
+  ...whole
+]
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+interface World {
+  readonly options: Options
+  readonly random: () => number
+  readonly place: Audit.Place
+  readonly server: string | null
+  readonly ledger: Ledger
+  readonly rows: Map<string, Row>
+  readonly whole: Array<Violation>
+  /** The moment of the last death: whose fault it is what is missing now. */
+  died: string | null
+}
+
+const placeOf = async (folder: string, server: string | null): Promise<Audit.Place> => {
+  if (server === null) return { folder, databaseUrl: null, databaseSchema: "keelson" }
+  const found = await PostgresServer.find(server)
+  if ("missing" in found) throw new Error(`${found.missing}: ${PostgresServer.remedy}`)
+  return { folder, databaseUrl: found.url, databaseSchema: `chaos_${process.pid}` }
+}
+
+const flags = {
+  "confirmation-ttl-millis": Workload.confirmationMillis,
+  "claim-lease-millis": Workload.leaseMillis,
+  "requests-per-second-max": 100_000,
+  "sessions-per-principal-max": 100_000,
+  "confirmations-pending-max": 10_000
+}
+
+const start = (
+  { place }: World,
+  armed: { readonly point: string; readonly nth: number } | null,
+  mutant: string | null
+) =>
+  Service.start({
+    folder: place.folder,
+    policies: Workload.policies,
+    flags: { ...flags, "database-schema": place.databaseSchema },
+    program: [process.execPath, join(import.meta.dirname, "service.ts")],
+    environment: {
+      CHAOS_FOLDER: place.folder,
+      ...(place.databaseUrl === null ? {} : { KEELSON_DATABASE_URL: place.databaseUrl }),
+      ...(armed === null ? {} : { CHAOS_POINT: armed.point, CHAOS_NTH: String(armed.nth) }),
+      ...(mutant === null ? {} : { CHAOS_MUTANT: mutant })
+    }
+  })
+
+/** Each point as often as the others, in an order that chance decides; random moments and the database between them. */
+const plan = (world: World): ReadonlyArray<Point> => {
+  const { kills } = world.options
+  const outside: ReadonlyArray<Point> = [
+    { name: moment, recipe: "approve" },
+    ...(world.server === null || process.env["DATABASE_URL"] ? [] : [{ name: database, recipe: "approve" as const }])
+  ]
+  const planned: Array<Point> = []
+  while (planned.length < kills) {
+    const round = [...points, ...outside, ...outside]
+    while (round.length > 0) planned.push(...round.splice(Math.floor(world.random() * round.length), 1))
+  }
+  return planned.slice(0, kills)
+}
+
+const killAll = async (world: World): Promise<number> => {
+  const { options } = world
+  const first = await start(world, null, null)
+  const agent = await Workload.prepare(first)
+  await first.kill()
+  const waiting = [...plan(world)]
+  const found = () => count(world)
+  let again = Math.ceil(options.kills / 4)
+  let kills = 0
+  while (kills < options.kills && (options.mutant === null || found() === 0)) {
+    const point = waiting.shift() ?? { name: moment, recipe: "approve" }
+    world.died = await oneLife(world, agent, point, kills)
+    world.rows.set(world.died, { ...rowOf(world, world.died), hits: rowOf(world, world.died).hits + 1 })
+    kills += 1
+    // Its moment did not come in this life: another one waits for it, within reason.
+    if (world.died !== point.name && (again -= 1) >= 0) waiting.push(point)
+    if (kills % options.auditEvery === 0 || kills === options.kills) await quiet(world)
+    const { acknowledged } = world.ledger
+    options.say(`${kills}/${options.kills} ${world.died}; ${acknowledged} acknowledged, ${found()} found`)
+  }
+  return kills
+}
+
+const rowOf = (world: World, point: string): Row => world.rows.get(point) ?? { point, hits: 0, found: [] }
+
+const count = ({ rows, whole }: World): number =>
+  whole.length + [...rows.values()].reduce((sum, { found }) => sum + found.length, 0)
+
+/** Asks again for everything that was acknowledged; what is wrong is the fault of the crash before. */
+const settle = async (world: World, service: Service.Service): Promise<void> => {
+  await world.ledger.settle(service, world.random)
+  if (world.died !== null) rowOf(world, world.died).found.push(...world.ledger.violations.splice(0))
+}
+
+/** A life in which nothing happens and everything that is due is done; then all of it is looked through. */
+const quiet = async (world: World): Promise<void> => {
+  const service = await start(world, null, world.options.mutant)
+  await settle(world, service)
+  await new Promise((wake) => setTimeout(wake, Workload.confirmationMillis + graceMillis))
+  await service.kill()
+  world.whole.push(...(await Audit.look(world.place, graceMillis)))
+}
+
+/** Works until it dies; answers at which moment it did. */
+const oneLife = async (world: World, agent: Workload.Agent, point: Point, life: number): Promise<string> => {
+  const { options, place, random } = world
+  const isOutside = point.name === moment || point.name === database
+  const nth = point.once === true ? 1 : 1 + Math.floor(random() * nthMax)
+  const died = join(place.folder, "died.txt")
+  rmSync(died, { force: true })
+  const deaths = () => (existsSync(died) ? readFileSync(died, "utf8").trim() : null)
+  const service = await start(world, isOutside ? null : { point: point.name, nth }, options.mutant).catch(
+    (cause: unknown) => {
+      // A moment of recovery: it died while it started.
+      if (deaths() === null) throw cause
+      return null
+    }
+  )
+  if (service === null) return deaths()!
+  await settle(world, service)
+  const clients = clientsOf(world, agent, life)
+  const over = { yet: false }
+  const favourite = isOutside ? null : point.recipe
+  const working = Promise.all(clients.map((client) => Workload.work(client, service, favourite, () => over.yet)))
+  const limit = isOutside ? 200 + random() * 1_500 : lifeMillisMax
+  await Promise.race([working, new Promise((wake) => setTimeout(wake, limit))])
+  if (point.name === database && world.server !== null) {
+    await PostgresServer.crash(world.server)
+    over.yet = true
+    await working
+  }
+  over.yet = true
+  await service.kill()
+  await working
+  for (const { claimed } of clients) {
+    for (const [action, times] of claimed) {
+      if (times > 1) world.ledger.violations.push({ kind: "double", detail: `${action} was claimed ${times} times` })
+    }
+  }
+  return deaths() ?? (isOutside ? point.name : moment)
+}
+
+const clientsOf = ({ ledger, options }: World, agent: Workload.Agent, life: number): ReadonlyArray<Workload.Client> =>
+  Array.from({ length: clientCount }, (_, index) => ({
+    name: `${life}-${index}`,
+    random: SeededScheduler.chance(options.seed * 1_000_003 + life * 101 + index),
+    ledger,
+    agent,
+    claimed: new Map(),
+    sessionId: null,
+    count: 0
+  }))
+
+const marksIn = (folder: string): number => {
+  const file = join(folder, "marks.txt")
+  return existsSync(file) ? readFileSync(file, "utf8").split("\n").length - 1 : 0
+}
