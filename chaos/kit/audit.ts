@@ -37,17 +37,12 @@ const kinds: { readonly [query: string]: Violation["kind"] } = {
  * life in which the service had the time, nothing is overdue at all.
  */
 export const look = async (place: Place, graceMillis: number): Promise<ReadonlyArray<Violation>> => {
-  const settings: Settings.Settings = {
-    ...Settings.defaults,
-    dataFolder: join(place.folder, "data"),
-    databaseUrl: place.databaseUrl === null ? null : Redacted.make(place.databaseUrl),
-    databaseSchema: place.databaseSchema
-  }
+  const settings = settingsOf(place)
   const found: Array<Violation> = []
   const { problems } = await Effect.runPromise(Verification.verify(settings, { problemsMax: 20 }))
   for (const problem of problems) found.push({ kind: "broken", detail: `verify: ${JSON.stringify(problem)}` })
-  const journal = Service.journal(settings).pipe(Layer.provide(NodeDigest.layer))
-  await Effect.runPromise(
+  await within(
+    place,
     Effect.gen(function* () {
       const sql = yield* SqlClient
       const ask = (text: string) =>
@@ -63,10 +58,22 @@ export const look = async (place: Place, graceMillis: number): Promise<ReadonlyA
       const effects = yield* ask(marked)
       const marks = join(place.folder, "marks.txt")
       found.push(...outside(existsSync(marks) ? readFileSync(marks, "utf8") : "", effects))
-    }).pipe(Effect.provide(journal), Effect.scoped)
+    })
   )
   return found
 }
+
+/** How many events of each type there are. */
+export const eventsByType = (place: Place): Promise<ReadonlyMap<string, number>> =>
+  within(
+    place,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient
+      const text = `SELECT type, count(*)::int AS count FROM ${place.databaseSchema}.event GROUP BY type`
+      const rows = yield* sql.unsafe<{ readonly type: string; readonly count: number }>(text).unprepared
+      return new Map(rows.map(({ count, type }) => [type, count]))
+    })
+  )
 
 /** Marks without a claim, marks made twice, and outcomes without their mark. */
 export const outside = (text: string, effects: ReadonlyArray<Record<string, unknown>>): ReadonlyArray<Violation> => {
@@ -92,6 +99,19 @@ export const outside = (text: string, effects: ReadonlyArray<Record<string, unkn
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+const settingsOf = (place: Place): Settings.Settings => ({
+  ...Settings.defaults,
+  dataFolder: join(place.folder, "data"),
+  databaseUrl: place.databaseUrl === null ? null : Redacted.make(place.databaseUrl),
+  databaseSchema: place.databaseSchema
+})
+
+/** Asks the journal, which no service has at the time. */
+const within = <A, E>(place: Place, ask: Effect.Effect<A, E, SqlClient>): Promise<A> => {
+  const journal = Service.journal(settingsOf(place)).pipe(Layer.provide(NodeDigest.layer))
+  return Effect.runPromise(ask.pipe(Effect.provide(journal), Effect.scoped))
+}
 
 /** What the journal says of each action with the tool that leaves marks. */
 const marked = `

@@ -1,0 +1,46 @@
+/**
+ * `npm run test:race -- [--runs N] [--seed S] [--store pglite|postgres]`
+ *
+ * Exit code 0: what twenty clients saw could have happened one step at a time, and the journal agrees. 1: it could not.
+ */
+import { parseArgs } from "node:util"
+import * as Race from "./race.ts"
+
+const { values } = parseArgs({
+  options: {
+    runs: { type: "string", default: "1" },
+    seed: { type: "string", default: "1" },
+    store: { type: "string", default: "pglite" }
+  }
+})
+
+const runs = Number(values.runs)
+const seed = Number(values.seed)
+const wrong = [
+  ...(Number.isSafeInteger(runs) && runs >= 1 ? [] : ["--runs takes a whole number from 1"]),
+  ...(Number.isSafeInteger(seed) ? [] : ["--seed takes a whole number"]),
+  ...(values.store === "pglite" || values.store === "postgres" ? [] : ["--store takes pglite or postgres"])
+]
+if (wrong.length > 0) {
+  console.error(wrong.join("\n"))
+  process.exit(2)
+}
+
+const store = values.store === "postgres" ? "postgres" : "pglite"
+console.log("seed  operations  objects  contended  refused  corruptions  seconds")
+for (let run = 0; run < runs; run++) {
+  const { report } = await Race.run({ ...Race.standard, seed: seed + run, store })
+  const { contended, objects, operations, refused, seconds, violations } = report
+  const figures: ReadonlyArray<readonly [number | string, number]> = [
+    [seed + run, 4],
+    [operations, 12],
+    [objects, 9],
+    [contended, 11],
+    [refused, 9],
+    [violations.length, 13],
+    [seconds.toFixed(1), 9]
+  ]
+  console.log(figures.map(([figure, width]) => String(figure).padStart(width)).join(""))
+  for (const { detail, kind } of violations) console.log(`${kind}: ${detail}`)
+  if (violations.length > 0) process.exitCode = 1
+}
