@@ -9,19 +9,20 @@
  * Checked before anything is timed, and again after: every append was committed, the journal has no gap, and it holds
  * as many events as were acknowledged. Not measured: actors, HTTP, policies; more than one process; a network.
  */
-import { cpus, totalmem } from "node:os"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { SqlClient } from "effect/sql/SqlClient"
-import pg from "pg"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as PgliteEventStore from "#layers/event-store/PgliteEventStore.ts"
 import * as PostgresEventStore from "#layers/event-store/PostgresEventStore.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
 import * as PostgresServer from "#test/kit/PostgresServer.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
-import { quantile, type Spread, spread, table } from "./kit/statistics.ts"
+import * as Floor from "./kit/Floor.ts"
+import { loop, type Sample } from "./kit/loop.ts"
+import { about, type Machine, machine } from "./kit/machine.ts"
+import { type Spread, spread, table } from "./kit/statistics.ts"
 import * as Work from "./kit/work.ts"
 
 export interface Options {
@@ -50,13 +51,6 @@ export const smoke: Options = {
   databases: ["PGlite"]
 }
 
-/** One cell measured once. */
-interface Sample {
-  readonly perSecond: number
-  readonly p50Millis: number
-  readonly p99Millis: number
-}
-
 export interface Row {
   readonly database: string
   readonly what: string
@@ -69,10 +63,7 @@ export interface Row {
   readonly ratio: Spread
 }
 
-export interface Report {
-  readonly machine: string
-  readonly node: string
-  readonly at: string
+export interface Report extends Machine {
   readonly options: Options
   readonly rows: ReadonlyArray<Row>
 }
@@ -85,9 +76,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
     yield* subject.check
   }
   const report: Report = {
-    machine: `${cpus().length} x ${cpus()[0]?.model ?? "unknown"}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
-    node: process.version,
-    at: new Date().toISOString().slice(0, 10),
+    ...machine(),
     options,
     rows
   }
@@ -96,7 +85,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
 
 export const print = (report: Report): string =>
   [
-    `${report.machine}; Node ${report.node}; ${report.at}; ${report.options.rounds} rounds of ${report.options.millis} ms`,
+    `${about(report)}; ${report.options.rounds} rounds of ${report.options.millis} ms`,
     "",
     table(
       ["", "callers", "events", "per second", "low", "high", "p50 ms", "p99 ms", "of floor", "low", "high"],
@@ -128,11 +117,6 @@ interface Subject {
   /** Fails unless the journal holds what was acknowledged, without a gap. */
   readonly check: Effect.Effect<void>
 }
-
-const floorCallers = 20
-
-/** About the size of one event. */
-const floorBody = "x".repeat(700)
 
 const over = (insert: Subject["insert"]) =>
   Effect.gen(function* () {
@@ -171,7 +155,7 @@ const pglite = Effect.gen(function* () {
     yield* sql`CREATE TABLE floor (id text PRIMARY KEY, body text NOT NULL)`
     const runPromise = Effect.runPromiseWith(yield* Effect.context<never>())
     return yield* over((caller, count) =>
-      runPromise(Effect.asVoid(sql`INSERT INTO floor (id, body) VALUES (${`${caller}-${count}`}, ${floorBody})`))
+      runPromise(Effect.asVoid(sql`INSERT INTO floor (id, body) VALUES (${`${caller}-${count}`}, ${Floor.body})`))
     )
   }).pipe(Effect.provideContext(context))
 })
@@ -183,21 +167,11 @@ const postgres = Effect.gen(function* () {
   const found = yield* Effect.promise(() => PostgresServer.find(folder))
   if ("missing" in found) throw new Error(`SKIP postgres: ${PostgresServer.remedy} (${found.missing})`)
   const schema = `bench_${process.pid}`
-  const pool = yield* Effect.acquireRelease(
-    Effect.sync(() => new pg.Pool({ connectionString: found.url, max: floorCallers })),
-    (open) => Effect.promise(() => open.end())
-  )
-  yield* Effect.promise(() => pool.query(`CREATE SCHEMA ${schema}_floor`))
-  yield* Effect.promise(() =>
-    pool.query(`CREATE TABLE ${schema}_floor.floor (id text PRIMARY KEY, body text NOT NULL)`)
-  )
+  const { insert } = yield* Floor.make(found.url, `${schema}_floor`)
   const context = yield* Layer.build(
     PostgresEventStore.layer({ url: Redacted.make(found.url), schema }).pipe(Layer.provide(NodeDigest.layer))
   )
-  const text = `INSERT INTO ${schema}_floor.floor (id, body) VALUES ($1, $2)`
-  return yield* over((caller, count) =>
-    pool.query({ name: "floor", text, values: [`${caller}-${count}`, floorBody] }).then(() => undefined)
-  ).pipe(Effect.provideContext(context))
+  return yield* over(insert).pipe(Effect.provideContext(context))
 })
 
 interface Cell {
@@ -209,36 +183,15 @@ interface Cell {
 
 let cellsRun = 0
 
-/** Callers in closed loops for so long; latencies of all of them together. */
-const loop = async (callers: number, millis: number, once: (caller: number, count: number) => Promise<void>) => {
-  const latencies: Array<number> = []
-  const startedAt = performance.now()
-  const one = async (caller: number) => {
-    for (let count = 0; performance.now() - startedAt < millis; count++) {
-      const before = performance.now()
-      await once(caller, count)
-      latencies.push(performance.now() - before)
-    }
-  }
-  await Promise.all(Array.from({ length: callers }, (_, caller) => one(caller)))
-  const seconds = (performance.now() - startedAt) / 1_000
-  latencies.sort((a, b) => a - b)
-  return {
-    perSecond: latencies.length / seconds,
-    p50Millis: quantile(latencies, 0.5),
-    p99Millis: quantile(latencies, 0.99)
-  }
-}
-
 const measure = (database: string, subject: Subject, options: Options) =>
   Effect.promise(async () => {
     const floor: Cell = {
       what: "floor",
-      callers: floorCallers,
+      callers: Floor.callers,
       eventsPerAppend: 1,
       run: () => {
         const cell = ++cellsRun
-        return loop(floorCallers, options.millis, (caller, count) => subject.insert(cell * 1_000 + caller, count))
+        return loop(Floor.callers, options.millis, (caller, count) => subject.insert(cell * 1_000 + caller, count))
       }
     }
     const cells = options.callers.flatMap((callers) =>

@@ -5,6 +5,7 @@ import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
+import * as Concurrency from "./concurrency.ts"
 import * as Journal from "./journal.ts"
 
 const { positionals, values } = parseArgs({
@@ -12,15 +13,32 @@ const { positionals, values } = parseArgs({
   options: { smoke: { type: "boolean", default: false }, json: { type: "string" } }
 })
 
-const usage = "usage: npm run bench -- journal [--smoke] [--json FILE]"
+/** A bench: what it measured, and that as a table. */
+const bench = <O, R, E>(of: {
+  readonly full: O
+  readonly smoke: O
+  readonly run: (options: O) => Effect.Effect<R, E>
+  readonly print: (report: R) => string
+}) => ({
+  run: (isSmoke: boolean) =>
+    Effect.map(Effect.orDie(of.run(isSmoke ? of.smoke : of.full)), (report) => ({
+      report: report as unknown,
+      text: of.print(report)
+    }))
+})
 
-if (positionals.length !== 1 || positionals[0] !== "journal") {
-  console.error(usage)
+const benches: { readonly [name: string]: ReturnType<typeof bench> } = {
+  journal: bench(Journal),
+  concurrency: bench(Concurrency)
+}
+
+const [name = ""] = positionals
+const chosen = Object.hasOwn(benches, name) ? benches[name] : undefined
+if (positionals.length !== 1 || chosen === undefined) {
+  console.error(`usage: npm run bench -- ${Object.keys(benches).join("|")} [--smoke] [--json FILE]`)
   process.exit(2)
 }
 
-const report = await Effect.runPromise(
-  Journal.run(values.smoke ? Journal.smoke : Journal.full).pipe(Effect.provide(Logger.layer([])))
-)
-console.log(Journal.print(report))
+const { report, text } = await Effect.runPromise(chosen.run(values.smoke).pipe(Effect.provide(Logger.layer([]))))
+console.log(text)
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`)

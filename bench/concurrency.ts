@@ -1,0 +1,310 @@
+/**
+ * How many commands a second the whole service acknowledges over WebSockets, beside the floor of the same run.
+ *
+ * Floor: `kit/Floor`. A command: one frame of session.create, session.touch, action.propose (which a person must decide)
+ * or confirmation.deny, on one of twenty connections, answered after its commit; with authentication, sealing, receipts,
+ * policies and the default traces. The service, PostgreSQL and the twenty clients share one machine.
+ *
+ * Checked after: as many events in the journal as commands that were acknowledged make, and `keelson verify`.
+ * Not measured: tools that run, a network, more than one process of the service.
+ */
+import * as Effect from "effect/Effect"
+import * as Audit from "#chaos/kit/audit.ts"
+import * as SocketClient from "#chaos/kit/SocketClient.ts"
+import * as PostgresServer from "#test/kit/PostgresServer.ts"
+import * as Service from "#test/kit/service.ts"
+import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
+import * as Floor from "./kit/Floor.ts"
+import { loop, type Sample } from "./kit/loop.ts"
+import { about, type Machine, machine } from "./kit/machine.ts"
+import * as Processes from "./kit/Processes.ts"
+import { type Spread, spread, table } from "./kit/statistics.ts"
+
+export interface Options {
+  readonly millis: number
+  readonly rounds: number
+  /** Commands outstanding at once, over the twenty connections. */
+  readonly outstanding: ReadonlyArray<number>
+}
+
+export const full: Options = { millis: 2_000, rounds: 7, outstanding: [20, 200] }
+export const smoke: Options = { millis: 200, rounds: 1, outstanding: [20] }
+
+const connections = 20
+
+export interface Row {
+  readonly what: string
+  readonly outstanding: number
+  readonly perSecond: Spread
+  readonly ratio: Spread
+  readonly p50Millis: number
+  readonly p99Millis: number
+  /** Microseconds of processor time per operation; null where there is no such process. */
+  readonly serviceMicros: number | null
+  readonly databaseMicros: number
+  readonly clientMicros: number
+}
+
+export interface Report extends Machine {
+  readonly options: Options
+  readonly rows: ReadonlyArray<Row>
+  readonly eventsPerCommand: number
+  /** Rows that PostgreSQL wrote or changed for a command, the events among them. */
+  readonly writesPerCommand: number
+  readonly peakMemoryMiB: number
+  readonly corruptions: ReadonlyArray<string>
+}
+
+export const run = Effect.fnUntraced(function* (options: Options) {
+  const server = yield* Effect.acquireRelease(Effect.sync(PostgresServer.makeRunFolder), (made) =>
+    Effect.sync(() => PostgresServer.stop(made))
+  )
+  const found = yield* Effect.promise(() => PostgresServer.find(server))
+  if ("missing" in found) throw new Error(`SKIP postgres: ${PostgresServer.remedy} (${found.missing})`)
+  const folder = yield* TemporaryFolder.make
+  const databaseSchema = `bench_${process.pid}`
+  const { insert, pool } = yield* Floor.make(found.url, `${databaseSchema}_floor`)
+  const service = yield* Effect.acquireRelease(
+    Effect.promise(() =>
+      Service.start({
+        folder,
+        flags: { ...flags, "database-schema": databaseSchema },
+        environment: { KEELSON_DATABASE_URL: found.url }
+      })
+    ),
+    (started) => Effect.promise(() => started.kill())
+  )
+  const sockets = yield* Effect.promise(() =>
+    Promise.all(Array.from({ length: connections }, () => SocketClient.open(service.url, service.token)))
+  )
+  const postmaster = yield* Effect.promise(() =>
+    pool.query<{ pid: number }>("SELECT pg_backend_pid() AS pid").then(({ rows }) => Processes.parent(rows[0]!.pid))
+  )
+  const told: Told = { events: 0, commands: 0 }
+  const measured = yield* Effect.promise(() =>
+    measure(options, { insert, sockets, told, service: service.pid, postmaster })
+  )
+  const peakMemoryMiB = Processes.peakMiB(service.pid)
+  yield* Effect.promise(() => service.stop())
+  // A server's process reports what it wrote when its connection ends.
+  const writes = yield* Effect.promise(() =>
+    pool
+      .query<{ count: string }>(
+        "SELECT sum(n_tup_ins + n_tup_upd) AS count FROM pg_stat_user_tables WHERE schemaname = $1",
+        [databaseSchema]
+      )
+      .then(({ rows }) => Number(rows[0]!.count))
+  )
+  const place = { folder, databaseUrl: found.url, databaseSchema }
+  const corruptions = yield* Effect.promise(() => check(place, told))
+  const report: Report = {
+    ...machine(),
+    options,
+    rows: measured,
+    eventsPerCommand: told.events / told.commands,
+    writesPerCommand: writes / told.commands,
+    peakMemoryMiB,
+    corruptions
+  }
+  return report
+}, Effect.scoped)
+
+export const print = (report: Report): string => {
+  const { corruptions, eventsPerCommand, options, peakMemoryMiB, writesPerCommand } = report
+  const micros = (value: number | null) => (value === null ? "" : value.toFixed(0))
+  return [
+    `${about(report)}; ${options.rounds} rounds of ${options.millis} ms; ${connections} connections`,
+    "",
+    table(
+      [
+        "",
+        "outstanding",
+        "per second",
+        "low",
+        "high",
+        "of floor",
+        "p50 ms",
+        "p99 ms",
+        "µs service",
+        "µs database",
+        "µs client"
+      ],
+      report.rows.map((row) => [
+        row.what,
+        String(row.outstanding),
+        row.perSecond.median.toFixed(0),
+        row.perSecond.low.toFixed(0),
+        row.perSecond.high.toFixed(0),
+        row.ratio.median.toFixed(2),
+        row.p50Millis.toFixed(2),
+        row.p99Millis.toFixed(2),
+        micros(row.serviceMicros),
+        micros(row.databaseMicros),
+        micros(row.clientMicros)
+      ])
+    ),
+    "",
+    `${eventsPerCommand.toFixed(2)} events and ${writesPerCommand.toFixed(2)} rows written per command; peak memory of the ` +
+      `service ${peakMemoryMiB.toFixed(0)} MiB; ${corruptions.length} corruptions`,
+    ...corruptions
+  ].join("\n")
+}
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const flags = {
+  "sessions-per-principal-max": 1_000_000,
+  "confirmations-pending-max": 100_000,
+  "confirmations-pending-per-session-max": 100_000,
+  "requests-per-second-max": 1_000_000
+}
+
+interface Told {
+  commands: number
+  /** Events that those commands make, as the answers say. */
+  events: number
+}
+
+/** One caller's work, over and over: four touches, two questions and their denials, in a session of its own. */
+const script = [
+  "session.create",
+  "session.touch",
+  "action.propose",
+  "confirmation.deny",
+  "session.touch",
+  "session.touch",
+  "action.propose",
+  "confirmation.deny",
+  "session.touch"
+] as const
+
+const eventsOf: { readonly [D in (typeof script)[number]]: number } = {
+  "session.create": 1,
+  "session.touch": 1,
+  // Proposed, judged, asked.
+  "action.propose": 3,
+  "confirmation.deny": 1
+}
+
+interface Known {
+  readonly key: string
+  readonly sessionId: string
+  readonly confirmationId: string
+}
+
+const frames: { readonly [D in (typeof script)[number]]: (known: Known) => { readonly type: D } } = {
+  "session.create": () => ({ type: "session.create" }),
+  "session.touch": ({ sessionId }) => ({ type: "session.touch", params: { sessionId } }),
+  "action.propose": ({ key, sessionId }) => ({
+    type: "action.propose",
+    params: { sessionId },
+    body: { tool: "file.write", arguments: { path: `${key}.txt`, content: key } }
+  }),
+  "confirmation.deny": ({ confirmationId }) => ({ type: "confirmation.deny", params: { confirmationId } })
+}
+
+let callers = 0
+
+/** A caller that says its next command each time, and takes part in what was told. */
+const caller = ({ ask }: SocketClient.SocketClient, told: Told) => {
+  const name = `caller-${(callers += 1)}`
+  let count = 0
+  let sessionId = ""
+  let confirmationId = ""
+  return async () => {
+    const type = script[count % script.length]!
+    const key = `${name}-${(count += 1)}`
+    const answer = await ask({ key, ...frames[type]({ key, sessionId, confirmationId }) })
+    if (answer.status !== 200) throw new Error(`${type}: ${JSON.stringify(answer.body)}`)
+    if (type === "session.create") sessionId = answer.body.sessionId
+    if (type === "action.propose") confirmationId = answer.body.confirmationId
+    told.commands += 1
+    told.events += eventsOf[type]
+  }
+}
+
+interface Subject {
+  readonly insert: (caller: number, count: number) => Promise<void>
+  readonly sockets: ReadonlyArray<SocketClient.SocketClient>
+  readonly told: Told
+  readonly service: number
+  readonly postmaster: number
+}
+
+interface Measured extends Sample {
+  readonly serviceMicros: number
+  readonly databaseMicros: number
+  readonly clientMicros: number
+}
+
+const measure = async (options: Options, subject: Subject): Promise<ReadonlyArray<Row>> => {
+  const { insert, postmaster, service, sockets, told } = subject
+  let cellsRun = 0
+  const cells = [
+    {
+      what: "floor",
+      outstanding: Floor.callers,
+      run: () => {
+        const cell = (cellsRun += 1)
+        return loop(Floor.callers, options.millis, (one, count) => insert(cell * 1_000 + one, count))
+      }
+    },
+    ...options.outstanding.map((outstanding) => ({
+      what: "Keelson over WebSocket",
+      outstanding,
+      run: () => {
+        const working = Array.from({ length: outstanding }, (_, index) => caller(sockets[index % connections]!, told))
+        return loop(outstanding, options.millis, (one) => working[one]!())
+      }
+    }))
+  ]
+  const timed = async (cell: (typeof cells)[number]): Promise<Measured> => {
+    const before = Processes.times(service, postmaster)
+    const sample = await cell.run()
+    const after = Processes.times(service, postmaster)
+    const operations = (sample.perSecond * options.millis) / 1_000
+    return {
+      ...sample,
+      serviceMicros: (after.service - before.service) / operations,
+      databaseMicros: (after.database - before.database) / operations,
+      clientMicros: (after.client - before.client) / operations
+    }
+  }
+  for (const cell of cells) await cell.run()
+  const samples = cells.map((): Array<Measured> => [])
+  for (let round = 0; round < options.rounds; round++) {
+    for (let index = 0; index < cells.length; index++) {
+      const at = (index + round) % cells.length
+      samples[at]!.push(await timed(cells[at]!))
+    }
+  }
+  const base = samples[0]!.map(({ perSecond }) => perSecond)
+  return cells.map(({ outstanding, what }, index): Row => {
+    const taken = samples[index]!
+    const median = (of: (one: Measured) => number) => spread(taken.map(of)).median
+    return {
+      what,
+      outstanding,
+      perSecond: spread(taken.map(({ perSecond }) => perSecond)),
+      ratio: spread(taken.map(({ perSecond }, round) => perSecond / base[round]!)),
+      p50Millis: median((one) => one.p50Millis),
+      p99Millis: median((one) => one.p99Millis),
+      serviceMicros: what === "floor" ? null : median((one) => one.serviceMicros),
+      databaseMicros: median((one) => one.databaseMicros),
+      clientMicros: median((one) => one.clientMicros)
+    }
+  })
+}
+
+const check = async (place: Audit.Place, told: Told): Promise<ReadonlyArray<string>> => {
+  const found = (await Audit.look(place, 60_000)).map(({ detail }) => detail)
+  const byType = await Audit.eventsByType(place)
+  let events = 0
+  for (const [type, count] of byType) if (!apart.has(type)) events += count
+  return events === told.events ? found : [...found, `${told.events} events were acknowledged, ${events} are there`]
+}
+
+/** What the service writes by itself. */
+const apart: ReadonlySet<string> = new Set(["policy.changed", "session.expired", "confirmation.expired"])

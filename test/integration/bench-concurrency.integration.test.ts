@@ -1,0 +1,31 @@
+/** The bench of the whole service in smoke mode: it still runs, still checks its answers, and its figures mean nothing. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Concurrency from "../../bench/concurrency.ts"
+import * as Postgres from "#test/kit/postgres.ts"
+
+const server = await Postgres.server()
+
+describe.skipIf(server === null)("the bench of the whole service", () => {
+  it.live(
+    "finds in the journal what was acknowledged over twenty WebSockets, and no corruption",
+    () =>
+      Effect.gen(function* () {
+        const report = yield* Concurrency.run(Concurrency.smoke)
+        assert.deepStrictEqual(report.corruptions, [])
+        assert.deepStrictEqual(
+          report.rows.map(({ what }) => what),
+          ["floor", "Keelson over WebSocket"]
+        )
+        for (const { p50Millis, p99Millis, perSecond } of report.rows) {
+          assert.isAbove(perSecond.median, 0)
+          assert.isAtLeast(p99Millis, p50Millis)
+        }
+        assert.isAbove(report.eventsPerCommand, 1)
+        assert.isAbove(report.writesPerCommand, report.eventsPerCommand)
+        assert.isAbove(report.peakMemoryMiB, 0)
+        assert.include(Concurrency.print(report), "0 corruptions")
+      }),
+    120_000
+  )
+})
