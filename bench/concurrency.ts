@@ -10,14 +10,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Audit from "#chaos/kit/audit.ts"
-import * as SocketClient from "#chaos/kit/SocketClient.ts"
-import * as PostgresServer from "#test/kit/PostgresServer.ts"
-import * as Service from "#test/kit/service.ts"
-import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
+import type * as SocketClient from "#chaos/kit/SocketClient.ts"
 import * as Floor from "./kit/Floor.ts"
 import { loop, type Sample } from "./kit/loop.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
 import * as Processes from "./kit/Processes.ts"
+import * as Served from "./kit/Served.ts"
 import { type Spread, spread, table } from "./kit/statistics.ts"
 
 export interface Options {
@@ -29,8 +27,6 @@ export interface Options {
 
 export const full: Options = { millis: 2_000, rounds: 7, outstanding: [20, 200] }
 export const smoke: Options = { millis: 200, rounds: 1, outstanding: [20] }
-
-const connections = 20
 
 export interface Row {
   readonly what: string
@@ -56,27 +52,10 @@ export interface Report extends Machine {
 }
 
 export const run = Effect.fnUntraced(function* (options: Options) {
-  const server = yield* Effect.acquireRelease(Effect.sync(PostgresServer.makeRunFolder), (made) =>
-    Effect.sync(() => PostgresServer.stop(made))
-  )
-  const found = yield* Effect.promise(() => PostgresServer.find(server))
-  if ("missing" in found) throw new Error(`SKIP postgres: ${PostgresServer.remedy} (${found.missing})`)
-  const folder = yield* TemporaryFolder.make
-  const databaseSchema = `bench_${process.pid}`
-  const { insert, pool } = yield* Floor.make(found.url, `${databaseSchema}_floor`)
-  const service = yield* Effect.acquireRelease(
-    Effect.promise(() =>
-      Service.start({
-        folder,
-        flags: { ...flags, "database-schema": databaseSchema },
-        environment: { KEELSON_DATABASE_URL: found.url }
-      })
-    ),
-    (started) => Effect.promise(() => started.kill())
-  )
-  const sockets = yield* Effect.promise(() =>
-    Promise.all(Array.from({ length: connections }, () => SocketClient.open(service.url, service.token)))
-  )
+  const { insert, place, pool, start } = yield* Served.make()
+  const { databaseSchema } = place
+  const service = yield* start
+  const sockets = yield* Served.sockets(service)
   const postmaster = yield* Effect.promise(() =>
     pool.query<{ pid: number }>("SELECT pg_backend_pid() AS pid").then(({ rows }) => Processes.parent(rows[0]!.pid))
   )
@@ -95,7 +74,6 @@ export const run = Effect.fnUntraced(function* (options: Options) {
       )
       .then(({ rows }) => Number(rows[0]!.count))
   )
-  const place = { folder, databaseUrl: found.url, databaseSchema }
   const corruptions = yield* Effect.promise(() => check(place, told))
   const report: Report = {
     ...machine(),
@@ -113,7 +91,7 @@ export const print = (report: Report): string => {
   const { corruptions, eventsPerCommand, options, peakMemoryMiB, writesPerCommand } = report
   const micros = (value: number | null) => (value === null ? "" : value.toFixed(0))
   return [
-    `${about(report)}; ${options.rounds} rounds of ${options.millis} ms; ${connections} connections`,
+    `${about(report)}; ${options.rounds} rounds of ${options.millis} ms; ${Served.connections} connections`,
     "",
     table(
       [
@@ -153,13 +131,6 @@ export const print = (report: Report): string => {
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
-
-const flags = {
-  "sessions-per-principal-max": 1_000_000,
-  "confirmations-pending-max": 100_000,
-  "confirmations-pending-per-session-max": 100_000,
-  "requests-per-second-max": 1_000_000
-}
 
 interface Told {
   commands: number
@@ -208,7 +179,7 @@ const frames: { readonly [D in (typeof script)[number]]: (known: Known) => { rea
 let callers = 0
 
 /** A caller that says its next command each time, and takes part in what was told. */
-const caller = ({ ask }: SocketClient.SocketClient, told: Told) => {
+const caller = (socket: SocketClient.SocketClient, told: Told) => {
   const name = `caller-${(callers += 1)}`
   let count = 0
   let sessionId = ""
@@ -216,10 +187,9 @@ const caller = ({ ask }: SocketClient.SocketClient, told: Told) => {
   return async () => {
     const type = script[count % script.length]!
     const key = `${name}-${(count += 1)}`
-    const answer = await ask({ key, ...frames[type]({ key, sessionId, confirmationId }) })
-    if (answer.status !== 200) throw new Error(`${type}: ${JSON.stringify(answer.body)}`)
-    if (type === "session.create") sessionId = answer.body.sessionId
-    if (type === "action.propose") confirmationId = answer.body.confirmationId
+    const body = await Served.insist(socket, { key, ...frames[type]({ key, sessionId, confirmationId }) })
+    if (type === "session.create") sessionId = body.sessionId
+    if (type === "action.propose") confirmationId = body.confirmationId
     told.commands += 1
     told.events += eventsOf[type]
   }
@@ -255,7 +225,9 @@ const measure = async (options: Options, subject: Subject): Promise<ReadonlyArra
       what: "Keelson over WebSocket",
       outstanding,
       run: () => {
-        const working = Array.from({ length: outstanding }, (_, index) => caller(sockets[index % connections]!, told))
+        const working = Array.from({ length: outstanding }, (_, index) =>
+          caller(sockets[index % Served.connections]!, told)
+        )
         return loop(outstanding, options.millis, (one) => working[one]!())
       }
     }))

@@ -6,6 +6,7 @@ import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Concurrency from "./concurrency.ts"
+import * as HumanGate from "./humanGate.ts"
 import * as Journal from "./journal.ts"
 
 const { positionals, values } = parseArgs({
@@ -29,7 +30,8 @@ const bench = <O, R, E>(of: {
 
 const benches: { readonly [name: string]: ReturnType<typeof bench> } = {
   journal: bench(Journal),
-  concurrency: bench(Concurrency)
+  concurrency: bench(Concurrency),
+  "human-gate": bench(HumanGate)
 }
 
 const [name = ""] = positionals

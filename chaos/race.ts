@@ -164,7 +164,7 @@ const frameOf = (
   deed: Models.Deed,
   target: string | null,
   { home, key }: { readonly home: string; readonly key: string }
-): Parameters<SocketClient.SocketClient["ask"]>[0] => {
+): SocketClient.Frame => {
   if (target === null) {
     if (kind === "session") return { type: "session.create", key, body: { title: key } }
     const body = { tool: "file.write", arguments: { path: `race-${key}.txt`, content: key } }

@@ -5,13 +5,23 @@ export interface Told {
   readonly body: any
 }
 
+export interface Frame {
+  readonly type: string
+  readonly [member: string]: unknown
+}
+
 export interface SocketClient {
   /** Sends one frame and waits for what is said to it. */
-  readonly ask: (frame: { readonly type: string; readonly [member: string]: unknown }) => Promise<Told>
+  readonly ask: (frame: Frame) => Promise<Told>
   readonly close: () => void
 }
 
-export const open = async (url: string, token: string): Promise<SocketClient> => {
+/** `hear` is called with each event's type, of the sessions that are subscribed to. */
+export const open = async (
+  url: string,
+  token: string,
+  hear: (type: string) => void = () => {}
+): Promise<SocketClient> => {
   const socket = new WebSocket(`${url.replace("http", "ws")}/v1/socket`, ["keelson.v1", `keelson.token.${token}`])
   const waiting = new Map<string, { readonly done: (told: Told) => void; readonly failed: (cause: Error) => void }>()
   let asked = 0
@@ -20,7 +30,8 @@ export const open = async (url: string, token: string): Promise<SocketClient> =>
     socket.addEventListener("error", () => failed(new Error(`no WebSocket at ${url}`)))
   })
   socket.addEventListener("message", ({ data }) => {
-    const { body, id, problem, type } = JSON.parse(String(data))
+    const { body, event, id, problem, type } = JSON.parse(String(data))
+    if (type === "event") return hear(event.type)
     const one = waiting.get(id)
     if (one === undefined) return
     waiting.delete(id)

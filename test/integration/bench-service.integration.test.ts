@@ -1,14 +1,15 @@
-/** The bench of the whole service in smoke mode: it still runs, still checks its answers, and its figures mean nothing. */
+/** The benches of the whole service in smoke mode: they still run, still check their answers, and their figures mean nothing. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Concurrency from "../../bench/concurrency.ts"
+import * as HumanGate from "../../bench/humanGate.ts"
 import * as Postgres from "#test/kit/postgres.ts"
 
 const server = await Postgres.server()
 
-describe.skipIf(server === null)("the bench of the whole service", () => {
+describe.skipIf(server === null)("the benches of the whole service", () => {
   it.live(
-    "finds in the journal what was acknowledged over twenty WebSockets, and no corruption",
+    "find in the journal what was acknowledged over twenty WebSockets, and no corruption",
     () =>
       Effect.gen(function* () {
         const report = yield* Concurrency.run(Concurrency.smoke)
@@ -25,6 +26,22 @@ describe.skipIf(server === null)("the bench of the whole service", () => {
         assert.isAbove(report.writesPerCommand, report.eventsPerCommand)
         assert.isAbove(report.peakMemoryMiB, 0)
         assert.include(Concurrency.print(report), "0 corruptions")
+      }),
+    120_000
+  )
+
+  it.live(
+    "ask people about many actions at once, and see each that is approved run once",
+    () =>
+      Effect.gen(function* () {
+        const report = yield* HumanGate.run(HumanGate.smoke)
+        assert.deepStrictEqual(report.corruptions, [])
+        assert.deepStrictEqual(
+          report.steps.map(({ what }) => what),
+          ["asked", "finished"]
+        )
+        for (const { millis, ratio } of report.steps) assert.isTrue(millis.median > 0 && ratio.median > 0)
+        assert.include(HumanGate.print(report), "0 corruptions")
       }),
     120_000
   )

@@ -1,0 +1,149 @@
+/**
+ * How long a thousand actions take to wait for people, and then to be approved and run, all at once.
+ *
+ * Asked: from the first proposal sent to the last question answered, over twenty WebSockets. Finished: from the first
+ * approval sent to the last `action.executed` heard by somebody who follows the session. The tool lists an empty folder: what is measured is the gate, not the tool.
+ *
+ * Floor: as many durable single-row INSERTs as commands were sent in that step, by `kit/Floor`, right after it.
+ * Checked: each action executed once, by its events; `keelson verify`; the audit queries.
+ * Not measured: people; tools that take time; a network.
+ */
+import * as Effect from "effect/Effect"
+import * as Audit from "#chaos/kit/audit.ts"
+import * as SocketClient from "#chaos/kit/SocketClient.ts"
+import * as Floor from "./kit/Floor.ts"
+import { about, type Machine, machine } from "./kit/machine.ts"
+import * as Served from "./kit/Served.ts"
+import { type Spread, spread, table } from "./kit/statistics.ts"
+
+export interface Options {
+  readonly actions: number
+  readonly rounds: number
+}
+
+export const full: Options = { actions: 1_000, rounds: 7 }
+export const smoke: Options = { actions: 40, rounds: 1 }
+
+interface Step {
+  readonly what: "asked" | "finished"
+  readonly millis: Spread
+  readonly ratio: Spread
+}
+
+export interface Report extends Machine {
+  readonly options: Options
+  readonly steps: ReadonlyArray<Step>
+  readonly corruptions: ReadonlyArray<string>
+}
+
+export const run = Effect.fnUntraced(function* (options: Options) {
+  const { insert, place, start } = yield* Served.make(policies)
+  const service = yield* start
+  const sockets = yield* Served.sockets(service)
+  const { actions, rounds } = options
+  let inserted = 0
+  const floor = async () => {
+    const before = performance.now()
+    const one = async (caller: number) => {
+      for (let count = caller; count < actions; count += Floor.callers) await insert((inserted += 1), caller)
+    }
+    await Promise.all(Array.from({ length: Floor.callers }, (_, caller) => one(caller)))
+    return performance.now() - before
+  }
+
+  /** Sends one frame for each, all outstanding at once; answers what was told, in order. */
+  const all = (frame: (index: number) => SocketClient.Frame) =>
+    Promise.all(
+      Array.from({ length: actions }, (_, index) => Served.insist(sockets[index % Served.connections]!, frame(index)))
+    )
+  let executed = 0
+  let wake = () => {}
+  const follower = yield* Effect.promise(() =>
+    SocketClient.open(service.url, service.token, (type) => {
+      if (type === "action.executed" && (executed += 1) % actions === 0) wake()
+    })
+  )
+
+  const round = async (number: number) => {
+    const { sessionId } = await Served.insist(sockets[0]!, { type: "session.create", key: `s-${number}` })
+    const startedAt = performance.now()
+    const asked = await all((index) => ({
+      type: "action.propose",
+      key: `p-${number}-${index}`,
+      params: { sessionId },
+      body: { tool: "file.list", arguments: { path: "." } }
+    }))
+    const askedMillis = performance.now() - startedAt
+    const askedFloor = await floor()
+    await Served.insist(follower, { type: "subscribe", sessionId })
+    const finished = new Promise<void>((done) => (wake = done))
+    const from = performance.now()
+    await all((index) => ({
+      type: "confirmation.approve",
+      key: `a-${number}-${index}`,
+      params: { confirmationId: asked[index].confirmationId }
+    }))
+    await finished
+    const finishedMillis = performance.now() - from
+    const finishedFloor = await floor()
+    return {
+      askedMillis,
+      askedRatio: askedMillis / askedFloor,
+      finishedMillis,
+      finishedRatio: finishedMillis / finishedFloor
+    }
+  }
+
+  yield* Effect.promise(() => round(0))
+  const taken: Array<Awaited<ReturnType<typeof round>>> = []
+  for (let number = 1; number <= rounds; number++) taken.push(yield* Effect.promise(() => round(number)))
+  yield* Effect.promise(() => service.stop())
+  const corruptions = yield* Effect.promise(async () => {
+    const found = (await Audit.look(place, 60_000)).map(({ detail }) => detail)
+    const byType = await Audit.eventsByType(place)
+    const expected = (rounds + 1) * actions
+    const count = byType.get("action.executed") ?? 0
+    return count === expected ? found : [...found, `${expected} actions were approved, ${count} executed`]
+  })
+  const report: Report = {
+    ...machine(),
+    options,
+    steps: [
+      {
+        what: "asked",
+        millis: spread(taken.map((one) => one.askedMillis)),
+        ratio: spread(taken.map((one) => one.askedRatio))
+      },
+      {
+        what: "finished",
+        millis: spread(taken.map((one) => one.finishedMillis)),
+        ratio: spread(taken.map((one) => one.finishedRatio))
+      }
+    ],
+    corruptions
+  }
+  return report
+}, Effect.scoped)
+
+export const print = (report: Report): string =>
+  [
+    `${about(report)}; ${report.options.rounds} rounds of ${report.options.actions} actions`,
+    "",
+    table(
+      ["", "ms", "low", "high", "x floor", "low", "high"],
+      report.steps.map(({ millis, ratio, what }) => [
+        what,
+        ...[millis.median, millis.low, millis.high].map((value) => value.toFixed(0)),
+        ...[ratio.median, ratio.low, ratio.high].map((value) => value.toFixed(2))
+      ])
+    ),
+    "",
+    `${report.corruptions.length} corruptions`,
+    ...report.corruptions
+  ].join("\n")
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const policies = `@id("list") @gate("human") permit (principal, action == Action::"file.list", resource);`
