@@ -32,10 +32,14 @@ const summaries: { readonly [Type in Frames.AskedType | keyof typeof Frames.push
   "confirmation.get": "Look at a confirmation",
   subscribe: "Follow a session's events, from now on or after the last one seen",
   unsubscribe: "Follow a session no more",
+  "work.subscribe": "Follow your work: the events of the actions with tools that you run, in any session",
+  "work.unsubscribe": "Follow your work no more",
   ping: "Ask whether the service is there",
   event: "An event of a followed session, in commit order",
-  heartbeat: "Up to where nothing is missing, for every followed session",
-  end: "A session is followed no more, and why"
+  work: "An event of your work, in commit order",
+  heartbeat: "Up to where nothing is missing, for all that is followed",
+  end: "A session is followed no more, and why",
+  "work.end": "Your work is followed no more, and why"
 }
 
 /** The document, for the address that a service listens on. */

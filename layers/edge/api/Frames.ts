@@ -5,7 +5,7 @@
  * a client imports it without the service, and `/asyncapi.json` is made from it.
  */
 import * as Schema from "effect/Schema"
-import { ActionId, CommandKey, ConfirmationId, SessionId, TurnId } from "#src/kernel/Ids.ts"
+import { ActionId, CommandKey, ConfirmationId, PrincipalId, SessionId, TurnId } from "#src/kernel/Ids.ts"
 import { ToolName } from "#src/gateway/Protocol.ts"
 import { CorrelationId, Traceparent } from "#src/kernel/Stamp.ts"
 import { codes } from "../Problems.ts"
@@ -91,6 +91,8 @@ export const questions = {
 } as const
 export type QuestionType = keyof typeof questions
 
+const Executor = PrincipalId.annotate({ description: "Yourself, as the agent that runs the tools." })
+
 /** What concerns the connection alone. */
 export const controls = {
   subscribe: Schema.Struct({
@@ -106,6 +108,17 @@ export const controls = {
   unsubscribe: Schema.Struct({ type: Schema.Literal("unsubscribe"), id: FrameId, sessionId: SessionId }).annotate({
     identifier: "UnsubscribeFrame"
   }),
+  "work.subscribe": Schema.Struct({
+    type: Schema.Literal("work.subscribe"),
+    id: FrameId,
+    executorId: Executor,
+    after: Schema.optionalKey(Sequence.annotate({ description: "As in `subscribe`." }))
+  }).annotate({ identifier: "WorkSubscribeFrame" }),
+  "work.unsubscribe": Schema.Struct({
+    type: Schema.Literal("work.unsubscribe"),
+    id: FrameId,
+    executorId: Executor
+  }).annotate({ identifier: "WorkUnsubscribeFrame" }),
   ping: Schema.Struct({ type: Schema.Literal("ping"), id: FrameId }).annotate({ identifier: "PingFrame" })
 } as const
 
@@ -121,6 +134,10 @@ export const Following = Schema.Struct({
   sessionId: SessionId,
   after: Sequence.annotate({ description: "Events after this one come." })
 }).annotate({ identifier: "Following" })
+
+export const FollowingWork = Schema.Struct({ executorId: PrincipalId, after: Following.fields.after }).annotate({
+  identifier: "FollowingWork"
+})
 
 /** What answers each of them. */
 export const bodies = {
@@ -146,6 +163,8 @@ export const bodies = {
   "confirmation.get": Confirmation,
   subscribe: Following,
   unsubscribe: Nothing,
+  "work.subscribe": FollowingWork,
+  "work.unsubscribe": Nothing,
   ping: Nothing
 } as const satisfies { readonly [Type in AskedType]: Schema.Constraint }
 
@@ -179,6 +198,16 @@ export const EventFrame = Schema.Struct({
   event: Event
 }).annotate({ identifier: "EventFrame" })
 
+export const WorkFrame = Schema.Struct({
+  type: Schema.Literal("work"),
+  executorId: PrincipalId,
+  sequence: Sequence.annotate({ description: "Grows along your work; remember the last one to go on after it." }),
+  previous: Sequence.annotate({
+    description: "The `sequence` of the event of your work before this one, or what you asked to go on after."
+  }),
+  event: Event
+}).annotate({ identifier: "WorkFrame" })
+
 export const HeartbeatFrame = Schema.Struct({
   type: Schema.Literal("heartbeat"),
   sessions: Schema.Array(
@@ -186,7 +215,10 @@ export const HeartbeatFrame = Schema.Struct({
       sessionId: SessionId,
       sequence: Sequence.annotate({ description: "Nothing up to here is missing: go on after it." })
     })
-  )
+  ),
+  work: Schema.Array(Schema.Struct({ executorId: PrincipalId, sequence: Sequence })).annotate({
+    description: "The same of your work, where you follow it."
+  })
 }).annotate({ identifier: "HeartbeatFrame" })
 
 export const EndFrame = Schema.Struct({
@@ -198,8 +230,23 @@ export const EndFrame = Schema.Struct({
   retryable: Schema.Boolean
 }).annotate({ identifier: "EndFrame" })
 
+export const WorkEndFrame = Schema.Struct({
+  type: Schema.Literal("work.end"),
+  executorId: PrincipalId,
+  sequence: EndFrame.fields.sequence,
+  code: EndFrame.fields.code,
+  detail: Schema.String,
+  retryable: Schema.Boolean
+}).annotate({ identifier: "WorkEndFrame" })
+
 /** What comes without being asked for. */
-export const pushed = { event: EventFrame, heartbeat: HeartbeatFrame, end: EndFrame } as const
+export const pushed = {
+  event: EventFrame,
+  work: WorkFrame,
+  heartbeat: HeartbeatFrame,
+  end: EndFrame,
+  "work.end": WorkEndFrame
+} as const
 
 /** Everything that a client may be told. */
 export const Told = Schema.Union([...Object.values(answers), ProblemFrame, ...Object.values(pushed)])

@@ -5,7 +5,7 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import { EventType } from "#src/kernel/Envelope.ts"
-import { SessionId, StreamId } from "#src/kernel/Ids.ts"
+import { PrincipalId, SessionId, StreamId } from "#src/kernel/Ids.ts"
 import { busy, questions } from "./ProblemDocument.ts"
 import * as Words from "./Words.ts"
 
@@ -28,6 +28,9 @@ export const StreamApi = HttpApiGroup.make("stream")
       },
       query: {
         after: Schema.optionalKey(Words.Position),
+        executorId: Schema.optionalKey(
+          PrincipalId.annotate({ description: "Yourself: follow your work, the actions with tools that you run." })
+        ),
         sessionId: Schema.optionalKey(SessionId),
         stream: Schema.optionalKey(StreamId),
         type: Schema.optionalKey(EventType)
@@ -38,7 +41,7 @@ export const StreamApi = HttpApiGroup.make("stream")
       OpenApi.annotations({
         summary: "Follow events in commit order, as server-sent events",
         description:
-          "Begins after `Last-Event-ID` or `after`, else with what comes from now on; a position beyond the journal's end is refused, and the refusal names the end. A `message` holds an event; a `heartbeat` says that nothing was missed up to its id; an `end` says why the stream ends. For an operator all events; for a session's owner and agent those of the session that `sessionId` names."
+          "Begins after `Last-Event-ID` or `after`, else with what comes from now on; a position beyond the journal's end is refused, and the refusal names the end. A `message` holds an event; a `heartbeat` says that nothing was missed up to its id; an `end` says why the stream ends. For an operator all events; for a session's owner and agent those of the session that `sessionId` names; for an agent that runs tools elsewhere those of its work, with `executorId`: of the actions with its tools, in any session, while the tools stand."
       })
     )
   )

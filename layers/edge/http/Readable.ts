@@ -14,6 +14,7 @@ import {
   type TurnStatus
 } from "#src/gateway/Protocol.ts"
 import * as Questions from "#src/gateway/Questions.ts"
+import type { StoredEvent } from "#src/kernel/Envelope.ts"
 import { ActionId, type ConfirmationId, type PrincipalId, type SessionId, type TurnId } from "#src/kernel/Ids.ts"
 import type { Principal } from "#src/ports/Identity.ts"
 import { Vault } from "#src/ports/Vault.ts"
@@ -107,7 +108,19 @@ export const make = Effect.gen(function* () {
   const work = (by: Principal, executorId: PrincipalId) =>
     may(by, "action.execute", { ownerId: by.actor.id, executorId })
       ? Effect.succeed({ executorId })
-      : Effect.fail(Problems.make("Forbidden", "only the agent that runs the tools lists its work"))
+      : Effect.fail(Problems.make("Forbidden", "only the agent that runs the tools lists or follows its work"))
+
+  /**
+   * True where the event is of an action that the caller may look at because it runs its tool, and the tool still stands.
+   * The rows are at least as new as the event, so what is committed after a tool was withdrawn is judged by that.
+   */
+  const isWork = Effect.fnUntraced(function* (by: Principal, executorId: PrincipalId, { envelope }: StoredEvent) {
+    if (!envelope.stream.startsWith(actionStreams)) return false
+    const row = yield* questions.action(ActionId.make(envelope.stream.slice(actionStreams.length)))
+    if (row === null || row.executorId !== executorId || !may(by, "action.read", row)) return false
+    const tool = yield* questions.tool(row.tool)
+    return tool !== null && tool.executorId === executorId && tool.status === "Declared"
+  })
 
   const actions = Effect.fnUntraced(function* (by: Principal, request: WhichActions) {
     const where =
@@ -182,6 +195,8 @@ export const make = Effect.gen(function* () {
     sessions,
     turns,
     actions,
+    work,
+    isWork,
     confirmations,
     /** Waits until the turn ended, or for `waitMillis`. */
     turn: (by: Principal, id: TurnId, waitMillis = 0) =>
@@ -222,6 +237,8 @@ export const actionIdOf = (id: ConfirmationId): ActionId => ActionId.make(`act_$
 
 const may = (by: Principal, deed: Authority.Deed, subject: Authority.Subject): boolean =>
   Authority.may(by.actor, by.roles, deed, subject)
+
+const actionStreams = "action:"
 
 const principalIds = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
 

@@ -17,20 +17,21 @@ import * as Stream from "effect/Stream"
 import * as Authority from "#src/gateway/Authority.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
-import type { SessionId, StreamId } from "#src/kernel/Ids.ts"
+import type { PrincipalId, SessionId, StreamId } from "#src/kernel/Ids.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
 import { Feed } from "#src/ports/Feed.ts"
 import { Identity, type Principal } from "#src/ports/Identity.ts"
 import { Api } from "../Api.ts"
 import type { Message } from "../api/StreamApi.ts"
+import * as Belonging from "../Belonging.ts"
 import * as Problems from "../Problems.ts"
-import * as SessionOf from "../SessionOf.ts"
 import * as Answers from "./Answers.ts"
 import { Drain } from "./Drain.ts"
 import * as Places from "./Places.ts"
 import * as Readable from "./Readable.ts"
 
 interface Which {
+  readonly executorId?: PrincipalId | undefined
   readonly sessionId?: SessionId | undefined
   readonly stream?: StreamId | undefined
   readonly type?: string | undefined
@@ -44,11 +45,15 @@ export const layer = (limits: Places.Limits) =>
       const store = yield* EventStore
       const identity = yield* Identity
       const readable = yield* Readable.make
-      const sessionOf = yield* SessionOf.make
+      const belongingOf = yield* Belonging.make
       const permit = Effect.fnUntraced(function* (by: Principal, which: Which) {
+        if (which.executorId !== undefined) return void (yield* readable.work(by, which.executorId))
         if (Authority.may(by.actor, by.roles, "events.read", { ownerId: by.actor.id })) return
         if (which.sessionId === undefined) {
-          return yield* Problems.make("Forbidden", "only an operator follows everything; name a session of yours")
+          return yield* Problems.make(
+            "Forbidden",
+            "only an operator follows everything; name a session of yours, or yourself as executorId"
+          )
         }
         yield* readable.session(by, which.sessionId)
       })
@@ -59,6 +64,13 @@ export const layer = (limits: Places.Limits) =>
       const judge = (by: Principal, which: Which) =>
         by.keyId === undefined ? Effect.void : Effect.flatMap(identity.renew(by), (now) => permit(now, which))
 
+      const concerns = Effect.fnUntraced(function* (stored: StoredEvent, { executorId, sessionId }: Which) {
+        if (executorId === undefined && sessionId === undefined) return true
+        const belonging = yield* belongingOf(stored)
+        if (sessionId !== undefined && belonging.sessionId !== sessionId) return false
+        return executorId === undefined || belonging.executorId === executorId
+      })
+
       /** What an event is to this reader: its text, or nothing but a higher position. */
       const shown = (by: Principal, which: Which) =>
         Effect.fnUntraced(function* (stored: StoredEvent) {
@@ -67,9 +79,12 @@ export const layer = (limits: Places.Limits) =>
           const meant =
             (which.stream === undefined || which.stream === stream) && (which.type === undefined || which.type === type)
           if (!meant) return passed(position)
-          if (which.sessionId !== undefined && (yield* sessionOf(stored)) !== which.sessionId) return passed(position)
+          if (!(yield* concerns(stored, which))) return passed(position)
           const text = JSON.stringify(yield* readable.show.event(stored))
           yield* judge(by, which)
+          // Of an agent's work each event is judged by its action.
+          const { executorId } = which
+          if (executorId !== undefined && !(yield* readable.isWork(by, executorId, stored))) return passed(position)
           return { position, text } satisfies Step
         })
 

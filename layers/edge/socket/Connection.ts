@@ -2,13 +2,13 @@
  * One WebSocket, from its first frame to its end.
  *
  *   frame -> counted against the principal's rate -> read -> in hand -> Deeds -> answer | problem
- *   event of a followed session -> Deliveries -> event frame
+ *   event of what is followed -> Deliveries -> event frame
  *
  * Owns the order of things on one connection, and why it ends. Does not own what deeds do (`Deeds`), who follows what
  * (`Registry`) or who may open one (`SocketDoor`).
  *
  * Invariants: every frame that has an id is answered once, or the connection ends; a command is done in the name of the
- * principal as it stands when its frame is read; events of one session come in order, each once; nothing grows with a
+ * principal as it stands when its frame is read; events of what is followed come in order, each once; nothing grows with a
  * peer that does not read, or that sends more than is done.
  */
 import * as Clock from "effect/Clock"
@@ -20,6 +20,7 @@ import * as Socket from "effect/socket/Socket"
 import type { Socket as TcpSocket } from "node:net"
 import type { Answered } from "#src/gateway/Protocol.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import type { StoredEvent } from "#src/kernel/Envelope.ts"
 import * as Trace from "#src/kernel/Trace.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
 import { Feed } from "#src/ports/Feed.ts"
@@ -32,6 +33,7 @@ import { Drain } from "../http/Drain.ts"
 import * as Problems from "../Problems.ts"
 import * as Deliveries from "./Deliveries.ts"
 import * as Endings from "./Endings.ts"
+import * as Followed from "./Followed.ts"
 import type * as Follower from "./Follower.ts"
 import * as Incoming from "./Incoming.ts"
 import * as Outbox from "./Outbox.ts"
@@ -148,7 +150,14 @@ export const make = Effect.fnUntraced(function* ({ deeds, limits, registry, tail
 
     const follow = Effect.fnUntraced(function* (frame: Incoming.SubscribeFrame) {
       yield* deeds.readable.session(yield* identity.renew(caller), frame.sessionId)
-      yield* deliveries.follow(frame)
+      yield* deliveries.follow(Followed.session(frame.sessionId), frame)
+    })
+
+    const followWork = Effect.fnUntraced(function* (frame: Incoming.WorkSubscribeFrame) {
+      const { executorId } = frame
+      yield* deeds.readable.work(yield* identity.renew(caller), executorId)
+      const mayTell = (stored: StoredEvent) => deeds.readable.isWork(caller, executorId, stored)
+      yield* deliveries.follow(Followed.work(executorId, mayTell), frame)
     })
 
     const take = (frame: Incoming.Frame): Effect.Effect<void, Problems.Failure> => {
@@ -160,8 +169,11 @@ export const make = Effect.fnUntraced(function* ({ deeds, limits, registry, tail
           )
         case "subscribe":
           return Effect.andThen(follow(frame), Replies.counted("subscribe", "answered"))
+        case "work.subscribe":
+          return Effect.andThen(followWork(frame), Replies.counted("work.subscribe", "answered"))
         case "unsubscribe":
-          return Effect.andThen(deliveries.unfollow(frame), Replies.counted("unsubscribe", "answered"))
+        case "work.unsubscribe":
+          return Effect.andThen(deliveries.unfollow(frame), Replies.counted(frame.type, "answered"))
         default:
           return Effect.andThen(registry.begin(id, frame.id), FiberSet.run(handlers, perform(frame)))
       }

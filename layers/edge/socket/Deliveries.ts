@@ -1,11 +1,11 @@
 /**
- * The sessions that one connection follows, and their events on the way to it.
+ * What one connection follows, and its events on the way to it.
  *
- * Owns how far each was told. Does not own who follows what (`Registry`), nor whether a session may be followed
+ * Owns how far each was told. Does not own who follows what (`Registry`), nor whether that may be followed
  * (`Connection`).
  *
  * Invariants: pulled, so the journal is read, and an event opened and made a frame, only once there is room for it; a
- * connection has one page of the journal at a time, however many sessions it follows, and lets go of it where there
+ * connection has one page of the journal at a time, however much it follows, and lets go of it where there
  * is no room; nothing is told while the connection is held; where the journal can't be read, the peer is told how far it came.
  */
 import * as Effect from "effect/Effect"
@@ -14,10 +14,10 @@ import * as Metric from "effect/Metric"
 import * as Semaphore from "effect/Semaphore"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
-import type { SessionId } from "#src/kernel/Ids.ts"
 import type { EventStore } from "#src/ports/EventStore.ts"
 import * as Problems from "../Problems.ts"
 import type { Show } from "../http/Show.ts"
+import * as Followed from "./Followed.ts"
 import * as Follower from "./Follower.ts"
 import * as Incoming from "./Incoming.ts"
 import type { Line } from "./Line.ts"
@@ -25,6 +25,12 @@ import type { Outbox } from "./Outbox.ts"
 import type { Registry } from "./Registry.ts"
 import * as Replies from "./Replies.ts"
 import type { Tail } from "./Tail.ts"
+
+/** From where on, as the frame says that asks for it. */
+interface Place {
+  readonly id: string
+  readonly after?: number | undefined
+}
 
 export interface Needs {
   readonly store: EventStore["Service"]
@@ -44,12 +50,12 @@ const sent = Metric.counter("socket_events_sent_total", {
 
 export const make = Effect.fnUntraced(function* (needs: Needs) {
   const { line, limits, outbox, registry, replies, show, store, tail } = needs
-  const running = yield* FiberMap.make<SessionId, void>()
+  const running = yield* FiberMap.make<Followed.Key, void>()
   const reading = Semaphore.makeUnsafe(1)
 
-  /** Tells a session's events for as long as it can be read. */
-  const deliver = (follower: Follower.Follower) => {
-    const { sessionId } = follower
+  /** Tells what is followed for as long as it can be read. */
+  const deliver = (followed: Followed.Followed, follower: Follower.Follower) => {
+    const { key, name, types } = followed
     let previous = follower.cursor()
 
     /** Shown once there is room; told only where nothing speaks against it by then. Else its turn comes again. */
@@ -62,9 +68,13 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
     const offer = (stored: StoredEvent) =>
       outbox.send(
         Effect.gen(function* () {
+          if (!(yield* followed.mayTell(stored))) {
+            follower.advance(stored.position)
+            return null
+          }
           const event = yield* show.event(stored)
           if (!line.isTrusted()) return null
-          const frame = { type: "event", sessionId, sequence: stored.position, previous, event }
+          const frame = { type: types.event, ...name, sequence: stored.position, previous, event }
           previous = stored.position
           follower.advance(stored.position)
           yield* Metric.update(sent, 1)
@@ -79,7 +89,7 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
       if (follower.catchUp(upTo)) return
       for (const stored of yield* store.readAll(follower.cursor(), Bounds.readLimitMax, limits.queueTextMax)) {
         if (stored.position > upTo) return
-        if ((yield* tail.sessionOf(stored)) === sessionId) {
+        if (followed.concerns(yield* tail.belongingOf(stored))) {
           if (!outbox.hasRoom()) return
           yield* give(stored)
         }
@@ -96,42 +106,48 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
 
     return Effect.catchCause(Effect.forever(next), (cause) =>
       Effect.gen(function* () {
-        const problem = yield* Replies.problemOf(cause, { connection: line.id, sessionId })
+        const problem = yield* Replies.problemOf(cause, { connection: line.id, followed: key })
         // First the word: a subscription that comes after it must not be ended by it.
-        yield* replies.end(sessionId, follower.cursor(), problem)
-        yield* registry.unfollow(line.id, sessionId)
+        yield* replies.end(followed, follower.cursor(), problem)
+        yield* registry.unfollow(line.id, key)
       })
     )
   }
 
-  const follow = Effect.fnUntraced(function* ({ after, id, sessionId }: Incoming.SubscribeFrame) {
+  const follow = Effect.fnUntraced(function* (followed: Followed.Followed, { after, id }: Place) {
+    const { key, name, types } = followed
     const from = after ?? (yield* tail.position)
     const head = after === undefined ? from : yield* store.head
     if (from > head) return yield* Incoming.flaw("/after", `the journal ends at ${head}`)
-    const follower = Follower.make(sessionId, from, limits)
-    yield* registry.follow(line.id, sessionId, follower)
-    yield* replies.answer("subscribe", id, { body: { sessionId, after: from }, repeated: false })
-    yield* FiberMap.run(running, sessionId, deliver(follower))
+    const follower = Follower.make(from, limits)
+    yield* registry.follow(line.id, key, follower)
+    yield* replies.answer(types.subscribe, id, { body: { ...name, after: from }, repeated: false })
+    yield* FiberMap.run(running, key, deliver(followed, follower))
   })
 
-  const unfollow = Effect.fnUntraced(function* ({ id, sessionId }: Incoming.UnsubscribeFrame) {
-    if (!(yield* registry.unfollow(line.id, sessionId))) {
-      const thing = { kind: "session", id: sessionId }
-      return yield* Problems.make("NotFound", `session ${sessionId} is not followed here`, thing)
+  const unfollow = Effect.fnUntraced(function* (frame: Incoming.UnsubscribeFrame | Incoming.WorkUnsubscribeFrame) {
+    const key = frame.type === "unsubscribe" ? frame.sessionId : Followed.workOf(frame.executorId)
+    if (!(yield* registry.unfollow(line.id, key))) {
+      const thing = Followed.thingOf(key)
+      return yield* Problems.make("NotFound", `${thing.kind} ${thing.id} is not followed here`, thing)
     }
-    yield* FiberMap.remove(running, sessionId)
-    yield* replies.answer("unsubscribe", id, { body: {}, repeated: false })
+    yield* FiberMap.remove(running, key)
+    yield* replies.answer(frame.type, frame.id, { body: {}, repeated: false })
   })
 
-  /** Up to where nothing is missing, for every session. */
+  /** Up to where nothing is missing, for all that is followed. */
   const heartbeat = Effect.gen(function* () {
     const position = yield* tail.handedOut
     const followed = yield* registry.followedBy(line.id)
-    const sessions = followed.map(([sessionId, follower]) => ({
-      sessionId,
+    const told = followed.map(([key, follower]) => ({
+      ...Followed.thingOf(key),
       sequence: follower.completeUpTo(position)
     }))
-    yield* replies.tell({ type: "heartbeat", sessions })
+    yield* replies.tell({
+      type: "heartbeat",
+      sessions: told.flatMap(({ id, kind, sequence }) => (kind === "session" ? [{ sessionId: id, sequence }] : [])),
+      work: told.flatMap(({ id, kind, sequence }) => (kind === "work" ? [{ executorId: id, sequence }] : []))
+    })
   })
 
   return { follow, unfollow, heartbeat, stop: FiberMap.clear(running) }

@@ -1,5 +1,5 @@
 /**
- * One reader's place in one session's events.
+ * One reader's place in the events that it follows.
  *
  *   behind: reads the journal from its cursor on  ->  up with the tail: live, events are handed to it
  *   live:   takes what was handed to it           ->  too much waits: behind again, and what waited is let go
@@ -12,7 +12,6 @@
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
-import type { SessionId } from "#src/kernel/Ids.ts"
 
 export interface Limits {
   readonly queueEventsMax: number
@@ -20,8 +19,7 @@ export interface Limits {
 }
 
 export interface Follower {
-  readonly sessionId: SessionId
-  /** Hands over the next event of the session. */
+  /** Hands over the next event. */
   readonly offer: (stored: StoredEvent) => void
   /** Lets go of what waits, and makes the journal be read: something may have been missed. */
   readonly fallBehind: () => void
@@ -30,7 +28,7 @@ export interface Follower {
   readonly catchUp: (tailPosition: number) => boolean
   /** The next event that was handed over; it waits until the cursor passed it. */
   readonly next: () => StoredEvent | undefined
-  /** Says that everything up to the position was given, or is not of this session. */
+  /** Says that everything up to the position was given, or is not for this reader. */
   readonly advance: (position: number) => void
   readonly cursor: () => number
   /** Up to where nothing is missing: beyond the cursor where nothing waits. */
@@ -39,7 +37,7 @@ export interface Follower {
   readonly awake: Effect.Effect<void>
 }
 
-export const make = (sessionId: SessionId, after: number, limits: Limits): Follower => {
+export const make = (after: number, limits: Limits): Follower => {
   let cursor = after
   let behind = true
   let waiting: Array<StoredEvent> = []
@@ -53,7 +51,6 @@ export const make = (sessionId: SessionId, after: number, limits: Limits): Follo
   }
 
   return {
-    sessionId,
     offer: (stored) => {
       if (!behind && stored.position > cursor) {
         waiting.push(stored)

@@ -14,6 +14,8 @@ import * as Problems from "../Problems.ts"
 export type Frame = Frames.ClientFrame
 export type SubscribeFrame = (typeof Frames.controls.subscribe)["Type"]
 export type UnsubscribeFrame = (typeof Frames.controls.unsubscribe)["Type"]
+export type WorkSubscribeFrame = (typeof Frames.controls)["work.subscribe"]["Type"]
+export type WorkUnsubscribeFrame = (typeof Frames.controls)["work.unsubscribe"]["Type"]
 
 type Deed =
   | (typeof Frames.commands)[Frames.CommandType]["Type"]

@@ -1,10 +1,10 @@
 /**
- * Who is connected, who follows which session, and what is in hand: the state that all WebSockets share.
+ * Who is connected, who follows what, and what is in hand: the state that all WebSockets share.
  *
  *   members        connection -> its line                    how many there may be, in all and of one principal
  *   ofPrincipal    principal -> connections                  whom a revoked key concerns
- *   followers      session -> connection -> follower         whom an event concerns
- *   followed       connection -> session -> follower         what ends with a connection
+ *   followers      followed -> connection -> follower        whom an event concerns
+ *   followed       connection -> followed -> follower        what ends with a connection
  *   inHand         connection -> ids of frames               no id twice, no more than a connection may have
  *
  * Owns these tables and their limits. Does not own what is sent (`Deliveries`, `Tail`) nor the truth: whatever spans
@@ -18,8 +18,9 @@ import * as HashMap from "effect/HashMap"
 import * as HashSet from "effect/HashSet"
 import * as Option from "effect/Option"
 import * as TxHashMap from "effect/TxHashMap"
-import type { PrincipalId, SessionId } from "#src/kernel/Ids.ts"
+import type { PrincipalId } from "#src/kernel/Ids.ts"
 import * as Problems from "../Problems.ts"
+import * as Followed from "./Followed.ts"
 
 /** A connection, as others see it. */
 export interface Member {
@@ -47,12 +48,12 @@ export interface Registry<M extends Member, F> {
   readonly leave: (id: string) => Effect.Effect<void>
   readonly membersOf: (principal: PrincipalId) => Effect.Effect<ReadonlyArray<M>>
   /** Refused where the connection follows it already, follows as many as it may, or left. */
-  readonly follow: (id: string, sessionId: SessionId, follower: F) => Effect.Effect<void, Problems.Problem>
+  readonly follow: (id: string, key: Followed.Key, follower: F) => Effect.Effect<void, Problems.Problem>
   /** False where it did not. */
-  readonly unfollow: (id: string, sessionId: SessionId) => Effect.Effect<boolean>
-  readonly followersOf: (sessionId: SessionId) => Effect.Effect<ReadonlyArray<F>>
+  readonly unfollow: (id: string, key: Followed.Key) => Effect.Effect<boolean>
+  readonly followersOf: (key: Followed.Key) => Effect.Effect<ReadonlyArray<F>>
   /** What a connection follows. */
-  readonly followedBy: (id: string) => Effect.Effect<ReadonlyArray<readonly [SessionId, F]>>
+  readonly followedBy: (id: string) => Effect.Effect<ReadonlyArray<readonly [Followed.Key, F]>>
   readonly allFollowers: Effect.Effect<ReadonlyArray<F>>
   /** Takes a frame in hand, once there is room; refused where another frame of that id is in hand, or the connection left. */
   readonly begin: (id: string, frameId: string) => Effect.Effect<void, Problems.Problem>
@@ -71,8 +72,8 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
   Effect.gen(function* () {
     const members = yield* TxHashMap.empty<string, M>()
     const ofPrincipal = yield* TxHashMap.empty<PrincipalId, HashSet.HashSet<string>>()
-    const followers = yield* TxHashMap.empty<SessionId, HashMap.HashMap<string, F>>()
-    const followed = yield* TxHashMap.empty<string, HashMap.HashMap<SessionId, F>>()
+    const followers = yield* TxHashMap.empty<Followed.Key, HashMap.HashMap<string, F>>()
+    const followed = yield* TxHashMap.empty<string, HashMap.HashMap<Followed.Key, F>>()
     const inHand = yield* TxHashMap.empty<string, HashSet.HashSet<string>>()
 
     const admit = (member: M) =>
@@ -85,7 +86,7 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
           }
           yield* TxHashMap.set(members, member.id, member)
           yield* TxHashMap.set(ofPrincipal, member.principalId, HashSet.add(mine, member.id))
-          yield* TxHashMap.set(followed, member.id, HashMap.empty<SessionId, F>())
+          yield* TxHashMap.set(followed, member.id, HashMap.empty<Followed.Key, F>())
           yield* TxHashMap.set(inHand, member.id, HashSet.empty<string>())
         }),
         "admit"
@@ -99,8 +100,8 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
           const { principalId } = member.value
           const mine = HashSet.remove(yield* at(ofPrincipal, principalId, HashSet.empty<string>()), id)
           yield* keep(ofPrincipal, principalId, mine, HashSet.isEmpty)
-          for (const sessionId of HashMap.keys(yield* at(followed, id, HashMap.empty<SessionId, F>()))) {
-            yield* forget(id, sessionId)
+          for (const key of HashMap.keys(yield* at(followed, id, HashMap.empty<Followed.Key, F>()))) {
+            yield* forget(id, key)
           }
           yield* TxHashMap.remove(members, id)
           yield* TxHashMap.remove(followed, id)
@@ -110,34 +111,34 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
       )
 
     /** Takes a follower out of the session's table. */
-    const forget = Effect.fnUntraced(function* (id: string, sessionId: SessionId) {
-      const rest = HashMap.remove(yield* at(followers, sessionId, HashMap.empty<string, F>()), id)
-      yield* keep(followers, sessionId, rest, HashMap.isEmpty)
+    const forget = Effect.fnUntraced(function* (id: string, key: Followed.Key) {
+      const rest = HashMap.remove(yield* at(followers, key, HashMap.empty<string, F>()), id)
+      yield* keep(followers, key, rest, HashMap.isEmpty)
     })
 
-    const follow = (id: string, sessionId: SessionId, follower: F) =>
+    const follow = (id: string, key: Followed.Key, follower: F) =>
       atomically(
         Effect.gen(function* () {
           const mine = yield* TxHashMap.get(followed, id)
           if (Option.isNone(mine)) return yield* Problems.make("Draining")
-          if (HashMap.has(mine.value, sessionId)) return yield* conflict("session", sessionId, "followed")
+          if (HashMap.has(mine.value, key)) return yield* conflict(Followed.thingOf(key), "followed")
           if (HashMap.size(mine.value) >= limits.socketSessionsMax) {
             return yield* Problems.limitReached("sessionsPerSocket", limits.socketSessionsMax)
           }
-          yield* TxHashMap.set(followed, id, HashMap.set(mine.value, sessionId, follower))
-          const others = yield* at(followers, sessionId, HashMap.empty<string, F>())
-          yield* TxHashMap.set(followers, sessionId, HashMap.set(others, id, follower))
+          yield* TxHashMap.set(followed, id, HashMap.set(mine.value, key, follower))
+          const others = yield* at(followers, key, HashMap.empty<string, F>())
+          yield* TxHashMap.set(followers, key, HashMap.set(others, id, follower))
         }),
         "follow"
       )
 
-    const unfollow = (id: string, sessionId: SessionId) =>
+    const unfollow = (id: string, key: Followed.Key) =>
       atomically(
         Effect.gen(function* () {
-          const mine = yield* at(followed, id, HashMap.empty<SessionId, F>())
-          if (!HashMap.has(mine, sessionId)) return false
-          yield* TxHashMap.set(followed, id, HashMap.remove(mine, sessionId))
-          yield* forget(id, sessionId)
+          const mine = yield* at(followed, id, HashMap.empty<Followed.Key, F>())
+          if (!HashMap.has(mine, key)) return false
+          yield* TxHashMap.set(followed, id, HashMap.remove(mine, key))
+          yield* forget(id, key)
           return true
         }),
         "unfollow"
@@ -148,7 +149,7 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
         Effect.gen(function* () {
           const mine = yield* TxHashMap.get(inHand, id)
           if (Option.isNone(mine)) return yield* Problems.make("Draining")
-          if (HashSet.has(mine.value, frameId)) return yield* conflict("frame", frameId, "in hand")
+          if (HashSet.has(mine.value, frameId)) return yield* conflict({ kind: "frame", id: frameId }, "in hand")
           if (HashSet.size(mine.value) >= limits.socketCommandsMax) return yield* Effect.txRetry
           yield* TxHashMap.set(inHand, id, HashSet.add(mine.value, frameId))
         }),
@@ -204,9 +205,9 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
       membersOf,
       follow,
       unfollow,
-      followersOf: (sessionId) =>
-        Effect.map(at(followers, sessionId, HashMap.empty<string, F>()), (mine) => [...HashMap.values(mine)]),
-      followedBy: (id) => Effect.map(at(followed, id, HashMap.empty<SessionId, F>()), (mine) => [...mine]),
+      followersOf: (key) =>
+        Effect.map(at(followers, key, HashMap.empty<string, F>()), (mine) => [...HashMap.values(mine)]),
+      followedBy: (id) => Effect.map(at(followed, id, HashMap.empty<Followed.Key, F>()), (mine) => [...mine]),
       allFollowers: Effect.map(TxHashMap.snapshot(followers), (all) =>
         [...HashMap.values(all)].flatMap((mine) => [...HashMap.values(mine)])
       ),
@@ -232,5 +233,5 @@ const at = <K, V>(map: TxHashMap.TxHashMap<K, V>, key: K, otherwise: V) =>
 const keep = <K, V>(map: TxHashMap.TxHashMap<K, V>, key: K, value: V, empty: (value: V) => boolean) =>
   empty(value) ? TxHashMap.remove(map, key) : TxHashMap.set(map, key, value)
 
-const conflict = (kind: string, id: string, state: string) =>
+const conflict = ({ id, kind }: { readonly kind: string; readonly id: string }, state: string) =>
   Problems.make("Conflict", `${kind} ${id} is ${state} already`, { kind, id, state })

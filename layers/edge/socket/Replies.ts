@@ -7,9 +7,9 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type { Answered } from "#src/gateway/Protocol.ts"
-import type { SessionId } from "#src/kernel/Ids.ts"
 import type * as Frames from "../api/Frames.ts"
 import * as Problems from "../Problems.ts"
+import type { Followed } from "./Followed.ts"
 import type { Outbox } from "./Outbox.ts"
 
 const frames = Metric.counter("socket_frames_total", {
@@ -27,8 +27,8 @@ export interface Replies {
   readonly refuse: (frameId: string | null, problem: Problems.Problem) => Effect.Effect<void>
   /** Makes the answer once there is room for it, so that no more than one waits for a peer that does not read. */
   readonly later: <R>(reply: Effect.Effect<object, never, R>) => Effect.Effect<void, never, R>
-  /** A session is followed no more. */
-  readonly end: (sessionId: SessionId, sequence: number, problem: Problems.Problem) => Effect.Effect<void>
+  /** It is followed no more. */
+  readonly end: (followed: Followed, sequence: number, problem: Problems.Problem) => Effect.Effect<void>
 }
 
 export const answerFrame = (to: Frames.AskedType, id: string, { body, repeated }: Answered<unknown>) => ({
@@ -52,9 +52,9 @@ export const make = (connection: string, outbox: Outbox): Replies => {
     later,
     answer: (to, id, answered) => tell(answerFrame(to, id, answered)),
     refuse: (id, problem) => tell(problemFrame(connection, id, problem)),
-    end: (sessionId, sequence, { code }) => {
+    end: ({ name, types }, sequence, { code }) => {
       const { retryable, title } = Problems.definitionOf(code)
-      return tell({ type: "end", sessionId, sequence, code, detail: title, retryable })
+      return tell({ type: types.end, ...name, sequence, code, detail: title, retryable })
     }
   }
 }

@@ -1,33 +1,37 @@
 /**
- * New events, handed to those who follow their session; one reader of the journal for all WebSockets.
+ * New events, handed to those who follow their session, or do the work that they are of; one reader of the journal for all WebSockets.
  *
  * Owns who gets which event. Does not own reading the journal (`Feed`), nor sending (`Deliveries`).
  *
  * Invariants: in commit order; where a principal's keys or roles change, its connections are held before any later
- * event is handed out, until each has looked again; where the session of an event can't be found out now, everybody
+ * event is handed out, until each has looked again; where what an event belongs to can't be found out now, everybody
  * falls behind and reads the journal, so nothing is missed.
  */
 import * as Effect from "effect/Effect"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
 import { PrincipalId } from "#src/kernel/Ids.ts"
 import { Feed } from "#src/ports/Feed.ts"
-import * as SessionOf from "../SessionOf.ts"
+import * as Belonging from "../Belonging.ts"
+import * as Followed from "./Followed.ts"
 import type { Follower } from "./Follower.ts"
 import type { Line } from "./Line.ts"
 import type { Registry } from "./Registry.ts"
 
 export const make = Effect.fnUntraced(function* (registry: Registry<Line, Follower>) {
   const feed = yield* Feed
-  const sessionOf = yield* SessionOf.make
+  const belongingOf = yield* Belonging.make
 
   const hold = Effect.fnUntraced(function* (principal: string) {
     for (const line of yield* registry.membersOf(PrincipalId.make(principal))) line.hold()
   })
 
   const handOut = Effect.fnUntraced(function* (stored: StoredEvent) {
-    const sessionId = yield* sessionOf(stored)
-    if (sessionId === null) return
-    for (const follower of yield* registry.followersOf(sessionId)) follower.offer(stored)
+    const { executorId, sessionId } = yield* belongingOf(stored)
+    const keys = [
+      ...(sessionId === null ? [] : [sessionId]),
+      ...(executorId === null ? [] : [Followed.workOf(executorId)])
+    ]
+    for (const key of keys) for (const follower of yield* registry.followersOf(key)) follower.offer(stored)
   })
 
   const everybodyBehind = Effect.map(registry.allFollowers, (followers) => {
@@ -53,7 +57,7 @@ export const make = Effect.fnUntraced(function* (registry: Registry<Line, Follow
     position: feed.position,
     /** Up to where everything was handed out, or everybody told to read it. */
     handedOut: Effect.sync(() => handedOut),
-    sessionOf
+    belongingOf
   }
 })
 

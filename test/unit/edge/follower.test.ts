@@ -2,14 +2,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Follower from "#layers/edge/socket/Follower.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
-import { SessionId } from "#src/kernel/Ids.ts"
 
-const sessionId = SessionId.make(`ses_${"1".repeat(26)}`)
 /** All of an event that a follower looks at. */
 const event = (position: number, text = "text") => ({ position, text }) as StoredEvent
 
 const live = (at = 10, limits: Partial<Follower.Limits> = {}) => {
-  const follower = Follower.make(sessionId, at, { queueEventsMax: 3, queueTextMax: 100, ...limits })
+  const follower = Follower.make(at, { queueEventsMax: 3, queueTextMax: 100, ...limits })
   assert.isTrue(follower.catchUp(at))
   return follower
 }
@@ -25,7 +23,7 @@ const taken = (follower: Follower.Follower) => {
 
 describe("a follower", () => {
   it("is behind until everything up to the tail was given", () => {
-    const follower = Follower.make(sessionId, 5, { queueEventsMax: 3, queueTextMax: 100 })
+    const follower = Follower.make(5, { queueEventsMax: 3, queueTextMax: 100 })
     assert.isTrue(follower.isBehind())
     assert.isFalse(follower.catchUp(6))
     follower.offer(event(7))

@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import type { Show } from "#layers/edge/http/Show.ts"
 import * as Deliveries from "#layers/edge/socket/Deliveries.ts"
+import * as Followed from "#layers/edge/socket/Followed.ts"
 import * as Follower from "#layers/edge/socket/Follower.ts"
 import type { Line } from "#layers/edge/socket/Line.ts"
 import * as Registry from "#layers/edge/socket/Registry.ts"
@@ -95,7 +96,7 @@ const stage = Effect.fnUntraced(function* (look: Effect.Effect<never, EventStore
 const until = (holds: () => boolean) =>
   Effect.eventually(Effect.suspend(() => (holds() ? Effect.void : Effect.fail("not yet"))))
 
-const follow = { type: "subscribe", id: "s", sessionId } as const
+const follow = { id: "s" }
 
 describe("the tail of the journal", () => {
   it.live(
@@ -104,7 +105,7 @@ describe("the tail of the journal", () => {
       Effect.gen(function* () {
         const failed = yield* Deferred.make<never, EventStoreError>()
         const { deliveries, heartbeat, registry, tell } = yield* stage(Deferred.await(failed))
-        yield* deliveries.follow(follow)
+        yield* deliveries.follow(Followed.session(sessionId), follow)
         const [follower] = yield* registry.followersOf(sessionId)
         yield* until(() => !follower!.isBehind())
         const telling = yield* Effect.forkChild(tell(event(`action:act_${"1".repeat(26)}`, 11)))
@@ -122,7 +123,7 @@ describe("the tail of the journal", () => {
   it.live("hands each event to whoever follows its session, and to nobody else", () =>
     Effect.gen(function* () {
       const { deliveries, frames, registry, tell } = yield* stage(Effect.die("nobody asks"))
-      yield* deliveries.follow(follow)
+      yield* deliveries.follow(Followed.session(sessionId), follow)
       const [follower] = yield* registry.followersOf(sessionId)
       yield* until(() => !follower!.isBehind())
       yield* tell(event(`session:ses_${"2".repeat(26)}`, 11))
@@ -149,7 +150,7 @@ describe("the tail of the journal", () => {
   it.live("tells an event that was shown while there was a doubt only once there is none, and once", () =>
     Effect.gen(function* () {
       const { deliveries, frames, registry, tell, told } = yield* stage(Effect.die("nobody asks"), line([false, false]))
-      yield* deliveries.follow(follow)
+      yield* deliveries.follow(Followed.session(sessionId), follow)
       const [follower] = yield* registry.followersOf(sessionId)
       yield* until(() => !follower!.isBehind())
       yield* tell(event(`session:${sessionId}`, 11))

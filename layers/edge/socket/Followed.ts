@@ -1,0 +1,49 @@
+/**
+ * What can be followed on a connection, and how its frames name it: the events of a session, or an agent's work, which is
+ * those of the actions with tools that it runs, whoever's sessions they are in.
+ */
+import * as Effect from "effect/Effect"
+import type { StoredEvent } from "#src/kernel/Envelope.ts"
+import type { PrincipalId, SessionId } from "#src/kernel/Ids.ts"
+import type { Belonging } from "../Belonging.ts"
+import type * as Problems from "../Problems.ts"
+
+/** Ids of sessions have no colon. */
+export type Key = SessionId | `work:${PrincipalId}`
+
+export const workOf = (executorId: PrincipalId): Key => `work:${executorId}`
+
+/** As problems name it. */
+export const thingOf = (key: Key): { readonly kind: "session" | "work"; readonly id: string } =>
+  key.startsWith("work:") ? { kind: "work", id: key.slice("work:".length) } : { kind: "session", id: key }
+
+export interface Followed {
+  readonly key: Key
+  /** Its member of every frame. */
+  readonly name: { readonly sessionId: SessionId } | { readonly executorId: PrincipalId }
+  readonly types: {
+    readonly subscribe: "subscribe" | "work.subscribe"
+    readonly event: "event" | "work"
+    readonly end: "end" | "work.end"
+  }
+  readonly concerns: (belonging: Belonging) => boolean
+  /** Whether the reader may be told that event of it, as the rows stand now. */
+  readonly mayTell: (stored: StoredEvent) => Effect.Effect<boolean, Problems.Failure>
+}
+
+/** Whose session it is and whose agent speaks there never change: that was judged when it was subscribed. */
+export const session = (sessionId: SessionId): Followed => ({
+  key: sessionId,
+  name: { sessionId },
+  types: { subscribe: "subscribe", event: "event", end: "end" },
+  concerns: (belonging) => belonging.sessionId === sessionId,
+  mayTell: () => Effect.succeed(true)
+})
+
+export const work = (executorId: PrincipalId, mayTell: Followed["mayTell"]): Followed => ({
+  key: workOf(executorId),
+  name: { executorId },
+  types: { subscribe: "work.subscribe", event: "work", end: "work.end" },
+  concerns: (belonging) => belonging.executorId === executorId,
+  mayTell
+})
