@@ -1,5 +1,5 @@
 /**
- * Keelson over one WebSocket: deeds that are answered once, and the events of sessions as streams that outlive breaks.
+ * Keelson over one WebSocket: deeds that are answered once, and events as streams that outlive breaks.
  *
  *   const live = yield* Live.make({ url: "http://127.0.0.1:7717", token })
  *   const { body } = yield* live.ask("session.create", { body: {} })
@@ -10,16 +10,14 @@
  * `WebSocketConstructor`; `Live.layerWebSocket` is that of browsers and Node.
  *
  * Invariants: nothing that one stream or wish waits for holds up another; a stream that nobody takes from is left behind
- * and resumed where it was. A session is followed by one stream at a time.
+ * and resumed where it was. What is followed is followed by one stream at a time.
  *
  * Limits: a WebSocket does not tell why it could not be opened. So a token that is refused at first ends it, as any
  * failure then; one that is taken away while the service can't be reached is tried again for ever.
  */
-import type * as Arr from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -27,7 +25,8 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Socket from "effect/socket/Socket"
 import { Frames, socketPath } from "#layers/edge/Api.ts"
-import type { SessionId } from "#src/kernel/Ids.ts"
+import type { PrincipalId, SessionId } from "#src/kernel/Ids.ts"
+import * as Following from "./Following.ts"
 
 export interface Options {
   /** Where the service listens: `http://127.0.0.1:7717`. */
@@ -75,6 +74,7 @@ export interface Answer<Type extends Frames.AskedType> {
 }
 
 export type Event = typeof Frames.EventFrame.Type
+export type Work = typeof Frames.WorkFrame.Type
 
 export interface Live {
   /** Does or asks. A command without a `key` gets a fresh one; give one to repeat it later. */
@@ -87,6 +87,11 @@ export interface Live {
    * the service first answers: what comes before that, after a break too, is not seen.
    */
   readonly events: (sessionId: SessionId, after?: number) => Stream.Stream<Event, Refused | Ended>
+  /**
+   * The events of the actions with tools that the caller runs, in whoever's sessions, for as long as the tools stand. For
+   * the agent of that id alone. `after` as for `events`.
+   */
+  readonly work: (executorId: PrincipalId, after?: number) => Stream.Stream<Work, Refused | Ended>
 }
 
 /** The WebSocket of browsers, and of Node. */
@@ -102,7 +107,9 @@ export const make = Effect.fnUntraced(function* ({
     protocols: [Frames.subprotocol, `${Frames.tokenSubprotocol}${Redacted.value(token)}`]
   })
   const wishes = new Map<string, Wish>()
-  const followed = new Map<SessionId, Following>()
+  const sessions = new Map<SessionId, Following<Event>>()
+  const works = new Map<PrincipalId, Following<Work>>()
+  const everyFollowing = () => [...sessions.values(), ...works.values()]
   const over = yield* Deferred.make<never, Ended>()
   const opened = yield* Deferred.make<void>()
   let pauseMillis = pauseMillisMin
@@ -113,12 +120,12 @@ export const make = Effect.fnUntraced(function* ({
 
   const end = (reason: Ended["reason"]) => {
     const error = new Ended({ reason, retryable: reason === "NotOpened" })
-    for (const following of followed.values()) following.fail(error)
+    for (const following of everyFollowing()) following.fail(error)
     return Deferred.fail(over, error)
   }
 
   /** Subscribes again after a while, unless the stream ended or left meanwhile. */
-  const later = (following: Following, seconds: number | null) =>
+  const later = (following: Following<Event> | Following<Work>, seconds: number | null) =>
     Effect.suspend(() => (following.isLive() ? say(following.subscribe()) : Effect.void)).pipe(
       Effect.delay(Duration.seconds(seconds ?? 1)),
       Effect.forkScoped
@@ -128,7 +135,7 @@ export const make = Effect.fnUntraced(function* ({
     const error = refusedOf(problem)
     const wish = wishes.get(id ?? "")
     if (wish !== undefined) yield* Deferred.fail(wish.answer, error)
-    for (const following of followed.values()) {
+    for (const following of everyFollowing()) {
       if (following.frameId() !== id) continue
       if (error.retryable) yield* later(following, retryAfterSeconds)
       else following.fail(error)
@@ -141,21 +148,29 @@ export const make = Effect.fnUntraced(function* ({
         const { body, id, repeated, to } = frame
         const wish = wishes.get(id)
         if (wish !== undefined) yield* Deferred.succeed(wish.answer, { body, repeated })
-        if (to === "subscribe") followed.get(body.sessionId)?.confirm(id, body.after)
+        if (to === "subscribe") sessions.get(body.sessionId)?.confirm(id, body.after)
+        if (to === "work.subscribe") works.get(body.executorId)?.confirm(id, body.after)
         return
       }
       case "problem":
         return yield* refused(frame)
       case "event": {
-        const following = followed.get(frame.sessionId)
+        const following = sessions.get(frame.sessionId)
+        if (following?.give(frame) === "full") yield* say(following.leave())
+        return
+      }
+      case "work": {
+        const following = works.get(frame.executorId)
         if (following?.give(frame) === "full") yield* say(following.leave())
         return
       }
       case "heartbeat":
-        for (const { sequence, sessionId } of frame.sessions) followed.get(sessionId)?.complete(sequence)
+        for (const { sequence, sessionId } of frame.sessions) sessions.get(sessionId)?.complete(sequence)
+        for (const { executorId, sequence } of frame.work) works.get(executorId)?.complete(sequence)
         return
-      case "end": {
-        const following = followed.get(frame.sessionId)
+      case "end":
+      case "work.end": {
+        const following = frame.type === "end" ? sessions.get(frame.sessionId) : works.get(frame.executorId)
         if (following === undefined) return
         if (frame.retryable) yield* later(following, null)
         else following.fail(refusedOf(frame))
@@ -171,7 +186,9 @@ export const make = Effect.fnUntraced(function* ({
       // In one step: whatever is wished from here on is said by itself.
       const frames = [
         ...[...wishes.values()].map(({ text }) => text),
-        ...[...followed.values()].filter((following) => following.isLive()).map((following) => following.subscribe())
+        ...everyFollowing()
+          .filter((following) => following.isLive())
+          .map((following) => following.subscribe())
       ]
       send = (text) => Effect.ignore(writer.write(text))
       yield* Effect.addFinalizer(() => Effect.sync(() => (send = null)))
@@ -245,29 +262,51 @@ export const make = Effect.fnUntraced(function* ({
       )
     })
 
-  const events: Live["events"] = (sessionId, after) =>
+  /** A stream of what is followed under that name, for as long as somebody takes from it. */
+  const stream = <Id, Frame extends Told>(
+    table: Map<Id, Following<Frame>>,
+    id: Id,
+    what: string,
+    following: () => Following<Frame>
+  ): Stream.Stream<Frame, Stop> =>
     Stream.unwrap(
       Effect.gen(function* () {
-        if (followed.has(sessionId)) {
-          const detail = `session ${sessionId} is followed by another stream of this connection`
+        if (table.has(id)) {
+          const detail = `${what} is followed by another stream of this connection`
           return yield* new Refused({ code: "Conflict", detail, retryable: false })
         }
         if (yield* Deferred.isDone(over)) return yield* Deferred.await(over)
-        const following = follow(sessionId, after)
+        const mine = following()
         yield* Effect.acquireRelease(
-          Effect.sync(() => void followed.set(sessionId, following)),
+          Effect.sync(() => void table.set(id, mine)),
           () =>
             Effect.suspend(() => {
-              followed.delete(sessionId)
-              return say(following.leave())
+              table.delete(id)
+              return say(mine.leave())
             })
         )
-        yield* say(following.subscribe())
-        return Stream.fromPull(Effect.succeed(following.pull(say)))
+        yield* say(mine.subscribe())
+        return Stream.fromPull(Effect.succeed(mine.pull(say)))
       })
     )
 
-  return { ask, events }
+  const events: Live["events"] = (sessionId, after) =>
+    stream(sessions, sessionId, `session ${sessionId}`, () =>
+      Following.make(
+        { subscribe: { type: "subscribe", sessionId }, unsubscribe: { type: "unsubscribe", sessionId } },
+        after
+      )
+    )
+
+  const work: Live["work"] = (executorId, after) =>
+    stream(works, executorId, `the work of ${executorId}`, () =>
+      Following.make(
+        { subscribe: { type: "work.subscribe", executorId }, unsubscribe: { type: "work.unsubscribe", executorId } },
+        after
+      )
+    )
+
+  return { ask, events, work }
 })
 
 // ---------------------------------------------------------------------------
@@ -279,76 +318,9 @@ interface Wish {
   readonly answer: Deferred.Deferred<Answer<Frames.AskedType>, Refused>
 }
 
-type Following = ReturnType<typeof follow>
-
-/**
- * How far one stream is: what waits for it, and whether the service is asked for more.
- *
- *   live: frames come in  ->  too many wait: it leaves, and comes back after the last one once they are taken
- */
-const follow = (sessionId: SessionId, from: number | undefined) => {
-  let waiting: Array<Event> = []
-  let after = from
-  let frameId = ""
-  let confirmed = false
-  let live = true
-  let failure: Refused | Ended | null = null
-  const something = Latch.makeUnsafe(false)
-
-  const subscribe = () => {
-    live = true
-    confirmed = false
-    frameId = crypto.randomUUID()
-    return JSON.stringify({ type: "subscribe", id: frameId, sessionId, ...(after === undefined ? {} : { after }) })
-  }
-
-  return {
-    subscribe,
-    frameId: () => frameId,
-    isLive: () => live && failure === null,
-    /** The service takes the subscription of that frame: what came before it belongs to an earlier one. */
-    confirm: (id: string, at: number) => {
-      if (id !== frameId) return
-      confirmed = true
-      after ??= at
-    },
-    give: (event: Event): "taken" | "full" => {
-      if (!confirmed || !live || event.sequence <= (after ?? -1)) return "taken"
-      waiting.push(event)
-      after = event.sequence
-      something.openUnsafe()
-      return waiting.length < eventsWaitingMax ? "taken" : "full"
-    },
-    /** Nothing up to here is missing. */
-    complete: (sequence: number) => {
-      if (confirmed && live && after !== undefined) after = Math.max(after, sequence)
-    },
-    leave: () => {
-      live = false
-      return JSON.stringify({ type: "unsubscribe", id: crypto.randomUUID(), sessionId })
-    },
-    fail: (error: Refused | Ended) => {
-      failure ??= error
-      something.openUnsafe()
-    },
-    /** What waits, once there is any; asks for more where the stream had been left. */
-    pull: (say: (text: string) => Effect.Effect<void>) =>
-      Effect.gen(function* (): Effect.fn.Return<Arr.NonEmptyReadonlyArray<Event>, Refused | Ended> {
-        for (;;) {
-          const [first, ...rest] = waiting
-          waiting = []
-          if (first !== undefined) return [first, ...rest]
-          if (failure !== null) return yield* Effect.fail(failure)
-          if (!live) yield* say(subscribe())
-          yield* something.await
-          something.closeUnsafe()
-        }
-      })
-  }
-}
-
-/** Events that wait for whoever takes them; beyond it the stream is left until they were taken. */
-const eventsWaitingMax = 256
+type Told = Event | Work
+type Stop = Refused | Ended
+type Following<Frame extends Told> = Following.Following<Frame, Stop>
 
 /** The service's word for a revoked key, and RFC 6455's for a frame too large. */
 const shutOut: Frames.Closing = 4401
