@@ -1,7 +1,7 @@
 /**
  * A tool that runs here and is permitted there: an Effect AI `Tool` and the handler that runs it.
  *
- *   serve: declare -> look for approved actions -> claim -> handler, with heartbeats -> report
+ *   serve: declare -> look for approved actions, at once where the service says so -> claim -> handler, with heartbeats -> report
  *
  * Owns the agent's side of a remote tool (docs/http.md, "Tools that run elsewhere"). Needs the token of an AGENT.
  *
@@ -16,12 +16,14 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
+import * as Latch from "effect/Latch"
 import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as InputKeywords from "#src/gateway/InputKeywords.ts"
+import * as Stream from "effect/Stream"
 import { type ActionId, ClaimId, type PrincipalId } from "#src/kernel/Ids.ts"
 import * as Client from "./Client.ts"
+import * as ToolSchema from "./ToolSchema.ts"
 
 /** The tool says that it failed. `code` is stable, `detail` is for people and models. */
 export class Failed extends Schema.TaggedError<Failed>()("RemoteToolFailed", {
@@ -98,7 +100,7 @@ export const make = <Parameters extends Codec, Success extends Codec>(
   return {
     name: tool.name,
     description: Ai.getDescription(tool) ?? "",
-    inputSchema: inputSchemaOf(tool.parametersSchema),
+    inputSchema: ToolSchema.of(tool.parametersSchema),
     idempotent: Context.get(tool.annotations, Ai.Idempotent),
     leaseMillis: limits.leaseMillis ?? 30_000,
     runMillisMax: limits.runMillisMax,
@@ -123,7 +125,10 @@ export const failed = (code: string, detail: string): Failed => new Failed({ cod
 export interface ServeOptions {
   /** Runs and checks at once: at least 1, 4 unless told. */
   readonly concurrency?: number | undefined
-  /** Milliseconds between two looks for work, and before what failed is tried again: 1,000 unless told. */
+  /**
+   * Milliseconds between two looks for work that nothing announced, and before what failed is tried again: 1,000 unless
+   * told.
+   */
   readonly pauseMillis?: number | undefined
 }
 
@@ -173,8 +178,11 @@ export const serve = Effect.fnUntraced(function* (
       yield* FiberMap.run(runs, unknown.actionId, settle(client, check, unknown, pauseMillis))
     }
   })
-  return yield* outlast(look, "Looking for work", refusesAgent, pauseMillis).pipe(
-    Effect.andThen(Effect.sleep(pauseMillis)),
+  const news = Latch.makeUnsafe(false)
+  yield* Effect.forkScoped(listening(client, executorId, news.open, pauseMillis))
+  return yield* news.close.pipe(
+    Effect.andThen(outlast(look, "Looking for work", refusesAgent, pauseMillis)),
+    Effect.andThen(Effect.raceFirst(news.await, Effect.sleep(pauseMillis))),
     Effect.forever
   )
 }, Effect.scoped)
@@ -210,6 +218,24 @@ class LeaseLost extends Schema.TaggedError<LeaseLost>()("RemoteLeaseLost", { cau
     return "the lease was not renewed"
   }
 }
+
+/**
+ * Wakes whenever one of the agent's actions was approved, and once it began to listen, for what came before. It is no
+ * more than a bell: where it can't listen, the looks go on by themselves.
+ */
+const listening = (
+  client: Client.Client,
+  executorId: PrincipalId,
+  wake: Effect.Effect<unknown>,
+  pauseMillis: number
+): Effect.Effect<never> =>
+  client.stream.events({ headers: {}, query: { executorId, type: "action.permitted" } }).pipe(
+    Effect.flatMap(Stream.runForEach(() => wake)),
+    Effect.catchIf(isFinal, () => Effect.never),
+    Effect.ignore,
+    Effect.andThen(Effect.sleep(pauseMillis)),
+    Effect.forever
+  )
 
 /** Actions that were approved and are `mine`, as many as there is `room` for; of those found the first approved first. */
 const approved = Effect.fnUntraced(function* (
@@ -358,23 +384,3 @@ const refusesAgent = (error: unknown) => isProblem(error) && (error.status === 4
 
 /** The same request will be refused for ever. */
 const isFinal = (error: unknown) => isProblem(error) && error.status < 500 && !error.retryable
-
-/** Closed to what it does not name, as the service asks. */
-const inputSchemaOf = (parameters: Schema.Top): Schema.Json => {
-  const document = Schema.toJsonSchemaDocument(parameters, { onExcessProperty: "error" })
-  const defs = Object.keys(document.definitions).length > 0 ? { $defs: document.definitions } : {}
-  const inputSchema = JSON.parse(JSON.stringify({ ...document.schema, ...defs })) as { [key: string]: Schema.Json }
-  leaveOutUnchecked(inputSchema)
-  return inputSchema
-}
-
-/** What the service does not check, it does not take: the tool's own schema holds to it, when arguments arrive. */
-const unchecked = ["format", "contentEncoding", "contentMediaType", "contentSchema"]
-
-/** In place: nobody else holds it. */
-const leaveOutUnchecked = (schema: { [key: string]: Schema.Json }): void => {
-  for (const keyword of unchecked) delete schema[keyword]
-  for (const [, child] of InputKeywords.children(schema, true)) {
-    if (InputKeywords.isNode(child)) leaveOutUnchecked(child as { [key: string]: Schema.Json })
-  }
-}

@@ -6,6 +6,7 @@ import * as Frames from "#layers/edge/api/Frames.ts"
 import * as World from "#test/kit/world.ts"
 import * as Kit from "./http-kit.ts"
 import * as Sockets from "./socket-kit.ts"
+import * as Streams from "./stream-kit.ts"
 
 /** One session of the owner with a turn and a waiting action, to knock at. */
 interface Things {
@@ -192,14 +193,28 @@ const rows: ReadonlyArray<Row> = [
   })
 ]
 
+/** Those that do not end where they are let in: knocked at, and left. */
+const streams: ReadonlyArray<Row> = [
+  row("GET /v1/events/stream", () => "", { ...everyone(403), owner: 200 }),
+  row("GET /v1/events/stream?sessionId", (t) => `?sessionId=${t.sessionId}`, {
+    ...everyone(404),
+    owner: 200,
+    agent: 200
+  }),
+  row("GET /v1/events/stream?executorId", () => "?executorId=robot", { ...everyone(403), robot: 200 })
+]
+
 /** The frame of a WebSocket that does what a door does. */
-const frames: { readonly [Type in Frames.CommandType | Frames.QuestionType | "subscribe"]: string } = {
+const frames: {
+  readonly [Type in Frames.CommandType | Frames.QuestionType | "subscribe" | "work.subscribe"]: string
+} = {
   "session.create": "POST /v1/sessions",
   "session.touch": "POST /v1/sessions/{id}/touch",
   "session.close": "POST /v1/sessions/{id}/close",
   "session.erase": "POST /v1/sessions/{id}/erase",
   "session.get": "GET /v1/sessions/{id}",
   subscribe: "GET /v1/sessions/{id}",
+  "work.subscribe": "GET /v1/actions?executorId",
   "turn.start": "POST /v1/sessions/{id}/turns",
   "turn.cancel": "POST /v1/turns/{id}/cancel",
   "turn.get": "GET /v1/turns/{id}",
@@ -221,6 +236,7 @@ const frames: { readonly [Type in Frames.CommandType | Frames.QuestionType | "su
 const about = (type: keyof typeof frames, path: string): object => {
   const [, , kind = "", id = ""] = path.split("/")
   if (type === "subscribe") return { sessionId: id }
+  if (type === "work.subscribe") return { executorId: path.split("=")[1] }
   const name = kind === "tools" ? "name" : `${kind.slice(0, -1)}Id`
   return id === "" ? {} : { params: { [name]: id } }
 }
@@ -287,12 +303,11 @@ layer(Layer.fresh(Kit.serve(World.make())), { excludeTestServices: true })("the 
 
   it.effect("are all in that table", () =>
     Effect.sync(() => {
-      const known = new Set(rows.map(({ door }) => door.split("?")[0]))
+      const known = new Set([...rows, ...streams].map(({ door }) => door.split("?")[0]))
       const served = Object.entries(Kit.description.paths).flatMap(([path, methods]) =>
         Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace(/\{[^}]+\}/g, "{id}")}`)
       )
-      // The stream does not end where it is let in: `http-stream.test.ts` asks it.
-      const open = ["GET /v1/events/stream", "GET /health", "GET /ready"]
+      const open = ["GET /health", "GET /ready"]
       assert.deepStrictEqual(
         served.filter((door) => !known.has(door)),
         open
@@ -310,33 +325,23 @@ layer(Layer.fresh(Kit.serve(World.make())), { excludeTestServices: true })("the 
       assert.deepStrictEqual(blank(foreign), blank(missing))
     })
   )
+})
 
-  it.effect("ask for the token in one way only, and tell how", () =>
+layer(Layer.fresh(Kit.serve(World.make())), { excludeTestServices: true })("the stream of events", (it) => {
+  it.effect("opens to exactly whom the law lets in", () =>
     Effect.gen(function* () {
-      const { get } = yield* Kit.Caller
-      const token = Kit.tokenOf("owner")
-      const forms: ReadonlyArray<readonly [string, number]> = [
-        [`Bearer ${token}`, 200],
-        [`bearer ${token}`, 200],
-        [`Bearer  ${token}`, 200],
-        [token, 401],
-        [`Basic ${Buffer.from(`owner:${token}`).toString("base64")}`, 401],
-        [`Bearer ${token}x`, 401],
-        [`Bearer ${token.slice(0, -1)}`, 401],
-        [`Bearer ${token}, Bearer ${token}`, 401],
-        ["Bearer", 401],
-        ["", 401]
-      ]
-      for (const [authorization, status] of forms) {
-        const answer = yield* get("/v1/whoami", { as: "nobody", headers: { authorization } })
-        assert.strictEqual(answer.status, status, authorization.replace(token, "<token>"))
-        if (status === 401) {
-          assert.strictEqual(answer.headers["www-authenticate"], 'Bearer realm="keelson"')
-          assert.notInclude(answer.text, token)
+      const things = yield* prepare
+      const seen: Array<readonly [string, ReadonlyArray<number>]> = []
+      for (const { door, expected, path } of streams) {
+        const statuses: Array<number> = []
+        for (const as of callers) {
+          const { status } = yield* Effect.scoped(Streams.following(path(things), { as }))
+          assert.strictEqual(status, expected[as], `${door} as ${as}`)
+          statuses.push(status)
         }
+        seen.push([door, statuses])
       }
-      const inQuery = yield* get(`/v1/whoami?access_token=${token}`, { as: "nobody" })
-      assert.strictEqual(inQuery.status, 401)
+      printed("stream x caller: the status that was expected and seen", seen)
     })
   )
 })
@@ -357,7 +362,7 @@ layer(Layer.fresh(Kit.serve(World.make())), { excludeTestServices: true })("the 
           if (same !== door) continue
           const statuses: Array<number> = [401, 401]
           for (const as of inside) {
-            const key = type.endsWith(".get") || type === "subscribe" ? {} : { key: `${type}-${as}` }
+            const key = type.endsWith(".get") || type.endsWith("subscribe") ? {} : { key: `${type}-${as}` }
             const frame = { type, id: type, ...key, ...about(type as keyof typeof frames, path(things)) }
             const told = yield* clients.get(as)!.ask({ ...frame, ...(body === undefined ? {} : { body }) })
             const status = told.type === "answer" ? expected[as] : told.problem.status
@@ -371,7 +376,7 @@ layer(Layer.fresh(Kit.serve(World.make())), { excludeTestServices: true })("the 
       printed("frame x caller: as its door by HTTP, expected and seen", seen)
       assert.sameMembers(
         seen.map(([type]) => type),
-        Object.keys(Frames.asked).filter((type) => type !== "ping" && type !== "unsubscribe")
+        Object.keys(Frames.asked).filter((type) => type !== "ping" && !type.endsWith("unsubscribe"))
       )
     }).pipe(Effect.scoped)
   )

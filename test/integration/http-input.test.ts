@@ -11,6 +11,35 @@ layer(Kit.serve(world), { excludeTestServices: true })("what the door takes in",
   const head = Effect.flatMap(EventStore, (store) => store.head)
   const sessions = "/v1/sessions"
 
+  it.effect("is a token in one form only, and tells which where it is none", () =>
+    Effect.gen(function* () {
+      const { get } = yield* Kit.Caller
+      const token = Kit.tokenOf("owner")
+      const forms: ReadonlyArray<readonly [string, number]> = [
+        [`Bearer ${token}`, 200],
+        [`bearer ${token}`, 200],
+        [`Bearer  ${token}`, 200],
+        [token, 401],
+        [`Basic ${Buffer.from(`owner:${token}`).toString("base64")}`, 401],
+        [`Bearer ${token}x`, 401],
+        [`Bearer ${token.slice(0, -1)}`, 401],
+        [`Bearer ${token}, Bearer ${token}`, 401],
+        ["Bearer", 401],
+        ["", 401]
+      ]
+      for (const [authorization, status] of forms) {
+        const answer = yield* get("/v1/whoami", { as: "nobody", headers: { authorization } })
+        assert.strictEqual(answer.status, status, authorization.replace(token, "<token>"))
+        if (status === 401) {
+          assert.strictEqual(answer.headers["www-authenticate"], 'Bearer realm="keelson"')
+          assert.notInclude(answer.text, token)
+        }
+      }
+      const inQuery = yield* get(`/v1/whoami?access_token=${token}`, { as: "nobody" })
+      assert.strictEqual(inQuery.status, 401)
+    })
+  )
+
   it.effect("is JSON in valid UTF-8, and nothing near it", () =>
     Effect.gen(function* () {
       const { post } = yield* Kit.Caller
