@@ -11,7 +11,7 @@ import * as Stream from "effect/Stream"
 import * as SocketDoor from "#layers/edge/socket/SocketDoor.ts"
 import * as Live from "#layers/client/Live.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
-import { SessionId, StreamId } from "#src/kernel/Ids.ts"
+import { PrincipalId, SessionId, StreamId } from "#src/kernel/Ids.ts"
 import * as World from "#test/kit/world.ts"
 import * as Kit from "./http-kit.ts"
 
@@ -74,18 +74,24 @@ it.live("ends for good with its key: what is asked and what is followed say so",
   }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make())))
 )
 
+/** Lives of a service, one after the other, over one journal. */
+const lives = Effect.gen(function* () {
+  const kept = yield* Layer.build(World.make().layer)
+  const begin = Effect.fnUntraced(function* (port?: number) {
+    const scope = yield* Scope.make()
+    const options = { limits: { requestsPerSecondMax: 1_000_000 }, ...(port === undefined ? {} : { port }) }
+    const door = Layer.fresh(Kit.doorOver(World.make().over(kept), options))
+    const context = yield* Layer.buildWithScope(door, scope)
+    return { context, close: Scope.close(scope, Exit.void) }
+  })
+  return { begin, kept }
+})
+
 it.live(
   "does each wish once and sees each event once, while the service is restarted under it",
   () =>
     Effect.gen(function* () {
-      const kept = yield* Layer.build(World.make().layer)
-      const begin = Effect.fnUntraced(function* (port?: number) {
-        const scope = yield* Scope.make()
-        const options = { limits: { requestsPerSecondMax: 1_000_000 }, ...(port === undefined ? {} : { port }) }
-        const door = Layer.fresh(Kit.doorOver(World.make().over(kept), options))
-        const context = yield* Layer.buildWithScope(door, scope)
-        return { context, close: Scope.close(scope, Exit.void) }
-      })
+      const { begin, kept } = yield* lives
       const first = yield* begin()
       const { port } = yield* Effect.provideContext(Kit.Caller, first.context)
       const { ask, events } = yield* Effect.provideContext(live(), first.context)
@@ -110,6 +116,44 @@ it.live(
       const { readStream } = yield* Effect.provide(EventStore, Layer.succeedContext(kept))
       const stored = (yield* readStream(StreamId.make(`session:${sessionId}`))).events
       assert.lengthOf(stored, wishes + 1)
+      assert.deepStrictEqual(
+        seen.map(({ sequence }) => sequence),
+        stored.map(({ position }) => position)
+      )
+    }).pipe(Effect.scoped),
+  60_000
+)
+
+it.live(
+  "an agent sees each event of its work once and in order, while the service is restarted under it",
+  () =>
+    Effect.gen(function* () {
+      const { begin, kept } = yield* lives
+      let life = yield* begin()
+      const { port } = yield* Effect.provideContext(Kit.Caller, life.context)
+      const owner = yield* Effect.provideContext(live(), life.context)
+      const robot = yield* Effect.provideContext(live(Kit.tokenOf("robot")), life.context)
+      yield* robot.ask("tool.declare", { body: { name: "far", description: "", inputSchema: Kit.remoteSchema } })
+      const { sessionId } = (yield* owner.ask("session.create", {})).body
+      const wishes = 8
+      // Proposed, judged, asked about, approved, permitted.
+      const followed = yield* Effect.forkChild(
+        robot.work(PrincipalId.make("robot"), 0).pipe(Stream.take(5 * wishes), Stream.runCollect)
+      )
+      for (let wish = 0; wish < wishes; wish++) {
+        if (wish % 3 === 1) {
+          yield* life.close
+          life = yield* begin(port)
+        }
+        const body = { tool: "far", arguments: { text: String(wish) } }
+        const { confirmationId } = (yield* owner.ask("action.propose", { params: { sessionId }, body })).body
+        yield* owner.ask("confirmation.approve", { params: { confirmationId: confirmationId! } })
+        yield* owner.ask("session.touch", { params: { sessionId } })
+      }
+      const seen = yield* Fiber.join(followed)
+      yield* life.close
+      const { readAll } = yield* Effect.provide(EventStore, Layer.succeedContext(kept))
+      const stored = (yield* readAll(0, 1_000)).filter(({ envelope }) => envelope.stream.startsWith("action:"))
       assert.deepStrictEqual(
         seen.map(({ sequence }) => sequence),
         stored.map(({ position }) => position)
