@@ -1,4 +1,5 @@
 /** What `docs/remote-tools.md` shows, executed: a real agent process, a real service, a real program. */
+import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -14,7 +15,8 @@ describe("docs/remote-tools.md", () => {
     const blocks = [...page.matchAll(/```(\w+)\n([\s\S]*?)```/g)].map(([, kind, text]) => [kind, text])
     assert.deepStrictEqual(blocks, [
       ["ts", Committer.regionOf("agent", "remote.ts")],
-      ["cedar", Committer.regionOf("policy", "remote.cedar")]
+      ["cedar", Committer.regionOf("policy", "remote.cedar")],
+      ["ts", Committer.regionOf("wait", "wait.ts")]
     ])
   })
 
@@ -59,5 +61,40 @@ describe("docs/remote-tools.md", () => {
         )
       ),
     120_000
+  )
+
+  it.live(
+    "waits in each of the three ways for what a person approves in a session that is not the agent's",
+    () =>
+      Effect.scoped(
+        Effect.flatMap(TemporaryFolder.make, (folder) =>
+          Effect.promise(() =>
+            Service.using({ folder, policies: Committer.policies }, async (service) => {
+              const token = await Committer.admitted(service)
+              const properties = { message: { type: "string" } }
+              const inputSchema = { type: "object", properties, additionalProperties: false }
+              await service.post("/v1/tools", "tool", { name: "git.commit", description: "", inputSchema }, token)
+              const { actionId, confirmationId } = await Committer.propose(service, "one", "milk was added")
+              const env = { ...process.env, KEELSON_URL: service.url, KEELSON_TOKEN: token }
+              const child = spawn(process.execPath, [join(import.meta.dirname, "wait.ts")], {
+                env,
+                timeout: 40_000,
+                stdio: ["ignore", "pipe", "inherit"]
+              })
+              let said = ""
+              for await (const text of child.stdout.setEncoding("utf8")) {
+                if (!said.includes("waiting for 1") && `${said}${text}`.includes("waiting for 1")) {
+                  await Committer.approve(service, confirmationId)
+                }
+                said += text
+              }
+              for (const way of ["over a WebSocket", "as an event", "by a long poll"]) {
+                assert.include(said, `${way}: action:${actionId}`)
+              }
+            })
+          )
+        )
+      ),
+    60_000
   )
 })

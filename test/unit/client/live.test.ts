@@ -23,7 +23,7 @@ const peer = Effect.fnUntraced(function* (answer: (frame: Heard, times: number) 
       )
       server.on("connection", (socket) =>
         socket.on("message", (data) => {
-          const frame = JSON.parse(String(data))
+          const frame = JSON.parse((data as Buffer).toString("utf8"))
           heard.push(frame)
           const times = heard.filter(({ type }) => type === frame.type).length
           for (const told of answer(frame, times)) socket.send(JSON.stringify(told))

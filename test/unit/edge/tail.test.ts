@@ -23,8 +23,8 @@ const places = { socketsMax: 9, socketsPerPrincipalMax: 9, socketSessionsMax: 9,
 const limits = { queueEventsMax: 9, queueTextMax: 1_000 }
 
 /** All of an event that is looked at here. */
-const event = (stream: string, position: number) =>
-  ({ position, text: "text", envelope: { stream, payload: {} } }) as unknown as StoredEvent
+const event = (stream: string, position: number, payload: object = {}) =>
+  ({ position, text: "text", envelope: { stream, payload } }) as unknown as StoredEvent
 
 /** A line whose peer is trusted as often as is said, then always. */
 const line = (trusted: Array<boolean> = []): Line & { readonly held: () => number } => {
@@ -133,6 +133,47 @@ describe("the tail of the journal", () => {
         frames("event").map(({ previous, sequence }) => [previous, sequence]),
         [[10, 12]]
       )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("hands an agent its work, and passes over what it may not be told as over what is not for it", () =>
+    Effect.gen(function* () {
+      const { deliveries, frames, registry, tell } = yield* stage(Effect.die("nobody asks"))
+      const executorId = PrincipalId.make("robot")
+      const asked: Array<number> = []
+      const work = Followed.work(executorId, ({ position }) =>
+        Effect.sync(() => {
+          asked.push(position)
+          return position !== 12
+        })
+      )
+      yield* deliveries.follow(work, follow)
+      const [follower] = yield* registry.followersOf(work.key)
+      yield* until(() => !follower!.isBehind())
+      const action = (digit: string) => `action:act_${digit.repeat(26)}`
+      const executor = { principalId: executorId }
+      yield* tell(event(action("1"), 11, { sessionId, executor }))
+      yield* tell(event(action("1"), 12))
+      yield* tell(event(action("2"), 13, { sessionId, executor: { principalId: "another" } }))
+      yield* tell(event(action("3"), 14, { sessionId }))
+      yield* tell(event(`session:${sessionId}`, 15))
+      yield* tell(event(action("1"), 16))
+      yield* until(() => frames("work").length > 1)
+      assert.deepStrictEqual(
+        frames("work").map(({ executorId, previous, sequence }) => [executorId, previous, sequence]),
+        [
+          ["robot", 10, 11],
+          ["robot", 11, 16]
+        ]
+      )
+      assert.deepStrictEqual(asked, [11, 12, 16])
+      yield* tell(event(`session:${sessionId}`, 17))
+      yield* deliveries.heartbeat
+      assert.deepStrictEqual(frames("heartbeat").at(-1), {
+        type: "heartbeat",
+        sessions: [],
+        work: [{ executorId: "robot", sequence: 17 }]
+      })
     }).pipe(Effect.scoped)
   )
 
