@@ -276,6 +276,23 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
       30_000
     )
 
+    for (const [how, name, deaf] of [
+      ["can't be listened to", "far.deaf.1", cut],
+      ["announces nothing to it", "far.deaf.2", refusal(403, "Forbidden")]
+    ] as const satisfies ReadonlyArray<readonly [string, string, Send]>) {
+      it.effect(`finds its work by looking where the service ${how}`, () =>
+        Effect.gen(function* () {
+          const robot = yield* robotOver((send, request) =>
+            request.url.endsWith("/v1/events/stream") ? deaf(request) : send(request)
+          )
+          const tool = RemoteTool.make(Remote.Far(name), ({ text }) => Effect.succeed({ kept: text }))
+          yield* served(robot, [tool], { pauseMillis: 50 })
+          const { actionId, owner } = yield* Remote.approved(name)
+          assert.strictEqual((yield* Remote.ended(owner, actionId, 5_000)).status, "Executed")
+        })
+      )
+    }
+
     for (const [deed, name, path] of [
       ["declares its tools", "far.patient.1", "/v1/tools"],
       ["looks for work", "far.patient.2", "/v1/actions"],
