@@ -54,7 +54,7 @@ export const defaults: Limits = {
 
 export const connections = Metric.gauge("sockets", { description: "WebSockets that are open." })
 export const follows = Metric.gauge("socket_followed_sessions", {
-  description: "Sessions that are followed over WebSockets, once for each that follows."
+  description: "Sessions, and the work of agents, that are followed over WebSockets, once for each that follows."
 })
 
 /** What `ws` is told: sizes, and which subprotocol is answered. Nothing is compressed: what is secret would leak by its size. */
