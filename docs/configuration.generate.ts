@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SettingsSource from "#layers/cli/SettingsSource.ts"
 import * as Settings from "#layers/profiles/Settings.ts"
+import * as Variables from "#src/kernel/Variables.ts"
 
 const definition = { schema: Settings.Settings, defaults: Settings.defaults }
 
@@ -23,9 +24,13 @@ const rows = Object.keys(definition.schema.fields).map((setting) => {
   return `| \`${SettingsSource.variableName(setting)}\` | ${shown} | ${value === "none" ? "none" : `\`${value}\``} | ${description(setting)} |`
 })
 
+const besideRows = Object.entries(Variables.variables).map(
+  ([name, { about, expected, readBy }]) => `| \`${name}\` | ${readBy} | ${about} | ${expected} |`
+)
+
 const page = `# Configuration
 
-Written by \`docs/configuration.generate.ts\` from the one schema that decodes them: \`layers/profiles/Settings.ts\`.
+Written by \`docs/configuration.generate.ts\` from what decodes them: \`layers/profiles/Settings.ts\`, and \`src/kernel/Variables.ts\` for what is no setting.
 
 Every setting of a service is an environment variable and a flag of \`keelson start\`; a flag counts before its variable, and that before the default. A wrong value is refused with its name and what was expected, before anything is opened; so is a \`KEELSON_\` variable that is no setting. [The command line](cli.md#settings) says more about where values come from.
 
@@ -33,14 +38,15 @@ Every setting of a service is an environment variable and a flag of \`keelson st
 | --- | --- | --- | --- |
 ${rows.join("\n")}
 
-Beside these:
+## Beside these
 
-| variable | read by | what for |
-| --- | --- | --- |
-| \`KEELSON_URL\`, \`KEELSON_TOKEN\` | the commands beside a running service | where it is, and who asks |
-| \`VISUAL\`, \`EDITOR\` | \`keelson approve --edit\` | what opens the arguments |
-| \`NO_COLOR\` | every command | nothing is coloured |
-| \`OTEL_*\` | \`keelson start\` | [where traces, numbers and logs go besides](operations.md#traces) |
+Variables that are no settings of a service:
+
+| variable | read by | what for | expected |
+| --- | --- | --- | --- |
+${besideRows.join("\n")}
+
+A wrong value is refused by whoever reads it. Other \`OTEL_\` variables mean nothing here. [To a collector](operations.md#to-a-collector) says what is sent.
 
 Limits that no deployment changes stand in \`src/kernel/Bounds.ts\`, with the relations between them asserted when the program loads.
 `

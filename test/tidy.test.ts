@@ -37,6 +37,24 @@ const examples: ReadonlyArray<Example> = [
   },
   { rule: "declared name", path: "bench/a.ts", bad: "const storeImpl = 1\n", good: "const lives = 1\n" },
   { rule: "docblock", path: "src/a/B.ts", bad: 'import "./C.ts"\n', good: '/** Owns B. */\nimport "./C.ts"\n' },
+  {
+    rule: "undeclared variable",
+    path: "layers/a/B.ts",
+    bad: '/** A. */\nexport const a = environment["KEELSON_COLOUR"]\n',
+    good: '/** A. */\n// Not environment["KEELSON_COLOUR"].\nexport const a = environment["KEELSON_URL"]\n'
+  },
+  {
+    rule: "undeclared variable",
+    path: "deploy/launcher/a.mjs",
+    bad: "/** A. */\nexport const a = process.env.LAUNCHER\n",
+    good: "/** A. */\nexport const a = process.env.PATH\n"
+  },
+  {
+    rule: "undeclared variable",
+    path: "layers/a/B.ts",
+    bad: '/** A. */\nexport const a = Config.String("KEELSON_COLOUR")\n',
+    good: '/** A. */\nexport const a = Config.String("OTEL_SERVICE_NAME")\n'
+  },
   { rule: "work put off", path: "README.md", bad: "TODO: say more\n", good: "What is to do stands in the issues.\n" },
   {
     rule: "silencer",

@@ -15,6 +15,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
+import * as Variables from "#src/kernel/Variables.ts"
 import { CommandRefused } from "./CommandRefused.ts"
 
 /** What the command line itself must know of a deployment's settings; there may be any more. */
@@ -40,7 +41,7 @@ export interface Resolved<S> {
   readonly sources: { readonly [name: string]: Source }
 }
 
-export type Environment = { readonly [name: string]: string | undefined }
+export type Environment = Variables.Environment
 
 /** What a person typed: texts by setting. */
 export type Typed = { readonly [name: string]: Option.Option<string> }
@@ -137,8 +138,8 @@ export const shownDefault = (definition: SettingsDefinition<BasicSettings>, sett
 
 const prefix = "KEELSON_"
 
-/** Of the project's own tests and benches; and where a client finds a service, which is no setting of one. */
-const foreign = /^KEELSON_((TEST|BENCH)_|(URL|TOKEN)$)/
+/** Of the project's own tests and benches. */
+const foreign = /^KEELSON_(TEST|BENCH)_/
 
 interface Given {
   readonly source: Source
@@ -193,7 +194,7 @@ const secretOf = (setting: string, typed: Typed, environment: Environment): Resu
   const text = environment[named.value]
   return present(text)
     ? Result.succeed({ source: { _tag: "Variable", name: named.value }, text })
-    : Result.fail(`${flag}-env names ${shown(named.value)}, and there is no such variable, or it is empty`)
+    : Result.fail(`${flag}-env names ${Variables.quoted(named.value)}, and there is no such variable, or it is empty`)
 }
 
 const read = (
@@ -206,14 +207,12 @@ const read = (
   return /^-?\d{1,15}$/.test(text) ? Result.succeed(Number(text)) : Result.fail("expected a whole number")
 }
 
-const shown = (text: string): string => JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)
-
 /** A sentence with the settings in it called as they are typed. */
 const asTyped = (definition: SettingsDefinition<BasicSettings>, sentence: string): string =>
   sentence.replace(/\b[a-z]+[A-Z]\w*/g, (name) => (name in definition.schema.fields ? `--${flagName(name)}` : name))
 
 const wrong = (source: Source, expected: string, text: string | null): string =>
-  `${source._tag === "Default" ? "a default" : source.name}: ${expected}${text === null ? "" : `, but is ${shown(text)}`}`
+  `${source._tag === "Default" ? "a default" : source.name}: ${expected}${text === null ? "" : `, but is ${Variables.quoted(text)}`}`
 
 const refused = (problems: ReadonlyArray<string>): CommandRefused =>
   new CommandRefused({
@@ -227,16 +226,18 @@ const refused = (problems: ReadonlyArray<string>): CommandRefused =>
 const unknownVariables = (definition: SettingsDefinition<BasicSettings>, environment: Environment): Array<string> => {
   const known = new Set(Object.keys(definition.schema.fields).map(variableName))
   return Object.keys(environment)
-    .filter((name) => name.startsWith(prefix) && !foreign.test(name) && !known.has(name) && present(environment[name]))
+    .filter((name) => name.startsWith(prefix) && !foreign.test(name) && !Variables.isDeclared(name))
+    .filter((name) => !known.has(name) && present(environment[name]))
     .map((name) => {
       const near = nearest(name, known)
       return `${name} is no setting${near === undefined ? "" : `; ${near} is`}`
     })
 }
 
-/** The known name that differs least, where it differs little: letters without the underscores, then a shared half. */
+/** The known name that differs least, where it differs little: by underscores, by the order of letters, by a half. */
 const nearest = (name: string, known: ReadonlySet<string>): string | undefined => {
-  const letters = (text: string): string => text.slice(prefix.length).replaceAll("_", "")
+  const letters = (text: string): string =>
+    Array.from(text.slice(prefix.length).replaceAll("_", "")).toSorted().join("")
   const same = [...known].find((candidate) => letters(candidate) === letters(name))
   if (same !== undefined) return same
   const half = name.slice(0, prefix.length + Math.ceil((name.length - prefix.length) / 2))

@@ -16,6 +16,7 @@ import * as OtlpResource from "effect/observability/OtlpResource"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import * as Variables from "#src/kernel/Variables.ts"
 import * as OtelExport from "./OtelExport.ts"
 import * as TidyTracer from "./TidyTracer.ts"
 import * as TraceFile from "./TraceFile.ts"
@@ -26,7 +27,7 @@ export interface Options {
   /** Of one file; 0 writes none. */
   readonly fileBytesMax: number
   /** For its `OTEL_*` variables. */
-  readonly environment: OtelExport.Environment
+  readonly environment: Variables.Environment
 }
 
 /** The tracer of everything built on it, and the logger and metrics reader of a collector. */
@@ -35,7 +36,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     ? yield* brief(Layer.build(OtelExport.layer(options.environment)))
     : Context.empty()
   const inside = Context.get(exported, Tracer.Tracer)
-  const serviceName = options.environment["OTEL_SERVICE_NAME"] || "keelson"
+  const serviceName = Variables.given(options.environment, "OTEL_SERVICE_NAME") ?? "keelson"
   const resource = OtlpResource.make({ serviceName })
   const file =
     options.fileBytesMax === 0

@@ -2,7 +2,8 @@
  * Spans, numbers and log lines to a collector, by OpenTelemetry's own `OTEL_*` variables.
  *
  * Owns what the standard says where a variable is not set, the protocol, and the bounds of talking to a collector. Does
- * not own the variables' meaning nor the encoding (`effect/observability`).
+ * not own which variables there are (`kernel/Variables.ts`: no other reaches Effect) nor the encoding
+ * (`effect/observability`).
  *
  * Invariants: without an endpoint nothing is sent; a collector that is slow, away or refuses costs what it did not
  * take, nothing else: at most `otlpRequestsMax` requests to each address, each for a bounded time, and never a growing
@@ -23,8 +24,7 @@ import { Flusher } from "effect/observability/OtlpExporter"
 import * as OtlpSerialization from "effect/observability/OtlpSerialization"
 import * as Schema from "effect/Schema"
 import * as Bounds from "#src/kernel/Bounds.ts"
-
-export type Environment = { readonly [name: string]: string | undefined }
+import * as Variables from "#src/kernel/Variables.ts"
 
 /** An `OTEL_*` variable is not what the standard has it. */
 export class OtelWrong extends Schema.TaggedError<OtelWrong>()("OtelWrong", {
@@ -42,12 +42,23 @@ export const failures = Metric.counter("otlp_failures_total", {
 })
 
 /** True where the environment names a collector. */
-export const asked = (environment: Environment): boolean =>
-  on(environment) && Object.keys(environment).some((name) => endpoint.test(name) && (environment[name] ?? "") !== "")
+export const asked = (environment: Variables.Environment): boolean =>
+  on(environment) && endpoints.some((name) => Variables.given(environment, name) !== null)
+
+/** Every `OTEL_` variable that is out of form, as sentences. */
+export const wrong = (environment: Variables.Environment): ReadonlyArray<string> =>
+  Variables.wrong(environment, (name) => name.startsWith(prefix))
 
 /** Tracer, metrics and logger that send what the environment asks for. Only where `asked`. */
-export const layer = (environment: Environment): Layer.Layer<Flusher, OtelWrong> =>
-  Otlp.layerFromConfig().pipe(
+export const layer = (environment: Variables.Environment): Layer.Layer<Flusher, OtelWrong> =>
+  Layer.unwrap(
+    Effect.suspend(() => {
+      const problems = wrong(environment)
+      return problems.length === 0
+        ? Effect.succeed(Otlp.layerFromConfig())
+        : Effect.fail(new OtelWrong({ detail: problems.join("\n"), retryable: false }))
+    })
+  ).pipe(
     Layer.provide([serialization(environment), client(environment).pipe(Layer.provide(FetchHttpClient.layer))]),
     Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: standard(environment) }))),
     // Effect gives a wrong variable as a defect: it is the operator's, and has a name.
@@ -66,18 +77,27 @@ export const layer = (environment: Environment): Layer.Layer<Flusher, OtelWrong>
 // internal
 // ---------------------------------------------------------------------------
 
-const endpoint = /^OTEL_EXPORTER_OTLP_((TRACES|METRICS|LOGS)_)?ENDPOINT$/
+const prefix = "OTEL_"
 
-const on = (environment: Environment): boolean => environment["OTEL_SDK_DISABLED"]?.toLowerCase() !== "true"
+const endpoints = [
+  "OTEL_EXPORTER_OTLP_ENDPOINT",
+  "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+  "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+  "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"
+] as const
+
+const on = (environment: Variables.Environment): boolean =>
+  Variables.given(environment, "OTEL_SDK_DISABLED")?.toLowerCase() !== "true"
 
 /** What the standard says of variables that are not set (and empty is not set). */
-const standard = (environment: Environment): Record<string, string> => {
-  const given = Object.fromEntries(
-    Object.entries(environment).filter(
-      (entry): entry is [string, string] => entry[0].startsWith("OTEL_") && (entry[1] ?? "") !== ""
-    )
-  )
-  const named = /(^|,)\s*service\.name=/.test(given["OTEL_RESOURCE_ATTRIBUTES"] ?? "")
+const standard = (environment: Variables.Environment): Record<string, string> => {
+  const given: Record<string, string> = {}
+  for (const name of Object.keys(environment)) {
+    if (!name.startsWith(prefix) || !Variables.isDeclared(name)) continue
+    const text = Variables.given(environment, name)
+    if (text !== null) given[name] = name === "OTEL_SDK_DISABLED" ? text.toLowerCase() : text
+  }
+  const named = /(^|,)\s*service\.name=/.test(Variables.given(environment, "OTEL_RESOURCE_ATTRIBUTES") ?? "")
   return {
     OTEL_TRACES_EXPORTER: "otlp",
     OTEL_METRICS_EXPORTER: "otlp",
@@ -87,34 +107,18 @@ const standard = (environment: Environment): Record<string, string> => {
   }
 }
 
-const serialization = (environment: Environment) => {
-  const protocol = environment["OTEL_EXPORTER_OTLP_PROTOCOL"] ?? ""
-  switch (protocol) {
-    case "":
-    case "http/protobuf":
-      return OtlpSerialization.layerProtobuf
-    case "http/json":
-      return OtlpSerialization.layerJson
-    default:
-      return Layer.effect(
-        OtlpSerialization.OtlpSerialization,
-        Effect.fail(
-          new OtelWrong({
-            detail: `OTEL_EXPORTER_OTLP_PROTOCOL: expected http/protobuf or http/json, but is ${JSON.stringify(protocol.slice(0, 60))}`,
-            retryable: false
-          })
-        )
-      )
-  }
-}
+const serialization = (environment: Variables.Environment) =>
+  Variables.given(environment, "OTEL_EXPORTER_OTLP_PROTOCOL") === "http/json"
+    ? OtlpSerialization.layerJson
+    : OtlpSerialization.layerProtobuf
 
 /** Few requests at once, none for long. What finds no place fails at once, and what it carried is dropped. */
-const client = (environment: Environment) =>
+const client = (environment: Variables.Environment) =>
   Layer.effect(
     HttpClient.HttpClient,
     Effect.gen(function* () {
       const fetching = yield* HttpClient.HttpClient
-      const timeoutMillis = millis(environment["OTEL_EXPORTER_OTLP_TIMEOUT"])
+      const timeoutMillis = Number(Variables.given(environment, "OTEL_EXPORTER_OTLP_TIMEOUT") ?? Bounds.otlpMillis)
       // One for every signal at most: the exporter's addresses do not change.
       const ways = new Map<string, Way>()
       const wayTo = (url: string): Way => {
@@ -173,9 +177,4 @@ interface Way {
 const shown = (url: string): string => {
   const { origin, pathname } = new URL(url)
   return `${origin}${pathname}`
-}
-
-const millis = (text: string | undefined): number => {
-  const given = Number(text ?? "")
-  return Number.isInteger(given) && given > 0 ? given : Bounds.otlpMillis
 }

@@ -6,6 +6,7 @@
  * Invariants: a rule is a pure function of a file and the list of files; there is no list of forgiven places.
  */
 import * as path from "node:path"
+import * as Variables from "#src/kernel/Variables.ts"
 
 export interface TextFile {
   /** Relative to the root, with forward slashes. */
@@ -192,6 +193,18 @@ const rules: ReadonlyArray<Rule> = [
     name: "require",
     covers: /^(src|layers)\/.*\.ts$/,
     check: inCode(hits(/\bcreateRequire\b/g, () => "walls are judged by what a file says it imports"))
+  },
+  {
+    name: "undeclared variable",
+    covers: /^(src|layers|bin)\/|^deploy\/launch/,
+    check: inCode((file, house) =>
+      hits(
+        /\benv(?:ironment)?(?:\?\.)?\[\s*["'`]([^"'`]+)["'`]|\benv(?:ironment)?\??\.([A-Z]\w*)|\bConfig\.\w+\(\s*["'`]([^"'`]+)["'`]/g,
+        (hit) => String(hit[1] ?? hit[2] ?? hit[3])
+      )(file, house)
+        .filter(({ detail }) => !Variables.isDeclared(detail))
+        .map(({ detail, line }) => ({ line, detail: `${detail} is not in src/kernel/Variables.ts` }))
+    )
   },
   {
     name: "room",

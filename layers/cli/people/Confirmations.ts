@@ -14,6 +14,7 @@ import * as Client from "#layers/client/Client.ts"
 import { ConfirmationStatus } from "#src/gateway/Protocol.ts"
 import { ConfirmationId } from "#src/kernel/Ids.ts"
 import type { Json } from "#src/kernel/Canonical.ts"
+import * as Variables from "#src/kernel/Variables.ts"
 import { CommandRefused } from "../CommandRefused.ts"
 import * as Page from "../Page.ts"
 import type { Environment } from "../SettingsSource.ts"
@@ -153,8 +154,8 @@ const inEditor = Effect.fnUntraced(function* (
   confirmationId: ConfirmationId,
   environment: Environment
 ) {
-  const editor = environment["VISUAL"] || environment["EDITOR"]
-  if (editor === undefined || editor === "") {
+  const editor = Variables.given(environment, "VISUAL") ?? Variables.given(environment, "EDITOR")
+  if (editor === null) {
     return yield* refused("EditorMissing", "--edit opens $VISUAL or $EDITOR, and neither is set.")
   }
   const question = yield* client.confirmations.get({ params: { confirmationId }, query: {} })

@@ -14,10 +14,12 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import { resolve } from "node:path"
 import * as Client from "#layers/client/Client.ts"
 import * as FileIdentity from "#layers/identity/FileIdentity.ts"
 import * as NodePrivateFiles from "#layers/private-files/NodePrivateFiles.ts"
+import * as Variables from "#src/kernel/Variables.ts"
 import { CommandRefused } from "../CommandRefused.ts"
 import * as Page from "../Page.ts"
 import type { BasicSettings, Environment } from "../SettingsSource.ts"
@@ -89,27 +91,28 @@ const told = (code: string, detail: string, remedy: string | null, exitCode: 1 |
   new CommandRefused({ code, detail, remedy, exitCode })
 
 const addressOf = (settings: BasicSettings, typed: Option.Option<string>, environment: Environment) => {
-  const given = Option.getOrElse(typed, () => environment["KEELSON_URL"] ?? "")
-  if (given === "") {
-    if (settings.port === 0) {
-      return Effect.fail(told("AddressMissing", "The settings leave the port open (0).", "Say --url.", 2))
-    }
-    const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host
-    return Effect.succeed(`http://${host}:${settings.port}`)
+  const given = Option.isSome(typed)
+    ? Variables.asForm("--url", "KEELSON_URL", typed.value)
+    : Variables.judged(environment, "KEELSON_URL")
+  if (Result.isFailure(given)) return Effect.fail(told("AddressWrong", given.failure, null, 2))
+  if (given.success !== null) {
+    const text = given.success
+    return Effect.try({
+      try: () => new URL(text).origin,
+      catch: () => told("AddressWrong", `There is no such address: ${Variables.quoted(text)}.`, null, 2)
+    })
   }
-  return Effect.try({
-    try: () => {
-      const url = new URL(given)
-      if (url.protocol !== "http:" && url.protocol !== "https:") throw new TypeError("neither http nor https")
-      return url.origin
-    },
-    catch: () => told("AddressWrong", "--url takes an address such as http://127.0.0.1:7717.", null, 2)
-  })
+  if (settings.port === 0) {
+    return Effect.fail(told("AddressMissing", "The settings leave the port open (0).", "Say --url.", 2))
+  }
+  const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host
+  return Effect.succeed(`http://${host}:${settings.port}`)
 }
 
 const tokenOf = (settings: BasicSettings, environment: Environment) => {
-  const given = environment["KEELSON_TOKEN"]
-  if (given !== undefined && given !== "") return Effect.succeed(Redacted.make(given.trim(), { label: "token" }))
+  const given = Variables.judged(environment, "KEELSON_TOKEN")
+  if (Result.isFailure(given)) return Effect.fail(told("TokenWrong", given.failure, null, 2))
+  if (given.success !== null) return Effect.succeed(Redacted.make(given.success.trim(), { label: "token" }))
   const folder = resolve(settings.dataFolder)
   return FileIdentity.readOwnerToken({ folder }).pipe(
     Effect.map(({ token }) => token),

@@ -8,6 +8,7 @@ import * as Metric from "effect/Metric"
 import * as Tracer from "effect/Tracer"
 import * as OtelExport from "#layers/telemetry/OtelExport.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import type * as Variables from "#src/kernel/Variables.ts"
 import * as Collector from "#test/kit/collector.ts"
 
 const one = { OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "1", OTEL_METRICS_EXPORTER: "none", OTEL_LOGS_EXPORTER: "none" }
@@ -19,7 +20,7 @@ const spans = (tracer: Tracer.Tracer, count: number) =>
   )
 
 /** Builds what the environment asks for; answers its tracer. */
-const tracer = (environment: OtelExport.Environment) =>
+const tracer = (environment: Variables.Environment) =>
   Effect.map(Layer.build(OtelExport.layer(environment)), (context) => Context.get(context, Tracer.Tracer))
 
 describe("an export", () => {
@@ -114,11 +115,14 @@ describe("an export", () => {
       for (const [name, value] of [
         ["OTEL_EXPORTER_OTLP_ENDPOINT", "no address"],
         ["OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"],
-        ["OTEL_BSP_SCHEDULE_DELAY", "soon"]
+        ["OTEL_BSP_SCHEDULE_DELAY", "soon"],
+        ["OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "-1"],
+        ["OTEL_SDK_DISABLED", "perhaps"]
       ] as const) {
         const error = yield* Effect.flip(tracer({ OTEL_EXPORTER_OTLP_ENDPOINT: url, [name]: value }))
         assert.strictEqual(error._tag, "OtelWrong")
-        assert.include(error.detail, name)
+        assert.include(error.detail, `${name}: expected `)
+        assert.include(error.detail, `but is "${value}"`)
       }
     }).pipe(Effect.scoped)
   )
