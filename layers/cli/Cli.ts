@@ -52,7 +52,11 @@ export const command = <S extends SettingsSource.BasicSettings, E, V>(
       {
         title: "Settings",
         entries: [
-          ["", "A flag counts before its KEELSON_ variable, and that before the default. start --help lists all."]
+          [
+            "",
+            "A flag counts before its KEELSON_ variable, and that before the default; help shows both behind a flag, " +
+              "as [variable; default]. start\u00a0--help lists all."
+          ]
         ]
       }
     ])
@@ -233,12 +237,12 @@ const policyQuestion = {
 
 const policyTestExamples = [
   {
-    command: `keelson policy test --tool file.write --input '{"path":"a.txt","content":"x"}'`,
-    description: "An agent that wants to write a file"
+    command: `keelson policy test --tool file.list --input '{"path":"notes"}'`,
+    description: "An agent that wants to list a folder"
   },
   {
-    command: `keelson policy test --tool file.read --input '{"path":".env"}' --expect deny`,
-    description: "For a script: what must never be let run"
+    command: `keelson policy test --tool file.read --input '{"path":"a"}' --expect run`,
+    description: "For a script: exits with 1 if it would not run"
   }
 ]
 
@@ -332,7 +336,7 @@ const refuse = Effect.fnUntraced(function* (error: CommandRefused, argv: Readonl
     return yield* Console.error(JSON.stringify({ refused: code, detail, remedy, exitCode }))
   }
   const look = { ...(yield* Page.look), color: false }
-  const name = `keelson ${argv.find((word) => named.has(word)) ?? ""}`.trim()
+  const name = ["keelson", ...commandPath(argv)].join(" ")
   const remedy = Page.visible(error.remedy ?? "")
   const lines = [
     Page.indented(look, `${name}: ${Page.visible(error.detail)}`, ""),
@@ -341,10 +345,21 @@ const refuse = Effect.fnUntraced(function* (error: CommandRefused, argv: Readonl
   yield* Console.error(lines.join("\n"))
 })
 
-const named: ReadonlySet<string> = new Set([
-  ...["start", "demo", "verify", "policy", "doctor"],
-  ...["confirmations", "approve", "deny", "principal", "halt", "resume"]
-])
+/** The words that name the command, as they were typed: what follows them has a dash, or belongs to the command. */
+const commandPath = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const at = argv.findIndex((word) => Object.hasOwn(named, word))
+  const [first = "", second = ""] = at < 0 ? [] : argv.slice(at)
+  return first === "" ? [] : named[first]?.includes(second) === true ? [first, second] : [first]
+}
+
+const named: { readonly [name: string]: ReadonlyArray<string> } = {
+  ...Object.fromEntries(
+    ["start", "demo", "verify", "doctor", "approve", "deny", "halt", "resume"].map((one) => [one, []])
+  ),
+  policy: ["check", "test"],
+  confirmations: ["show", "watch"],
+  principal: ["create", "list", "show", "rotate", "revoke", "roles", "disable", "enable"]
+}
 
 const rootText =
   "Keelson runs AI agents that must not act, remember or claim success without proof: no tool runs without a permit, " +

@@ -70,6 +70,8 @@ export interface Policies {
 export interface Deployment<S extends BasicSettings, OpenError, VerifyError> {
   readonly version: string
   readonly settings: SettingsDefinition<S>
+  /** What it is composed of with these settings, in a few words. */
+  readonly profile: (settings: S) => string
   /** Opens everything; the scope's end drains and releases it. */
   readonly open: (settings: S) => Effect.Effect<Running, OpenError, Scope.Scope>
   /** Looks through a store without changing it. */

@@ -17,6 +17,7 @@ import * as Predicate from "effect/Predicate"
 import { readdirSync, type Stats, statSync } from "node:fs"
 import { join, resolve } from "node:path"
 import * as Client from "#layers/client/Client.ts"
+import * as Variables from "#src/kernel/Variables.ts"
 import { PolicyError } from "#src/ports/PolicyEngine.ts"
 import { FoundWrong } from "./CommandRefused.ts"
 import type { Deployment } from "./Deployment.ts"
@@ -31,15 +32,18 @@ export const command = <S extends BasicSettings, E, V>(
   environment: SettingsSource.Environment,
   json: Flag.Flag<boolean>
 ) =>
-  Command.make("doctor", { settings: SettingsSource.flags(deployment.settings), json }, (input) =>
-    Effect.flatMap(
-      Effect.fromResult(SettingsSource.resolve(deployment.settings, input.settings, environment)),
-      (resolved) => run(deployment, resolved, input)
-    )
+  Command.make(
+    "doctor",
+    { settings: SettingsSource.flags(deployment.settings, undefined, (name) => told.has(name)), json },
+    (input) =>
+      Effect.flatMap(
+        Effect.fromResult(SettingsSource.resolve(deployment.settings, input.settings, environment)),
+        (resolved) => run(deployment, resolved, environment, input)
+      )
   ).pipe(
     Command.withDescription(
       "Looks at what a start would find: versions, folders, store, policies, a service that runs; and says what mends " +
-        "what is missing. It changes nothing."
+        "what is missing. It changes nothing. It takes every flag of keelson start, also those that are not listed."
     ),
     Command.withShortDescription("what is here, what is missing, what mends it"),
     HelpText.withSections([
@@ -54,6 +58,12 @@ export const command = <S extends BasicSettings, E, V>(
     ])
   )
 
+/** Settings of which a look says more than that they are in form. */
+const told: ReadonlySet<string> = new Set([
+  ...["host", "port", "dataFolder", "policyFolder"],
+  ...["databaseUrl", "databaseSchema"]
+])
+
 export interface Finding {
   readonly name: string
   readonly state: "ok" | "missing" | "note"
@@ -65,14 +75,17 @@ export interface Finding {
 export const run = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
   deployment: Deployment<S, E, V>,
   resolved: Resolved<S>,
+  environment: SettingsSource.Environment,
   { json }: { readonly json: boolean }
 ) {
   const { settings } = resolved
   const findings = [
     ok("keelson", `version ${deployment.version}, Node ${process.versions.node}`),
+    ok("profile", deployment.profile(settings)),
+    variables(environment),
     ...(yield* dataFolder(settings)),
     yield* store(settings),
-    yield* policies(deployment, resolved),
+    ...(yield* policies(deployment, resolved)),
     yield* service(settings)
   ]
   const missing = findings.some(({ state }) => state === "missing")
@@ -118,6 +131,14 @@ const barred = (name: string, path: string, code: string): Finding => {
         "look at the disk, and at the system's log"
       )
   }
+}
+
+/** Those that are no settings: a setting that is wrong was refused before any look. */
+const variables = (environment: SettingsSource.Environment): Finding => {
+  const problems = Variables.wrong(environment)
+  return problems.length === 0
+    ? ok("variables", "each is as its reader expects it")
+    : missing("variables", problems.join("\n"), "set them as expected, or unset them: docs/configuration.md")
 }
 
 /** Null where nothing is there; throws where that can't be said. */
@@ -167,11 +188,14 @@ const policies = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
 ) {
   const opened = yield* Effect.result(deployment.policies(settings))
   if (opened._tag === "Success") {
-    const { folder, set } = opened.success
-    return ok("policies", `${Page.count(set.policies.length, "policy", "policies")} in ${folder}, all valid`)
+    const { folder, set, tools } = opened.success
+    return [
+      ok("policies", `${Page.count(set.policies.length, "policy", "policies")} in ${folder}, all valid`),
+      ok("tools", Page.listed(tools) || "none")
+    ]
   }
   const folder = resolve(Predicate.hasProperty(settings, "policyFolder") ? String(settings.policyFolder) : "")
-  return yield* looking("policies", folder, () => {
+  const one = yield* looking("policies", folder, () => {
     if (found(folder) === null) {
       return note("policies", `none yet in ${folder}`, "keelson start puts a starter set into the data folder")
     }
@@ -184,6 +208,7 @@ const policies = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
           `before a start, have an agent declare ${Page.listed(tools.names)}, or mend the name`
         )
   })
+  return [one]
 }, Effect.scoped)
 
 /** The tools that policies name and nobody here has, where nothing else is wrong with them. Only the journal knows more. */
@@ -234,9 +259,13 @@ const words = { ok: "ok", note: "note", missing: "missing" } as const
 
 const page = (look: Page.Look, findings: ReadonlyArray<Finding>, missing: boolean): string => {
   const widest = Math.max(...findings.map(({ name }) => name.length))
-  const lines = findings.flatMap(({ detail, name, remedy, state }) => [
-    `${Page.mark(look, marks[state], words[state].padEnd(8))}${name.padEnd(widest + 2)}${Page.visible(detail).replace(/\n/g, `\n${" ".repeat(widest + 10)}`)}`,
-    ...(remedy === null ? [] : [`${" ".repeat(widest + 10)}${Page.mark(look, "dim", Page.visible(remedy))}`])
-  ])
+  const space = " ".repeat(widest + 11)
+  const lines = findings.flatMap(({ detail, name, remedy, state }) => {
+    const first = `${Page.mark(look, marks[state], words[state].padEnd(9))}${name.padEnd(widest + 2)}`
+    return [
+      Page.indented(look, Page.visible(detail), space, first),
+      ...(remedy === null ? [] : [Page.mark(look, "dim", Page.indented(look, `-> ${Page.visible(remedy)}`, space))])
+    ]
+  })
   return [...lines, "", missing ? "Something is missing." : "Nothing is missing."].join("\n")
 }

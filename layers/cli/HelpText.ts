@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import type * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
-import type { FlagDoc, HelpDoc } from "effect/cli/HelpDoc"
+import type { ArgDoc, FlagDoc, HelpDoc } from "effect/cli/HelpDoc"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Page from "./Page.ts"
@@ -33,7 +33,7 @@ export const helpDoc = (look: Page.Look, doc: HelpDoc): string => {
   const commands = (doc.subcommands ?? []).flatMap((group) => group.commands)
   return [
     ["", Page.indented(look, doc.description, "")],
-    ["Usage", `  ${doc.usage.replace(/<subcommand>/, "<command>")}`],
+    ["Usage", usage(doc)],
     [
       "Commands",
       Page.rows(
@@ -41,10 +41,11 @@ export const helpDoc = (look: Page.Look, doc: HelpDoc): string => {
         commands.map((command) => [command.name, command.shortDescription ?? command.description])
       )
     ],
+    ["Arguments", Page.rows(look, (doc.args ?? []).map(argument))],
     ["Flags", flags(look, doc.flags)],
     ...(Option.isSome(extra) ? extra.value.map(({ title, entries }) => [title, Page.rows(look, entries)]) : []),
     ["Examples", (doc.examples ?? []).map((example) => exampleText(look, example)).join("\n\n")],
-    ["Everywhere", flags(look, doc.globalFlags ?? [])],
+    ["Everywhere", Page.rows(look, (doc.globalFlags ?? []).map(everywhere))],
     ["", commands.length === 0 ? "" : `${path} <command> --help tells more about a command.`]
   ]
     .filter(([, body]) => body !== "")
@@ -70,7 +71,7 @@ export const presenter = (look: Page.Look): CliOutput.Presenter => {
         case "Version":
           return Console.log(format.formatVersion(event.name, event.version))
         case "InvalidInvocation":
-          return Console.error(invalid(event.commandPath.join(" "), event.errors, format))
+          return Console.error(invalid(look, event.commandPath.join(" "), event.errors, format))
       }
     }
   }
@@ -88,18 +89,38 @@ export const layer = Layer.unwrap(
 // ---------------------------------------------------------------------------
 
 const invalid = (
+  look: Page.Look,
   path: string,
   errors: ReadonlyArray<CliError.NonShowHelpErrors>,
   format: CliOutput.Formatter
-): string => `${path}: ${format.formatErrors(errors)}\n\n${path} --help tells what it takes.`
+): string =>
+  `${Page.indented(look, `${path}: ${format.formatErrors(errors)}`, "")}\n\n${path} --help tells what it takes.`
+
+/** A command that does something by itself may be given one of its commands, and need not. */
+const usage = ({ flags, usage }: HelpDoc): string =>
+  `  ${usage.replace(/<subcommand>/, flags.length === 0 ? "<command>" : "[<command>]")}`
+
+const argument = ({ description, name }: ArgDoc): readonly [string, string] => [
+  `<${name}>`,
+  Option.getOrElse(description, () => "")
+]
+
+const namesOf = (flag: FlagDoc): string => [...flag.aliases, `--${flag.name}`].join(", ")
+
+const valueOf = ({ type }: FlagDoc): string => (type === "boolean" ? "" : type.includes("|") ? " WORD" : ` ${type}`)
+
+/** What every command takes is told in as few lines as it can be. */
+const everywhere = (flag: FlagDoc): readonly [string, string] => [
+  `${namesOf(flag)}${valueOf(flag)}`,
+  Option.getOrElse(flag.description, () => "")
+]
 
 const flags = (look: Page.Look, docs: ReadonlyArray<FlagDoc>): string =>
   docs
     .map((flag) => {
-      const names = [...flag.aliases, `--${flag.name}`].join(", ")
-      const value = flag.type === "boolean" ? "" : flag.type.includes("|") ? " WORD" : ` ${flag.type}`
       const about = Option.getOrElse(flag.description, () => "")
-      return `  ${Page.mark(look, "cyan", names)}${value}\n${Page.indented(look, about, "      ")}`
+      const needed = flag.required ? "  (needed)" : ""
+      return `  ${Page.mark(look, "cyan", namesOf(flag))}${valueOf(flag)}${needed}\n${Page.indented(look, about, "      ")}`
     })
     .join("\n")
 

@@ -78,6 +78,24 @@ export const rows = (
     .join("\n")
 }
 
+/** Rows of a table of which each column is as wide as its widest cell. */
+export const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
+  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => CliOutput.displayWidth(row[at] ?? ""))))
+  const padded = (cell: string, at: number) => cell + " ".repeat((widths[at] ?? 0) - CliOutput.displayWidth(cell))
+  return rows.map((row) => row.map(padded).join("  ").trimEnd())
+}
+
+/** Pieces on as few lines of at most `width` cells as they fit on, none of them broken between its words. */
+export const packed = (pieces: ReadonlyArray<string>, separator: string, width: number): ReadonlyArray<string> => {
+  const lines: Array<string> = []
+  for (const piece of pieces) {
+    const longer = lines.length === 0 ? "" : `${lines.at(-1)}${separator}${piece}`
+    if (longer !== "" && CliOutput.displayWidth(longer) <= width) lines[lines.length - 1] = longer
+    else lines.push(piece)
+  }
+  return lines.flatMap((line) => wrap(line, width))
+}
+
 /**
  * Cuts text into pieces of at most `width` cells without changing a letter: after a comma, a space or a slash where
  * one stands in the second half of the piece, else anywhere between two characters. Takes time in proportion to it.

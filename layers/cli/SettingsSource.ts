@@ -57,18 +57,25 @@ export const variableName = (setting: string): string =>
 export const isSecret = (definition: SettingsDefinition<BasicSettings>, setting: string): boolean =>
   setting === "databaseUrl" || Redacted.isRedacted(defaultOf(definition, setting))
 
-/** One flag per setting; for a secret, `--<name>-env` names the variable that holds it. */
+/**
+ * One flag per setting; for a secret, `--<name>-env` names the variable that holds it. Flags that are not `told` are
+ * taken and left out of the help; `told` may also say what a setting means to this command.
+ */
 export const flags = <S extends BasicSettings>(
   definition: SettingsDefinition<S>,
-  only: (setting: string) => boolean = () => true
+  only: (setting: string) => boolean = () => true,
+  told: (setting: string) => boolean | string = () => true
 ): { readonly [name: string]: Flag.Flag<Option.Option<string>> } =>
   Object.fromEntries(
     Object.keys(definition.schema.fields)
       .filter(only)
       .flatMap((setting): ReadonlyArray<readonly [string, Flag.Flag<Option.Option<string>>]> => {
-        const about = describe(definition, setting)
+        const word = told(setting)
+        const about = describe(definition, setting, typeof word === "string" ? word : undefined)
+        const shown = <A>(flag: Flag.Flag<A>) => (word === false ? Flag.withHidden(flag) : flag)
         if (!isSecret(definition, setting)) {
           const flag = Flag.String(flagName(setting)).pipe(
+            shown,
             Flag.withDescription(about),
             Flag.withMetavar(metavar(definition, setting)),
             Flag.optional
@@ -76,6 +83,7 @@ export const flags = <S extends BasicSettings>(
           return [[setting, flag]]
         }
         const named = Flag.String(`${flagName(setting)}-env`).pipe(
+          shown,
           Flag.withDescription(`Names the variable that holds it: ${about}`),
           Flag.withMetavar("NAME"),
           Flag.optional
@@ -154,8 +162,11 @@ const description = (definition: SettingsDefinition<BasicSettings>, setting: str
   return typeof found === "string" ? found : ""
 }
 
-const describe = (definition: SettingsDefinition<BasicSettings>, setting: string): string =>
-  `${description(definition, setting)}\n[${variableName(setting)}; ${shownDefault(definition, setting)}]`
+const describe = (
+  definition: SettingsDefinition<BasicSettings>,
+  setting: string,
+  about = description(definition, setting)
+): string => `${about}\n[${variableName(setting)}; ${shownDefault(definition, setting)}]`
 
 const metavar = (definition: SettingsDefinition<BasicSettings>, setting: string): string =>
   typeof defaultOf(definition, setting) === "number" ? "N" : setting.endsWith("Folder") ? "FOLDER" : "TEXT"

@@ -5,7 +5,7 @@
  * comes (`http/*`, `socket/*`), who may (the gateway, `http/Readable`) nor what failures look like (`Problems`).
  */
 import * as Effect from "effect/Effect"
-import { type Answered, Gateway } from "#src/gateway/Protocol.ts"
+import { type Answered, Gateway, Refused } from "#src/gateway/Protocol.ts"
 import * as Questions from "#src/gateway/Questions.ts"
 import type { ActionId, ConfirmationId, SessionId, TurnId } from "#src/kernel/Ids.ts"
 import type { Principal } from "#src/ports/Identity.ts"
@@ -74,6 +74,20 @@ export const make = Effect.gen(function* () {
   const action = <Request>(
     send: (by: Principal, key: string, request: Request) => ReturnType<typeof gateway.approve>
   ) => command(send, Show.actionAnswer)
+  /** Whoever names a confirmation that is not there reads of no action. */
+  const confirmation = <Request extends OfConfirmation>(
+    send: (by: Principal, key: string, request: Request) => ReturnType<typeof gateway.approve>
+  ) =>
+    action((by, key, request: Request) =>
+      Effect.mapError(send(by, key, request), (error) =>
+        error._tag === "Refused" && error.rejection._tag === "NotFound" && error.rejection.kind === "action"
+          ? new Refused({
+              ...error,
+              rejection: { ...error.rejection, kind: "confirmation", id: request.params.confirmationId }
+            })
+          : error
+      )
+    )
 
   const commands = {
     "session.create": session((by, key, { payload }: Having<typeof CreateSession>) =>
@@ -114,13 +128,13 @@ export const make = Effect.gen(function* () {
     "action.reconcile": action((by, key, { params, payload }: OfAction & Having<typeof Reconcile>) =>
       gateway.reconcile(by, key, params.actionId, payload)
     ),
-    "confirmation.approve": action((by, key, { params, payload }: OfConfirmation & Having<typeof Approve>) =>
+    "confirmation.approve": confirmation((by, key, { params, payload }: OfConfirmation & Having<typeof Approve>) =>
       gateway.approve(by, key, actionIdOf(params.confirmationId), payload.arguments)
     ),
-    "confirmation.deny": action((by, key, { params, payload }: OfConfirmation & Having<typeof Because>) =>
+    "confirmation.deny": confirmation((by, key, { params, payload }: OfConfirmation & Having<typeof Because>) =>
       gateway.deny(by, key, actionIdOf(params.confirmationId), payload.reason ?? null)
     ),
-    "confirmation.withdraw": action((by, key, { params, payload }: OfConfirmation & Having<typeof Because>) =>
+    "confirmation.withdraw": confirmation((by, key, { params, payload }: OfConfirmation & Having<typeof Because>) =>
       gateway.withdraw(by, key, actionIdOf(params.confirmationId), payload.reason ?? null)
     ),
     "tool.declare": (by: Principal, key: string, { payload }: Having<typeof DeclareTool>) =>

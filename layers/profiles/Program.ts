@@ -38,6 +38,7 @@ export const runMain = ({ file, parts = {} }: Options): void => {
   const deployment = {
     version,
     settings: { schema: Settings.Settings, defaults: Settings.defaults },
+    profile: (settings: Settings.Settings) => profileOf(settings, parts),
     open: (settings: Settings.Settings) => open(settings, env, parts),
     verify,
     policies: (settings: Settings.Settings) => policies(settings, parts),
@@ -74,6 +75,10 @@ const open = Effect.fnUntraced(function* (
   }
   return running
 })
+
+const profileOf = ({ databaseUrl }: Settings.Settings, { responder }: Service.Parts): string =>
+  `service: journal on ${databaseUrl === null ? "PGlite" : "PostgreSQL"}, keys in files, policies in Cedar, ` +
+  `${responder === undefined ? "the command language" : "the app's responder"} in turns`
 
 /** The journal's place; of a database's URL, no user and no password. */
 const storeOf = ({ databaseUrl }: Settings.Settings, folder: string): Running["store"] => {

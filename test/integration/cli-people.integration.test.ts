@@ -152,14 +152,30 @@ describe("keelson confirmations, approve and deny", () => {
   it("refuse in a sentence what can't be: a wrong id, a foreign token, no service, two wishes at once", async () => {
     const cases: ReadonlyArray<readonly [Promise<{ code: number | null; err: string }>, number, string]> = [
       [beside("approve", "cfm_x"), 2, "A confirmation's id is"],
-      [beside("approve", `cfm_${"0".repeat(26)}`), 1, "There is no"],
+      [beside("approve", `cfm_${"0".repeat(26)}`), 1, `There is no confirmation cfm_${"0".repeat(26)}`],
       [as("kls_nonsense")("confirmations"), 1, "does not know this token"],
       [
         keelson(["confirmations", "--url", "http://127.0.0.1:1"], { KEELSON_TOKEN: "x" }).ended,
         1,
         "No service answers"
       ],
-      [keelson(["confirmations", "--url", "nowhere"], { KEELSON_TOKEN: "x" }).ended, 2, "--url takes an address"],
+      [
+        keelson(["confirmations", "--url", "nowhere"], { KEELSON_TOKEN: "x" }).ended,
+        2,
+        '--url: expected an address such as http://127.0.0.1:7717, but is "nowhere"'
+      ],
+      [
+        keelson(["confirmations"], { KEELSON_TOKEN: "x", KEELSON_URL: "nowhere" }).ended,
+        2,
+        'KEELSON_URL: expected an address such as http://127.0.0.1:7717, but is "nowhere"'
+      ],
+      [
+        keelson(["confirmations", "--url", service.url], { KEELSON_TOKEN: "two words" }).ended,
+        2,
+        "KEELSON_TOKEN: expected one word"
+      ],
+      [beside("confirmations", "show", "cfm_x"), 2, "keelson confirmations show: A confirmation's id is"],
+      [beside("deny", `cfm_${"0".repeat(26)}`, "--reason", " "), 2, "--reason takes words"],
       [keelson(["confirmations", "--data-folder", join(home.path, "empty")]).ended, 1, "no owner's token"],
       [beside("approve", `cfm_${"0".repeat(26)}`, "--edit", "--arguments", "{}"), 2, "give one of them"]
     ]
@@ -177,6 +193,9 @@ describe("keelson principal", () => {
     const made = await beside("principal", "create", "bot", "--kind", "agent")
     assert.match(made.out, /^kls_[A-Za-z0-9_-]{49}\n$/)
     assert.include(made.err, "shown this once")
+    const again = await beside("principal", "create", "bot", "--kind", "agent")
+    assert.strictEqual(again.code, 1)
+    assert.include(again.err, "keelson principal create: There is a principal bot already: it is Active.")
     const token = made.out.trim()
     assert.strictEqual((await service.get("/v1/whoami", token)).body.id, "bot")
     const rotated = (await beside("principal", "rotate", "bot")).out.trim()

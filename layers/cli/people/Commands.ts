@@ -16,15 +16,23 @@ import * as Watch from "./Watch.ts"
 /** What these commands read of the settings: where the service is, and whose workspace a file lies in. */
 const used: ReadonlySet<string> = new Set(["host", "port", "dataFolder", "workspaceFolder"])
 
+/** And what they mean to a command beside it. */
+const meanings: { readonly [setting: string]: string } = {
+  host: "Where the service listens, unless --url says it.",
+  port: "Its port.",
+  dataFolder: "Where the owner's token is read, unless KEELSON_TOKEN holds one.",
+  workspaceFolder: "The service's workspace, to show what changes in a file."
+}
+
 export const all = <S extends SettingsSource.BasicSettings>(
   definition: SettingsSource.SettingsDefinition<S>,
   environment: SettingsSource.Environment,
   json: Flag.Flag<boolean>
 ) => {
-  const beside = besideFlags(definition, json)
+  const beside = besideFlags(definition, json, false)
   const over = overService(definition, environment)
   return [
-    confirmationsCommand(beside, over),
+    confirmationsCommand(beside, besideFlags(definition, json, true), over),
     approveCommand(beside, over, environment),
     denyCommand(beside, over),
     principalCommand(beside, over),
@@ -39,8 +47,18 @@ export const all = <S extends SettingsSource.BasicSettings>(
 
 const besideFlags = <S extends SettingsSource.BasicSettings>(
   definition: SettingsSource.SettingsDefinition<S>,
-  json: Flag.Flag<boolean>
-) => ({ settings: SettingsSource.flags(definition, (name) => used.has(name)), url, json })
+  json: Flag.Flag<boolean>,
+  showsFiles: boolean
+) => ({
+  settings: SettingsSource.flags(
+    definition,
+    (name) => used.has(name),
+    // Those that show no file take the folder all the same: one set of flags goes with all of them.
+    (name) => (name === "workspaceFolder" && !showsFiles ? false : (meanings[name] ?? true))
+  ),
+  url,
+  json
+})
 
 type Shared = ReturnType<typeof besideFlags>
 
@@ -91,17 +109,18 @@ const exitCodes: HelpText.Section = {
   ]
 }
 
-const confirmationsCommand = (beside: Shared, over: Over) => {
-  const show = Command.make("show", { ...beside, id: confirmationId }, (input) =>
+const confirmationsCommand = (beside: Shared, withFiles: Shared, over: Over) => {
+  const show = Command.make("show", { ...withFiles, id: confirmationId }, (input) =>
     over(input, (service, workspaceFolder) =>
       Confirmations.show(service, input.id, { json: input.json, workspaceFolder })
     )
   ).pipe(
     Command.withDescription("Shows one question whole: the exact arguments, and what changes in a file."),
+    Command.withShortDescription("one question whole: exact arguments, what changes in a file"),
     HelpText.withSections([exitCodes])
   )
 
-  const watch = Command.make("watch", beside, (input) =>
+  const watch = Command.make("watch", withFiles, (input) =>
     over(input, (service, workspaceFolder) => Watch.run(service, { json: input.json, workspaceFolder }))
   ).pipe(
     Command.withDescription(
@@ -168,7 +187,10 @@ const denyCommand = (beside: Shared, over: Over) => {
       id: confirmationId,
       reason: Flag.String("reason").pipe(Flag.withDescription("Why: the agent is told."), Flag.withMetavar("TEXT"))
     },
-    (input) => over(input, (service) => Confirmations.deny(service, input.id, input))
+    (input) =>
+      input.reason.trim() === ""
+        ? Effect.fail(wrong("--reason takes words: the agent is told why."))
+        : over(input, (service) => Confirmations.deny(service, input.id, input))
   ).pipe(
     Command.withDescription("Denies an action. Nothing runs."),
     Command.withShortDescription("deny an action"),
@@ -260,19 +282,29 @@ const principalCommand = (beside: Shared, over: Over) => {
     ])
   )
   const list = Command.make("list", beside, (input) => over(input, (service) => Operators.list(service, input))).pipe(
-    Command.withDescription("Lists who was let in: name, kind, roles, keys, status.")
+    Command.withDescription("Lists who was let in: name, kind, roles, keys, status."),
+    Command.withShortDescription("who was let in")
   )
   const show = Command.make("show", { ...beside, name }, (input) =>
     over(input, (service) => Operators.show(service, input.name, input))
-  ).pipe(Command.withDescription("Shows one of them, with the ids of its keys."))
+  ).pipe(
+    Command.withDescription("Shows one of them, with the ids of its keys."),
+    Command.withShortDescription("one of them, with the ids of its keys")
+  )
   const rotate = Command.make("rotate", { ...beside, name }, (input) =>
     over(input, (service) => Operators.rotate(service, input.name, input))
-  ).pipe(Command.withDescription("Makes a new key in the place of all others, without a moment that has none."))
+  ).pipe(
+    Command.withDescription("Makes a new key in the place of all others, without a moment that has none."),
+    Command.withShortDescription("a new key in the place of all others")
+  )
   const revoke = Command.make(
     "revoke",
     { ...beside, name, key: Argument.String("key").pipe(Argument.withDescription("The key's id, key_…")) },
     (input) => over(input, (service) => Operators.revoke(service, input.name, input.key, input))
-  ).pipe(Command.withDescription("Revokes a key: it opens nothing any more, and what it had opened is closed."))
+  ).pipe(
+    Command.withDescription("Revokes a key: it opens nothing any more, and what it had opened is closed."),
+    Command.withShortDescription("revoke a key, and close what it opened")
+  )
   const setRoles = Command.make(
     "roles",
     {
@@ -290,14 +322,21 @@ const principalCommand = (beside: Shared, over: Over) => {
         : over(input, (service) => Operators.roles(service, input.name, input.given, input))
   ).pipe(
     Command.withDescription("Gives it these roles and no others."),
+    Command.withShortDescription("give it these roles and no others"),
     Command.withExamples([{ command: "keelson principal roles ana approver", description: "An approver, and no more" }])
   )
   const disable = Command.make("disable", { ...beside, name }, (input) =>
     over(input, (service) => Operators.disable(service, input.name, input))
-  ).pipe(Command.withDescription("Shuts it out: no key of it opens anything."))
+  ).pipe(
+    Command.withDescription("Shuts it out: no key of it opens anything."),
+    Command.withShortDescription("shut it out, with all its keys")
+  )
   const enable = Command.make("enable", { ...beside, name }, (input) =>
     over(input, (service) => Operators.enable(service, input.name, input))
-  ).pipe(Command.withDescription("Lets it in again, by the keys that it has."))
+  ).pipe(
+    Command.withDescription("Lets it in again, by the keys that it has."),
+    Command.withShortDescription("let it in again, by the keys that it has")
+  )
   return Command.make("principal").pipe(
     Command.withDescription("People and agents: let in, out and in again while the service runs."),
     Command.withShortDescription("people and agents, and their keys"),

@@ -47,8 +47,9 @@ export const list = Effect.fnUntraced(function* (service: Service, { all, json }
     [
       ...(stopped === null ? [] : [Page.mark(look, "red", stopped), ""]),
       ...(items.length === 0 ? [all ? "Nothing was asked." : "Nothing waits for you."] : []),
-      ...items.map((item) => Question.line(item, nowMillis)),
-      ...(more ? ["and older ones, which are not shown"] : [])
+      ...Question.lines(items, nowMillis),
+      ...(more ? ["and older ones, which are not shown"] : []),
+      ...(look.live && items.some(({ status }) => status === "Pending") ? ["", Page.mark(look, "dim", next)] : [])
     ].join("\n")
   )
 })
@@ -127,6 +128,8 @@ export const deny = Effect.fnUntraced(function* (
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+const next = "Next: keelson confirmations show ID | approve ID | deny ID --reason TEXT"
 
 const refused = (code: string, detail: string, exitCode: 1 | 2 = 2) =>
   new CommandRefused({ code, detail, remedy: null, exitCode })

@@ -1,6 +1,7 @@
 /** `keelson principal`, `halt` and `resume`: who may come in, and the word that stops everything. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Stdio from "effect/Stdio"
 import * as Client from "#layers/client/Client.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
@@ -29,14 +30,16 @@ export const create = Effect.fnUntraced(function* (
   name: string,
   { json, kind, roles }: Output & { readonly kind: "human" | "agent"; readonly roles: ReadonlyArray<string> }
 ) {
-  const { body } = yield* client.principals.create({
-    headers: Client.fresh(),
-    payload: {
-      principalId: yield* nameOf(name),
-      kind: kind === "human" ? "HUMAN" : "AGENT",
-      ...(roles.length === 0 ? {} : { roles })
-    }
-  })
+  const { body } = yield* client.principals
+    .create({
+      headers: Client.fresh(),
+      payload: {
+        principalId: yield* nameOf(name),
+        kind: kind === "human" ? "HUMAN" : "AGENT",
+        ...(roles.length === 0 ? {} : { roles })
+      }
+    })
+    .pipe(Effect.mapError((error) => (isConflict(error) ? taken(name, error.state) : error)))
   yield* issued(body, json)
 })
 
@@ -151,6 +154,17 @@ const nameOf = (name: string) =>
   PrincipalId.makeOption(name)._tag === "Some"
     ? Effect.succeed(PrincipalId.make(name))
     : Effect.fail(wrong("NameWrong", "A name is 1 to 64 letters, digits and _ . -, beginning with a letter or digit."))
+
+const isConflict = (error: unknown): error is { readonly state: unknown } =>
+  Predicate.hasProperty(error, "code") && error.code === "Conflict" && Predicate.hasProperty(error, "state")
+
+const taken = (name: string, state: unknown) =>
+  new CommandRefused({
+    code: "Conflict",
+    detail: `There is a principal ${name} already: it is ${String(state)}.`,
+    remedy: `See it with keelson principal show ${name}; a new key for it: keelson principal rotate ${name}.`,
+    exitCode: 1
+  })
 
 const kindOf = (kind: string): string => (kind === "HUMAN" ? "person" : "agent")
 

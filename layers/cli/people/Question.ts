@@ -40,8 +40,8 @@ export type Before = string | null | undefined
 export const page = (look: Page.Look, question: Question, before: Before, nowMillis: number): string =>
   [head(look, question, nowMillis), "", ...wish(look, question, before)].join("\n")
 
-/** Who asks, why, who may agree, and how long there is. */
-export const head = (look: Page.Look, question: Question, nowMillis: number): string => {
+/** Who asks, why, who may agree; and how long there is, unless no time is given because that stands elsewhere. */
+export const head = (look: Page.Look, question: Question, nowMillis: number | null): string => {
   const { approvalsMissing, approvals, approvers, edited, gate, policies, proposer } = question
   const people = Page.listed(["the session's owner", ...approvers.map((role) => `role ${role}`)], "or")
   const given = approvals.length === 0 ? "" : `${Page.listed(approvals.map(({ id }) => id))} agreed, `
@@ -52,7 +52,7 @@ export const head = (look: Page.Look, question: Question, nowMillis: number): st
     ["policy", Page.listed(policies)],
     ["asks for", asks],
     ["may agree", people],
-    ["time left", timeLeft(question.expiresAt, nowMillis)],
+    ...(nowMillis === null ? [] : [["time left", timeLeft(question.expiresAt, nowMillis)] as const]),
     ["id", question.confirmationId]
   ]
   return Page.rows(
@@ -81,11 +81,15 @@ export const wish = (look: Page.Look, question: Question, before: Before): Reado
   ]
 }
 
-/** A few columns for a list. */
-export const line = (question: Question, nowMillis: number): string => {
-  const { confirmationId, expiresAt, proposer, status, tool } = question
-  const state = expiresAt === null ? status : `${timeLeft(expiresAt, nowMillis)} left`
-  return `${confirmationId}  ${Page.oneLine(tool)}  ${nameOf(proposer)}  ${state}`
+/** A line for each of a list, its columns one below another. */
+export const lines = (questions: ReadonlyArray<Question>, nowMillis: number): ReadonlyArray<string> => {
+  const cells = questions.map(({ confirmationId, expiresAt, proposer, status, tool }) => [
+    confirmationId,
+    Page.oneLine(tool),
+    Page.oneLine(nameOf(proposer)),
+    expiresAt === null ? status : `${timeLeft(expiresAt, nowMillis)} left`
+  ])
+  return Page.columns(cells)
 }
 
 export const timeLeft = (expiresAt: string | null, nowMillis: number): string => {

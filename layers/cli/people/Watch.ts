@@ -188,12 +188,12 @@ const decide = Effect.fnUntraced(function* ({ client }: Service, decision: Watch
       headers: Client.fresh(),
       payload: { reason: decision.reason }
     })
-    return `Denied: ${body.tool} does not run.`
+    return `Denied ${decision.id}: ${body.tool} does not run.`
   }
   const { body } = yield* Confirmations.approved(client, params.confirmationId, decision.digest, {})
   return body.approvalsMissing > 0
     ? `Approved by you; ${Page.count(body.approvalsMissing, "more person", "more people")} must approve too.`
-    : `Approved: ${body.tool} may run, once.`
+    : `Approved ${decision.id}: ${body.tool} may run, once.`
 })
 
 /** Each question once as it comes, and when it waits no more; for machines one JSON object a line. */

@@ -85,14 +85,15 @@ export const refreshed = (
   { halted, items }: { readonly items: ReadonlyArray<Question.Question>; readonly halted: string | null },
   nowMillis: number
 ): State => {
-  const fresh = { ...state, items, halted, trouble: null }
+  const back = state.trouble === null ? {} : { note: "The service answers again." }
+  const fresh = { ...state, items, halted, trouble: null, ...back }
   const before = current(state)
   const still = items.find(({ confirmationId }) => confirmationId === state.shown)
   if (still !== undefined) {
     if (still.digest === before?.digest) return fresh
     return { ...cameUp(fresh, still.confirmationId, nowMillis), note: "Somebody changed the arguments: read again." }
   }
-  const gone = before === null || state.busy || state.note !== "" ? {} : { note: "Decided elsewhere, or expired." }
+  const gone = before === null || state.busy || state.note !== "" ? {} : { note: goneNote(before, nowMillis) }
   return { ...cameUp(fresh, items[0]?.confirmationId ?? null, nowMillis), ...gone }
 }
 
@@ -106,10 +107,10 @@ export const arranged = (state: State, look: Page.Look, size: Size, nowMillis: n
   const of = JSON.stringify([question?.confirmationId, question?.digest, state.before, wide])
   const again = state.text.of === of
   const text = again || question === null ? state.text : { of, lines: Question.wish(wide, question, state.before) }
-  const { foot, head } = around(wide, state)
+  const { foot, head } = around(wide, state, nowMillis)
   const room = Math.max(1, size.rows - head.length - foot.length - 1)
   const next = { ...state, text, room }
-  const height = bodyOf(wide, next, nowMillis).length
+  const height = bodyOf(wide, next).length
   const top = again ? Math.min(state.top, Math.max(0, height - room)) : 0
   return { ...next, height, top, seen: Math.max(again ? state.seen : 0, top + room) }
 }
@@ -151,11 +152,12 @@ export const pressed = (state: State, key: Key, nowMillis: number): readonly [St
 /** The whole screen of an arranged state: at most `size.rows` lines, each narrower than the window. */
 export const lines = (state: State, look: Page.Look, size: Size, nowMillis: number): ReadonlyArray<string> => {
   const wide = fitting(look, size)
-  const { foot, head } = around(wide, state)
-  const body = bodyOf(wide, state, nowMillis)
+  const { foot, head } = around(wide, state, nowMillis)
+  const body = bodyOf(wide, state)
   const shown = body.slice(state.top, state.top + state.room)
   const below = body.length - state.top - shown.length
-  const more = below > 0 ? Page.mark(wide, "yellow", `… ${Page.count(below, "more line")}: press space`) : ""
+  const end = state.top > 0 ? Page.mark(wide, "dim", "the end: Page Up or an arrow reads back") : ""
+  const more = below > 0 ? Page.mark(wide, "yellow", `… ${Page.count(below, "more line")}: press space`) : end
   return [...head, ...shown, more, ...foot].slice(0, size.rows)
 }
 
@@ -198,18 +200,18 @@ const notYet = ({ height, seen, shownAtMillis }: State, key: "a" | "d", nowMilli
   return "There is more to read below: press space, then a."
 }
 
-const bodyOf = (look: Page.Look, state: State, nowMillis: number): ReadonlyArray<string> => {
+const bodyOf = (look: Page.Look, state: State): ReadonlyArray<string> => {
   const question = current(state)
-  return question === null ? [] : [...Question.head(look, question, nowMillis).split("\n"), "", ...state.text.lines]
+  return question === null ? [] : [...Question.head(look, question, null).split("\n"), "", ...state.text.lines]
 }
 
 /** What stands around the question: what must be known first, and what can be done. */
-const around = (look: Page.Look, state: State) => {
+const around = (look: Page.Look, state: State, nowMillis: number) => {
   const banner = (text: string | null) =>
     text === null ? [] : bannerLines(look, text).map((line) => Page.mark(look, "red", line))
   return {
     head: [
-      ...Page.chopped(title(state), look.width).map((line) => Page.mark(look, "bold", line)),
+      ...Page.chopped(title(state, nowMillis), look.width).map((line) => Page.mark(look, "bold", line)),
       ...banner(state.trouble),
       ...banner(state.halted),
       ""
@@ -221,25 +223,37 @@ const around = (look: Page.Look, state: State) => {
 const bannerLines = (look: Page.Look, text: string): ReadonlyArray<string> =>
   Page.chopped(Page.oneLine(text), look.width).slice(0, 3)
 
-const title = ({ items, shown }: State): string => {
+/** What is said of a question that went without a word of this screen's person. */
+const goneNote = ({ confirmationId, expiresAt, tool }: Question.Question, nowMillis: number): string => {
+  const inTime = expiresAt === null || Date.parse(expiresAt) > nowMillis
+  return `${Page.oneLine(tool)}, ${confirmationId}: ${inTime ? "decided elsewhere." : "its time is over; it does not run."}`
+}
+
+/** How long there is stands here, where reading on never moves it away. */
+const title = (state: State, nowMillis: number): string => {
+  const question = current(state)
+  const left = question === null ? "" : `, ${Question.timeLeft(question.expiresAt, nowMillis)} left`
+  return `${whichOf(state)}${left}`
+}
+
+const whichOf = ({ items, shown }: State): string => {
   if (items.length === 0) return "Nothing waits for you. Watching."
   const at = items.findIndex(({ confirmationId }) => confirmationId === shown) + 1
   return items.length === 1 ? "One action waits for you" : `${at} of ${items.length} actions that wait for you`
 }
 
 const footer = (look: Page.Look, state: State): ReadonlyArray<string> => {
-  const dim = (text: string) => Page.wrap(text, look.width).map((line) => Page.mark(look, "dim", line))
-  if (state.interrupted) return dim("What you were denying is gone: nothing was decided | Esc: go on")
+  const dim = (...pieces: ReadonlyArray<string>) =>
+    Page.packed(pieces, " | ", look.width).map((line) => Page.mark(look, "dim", line))
+  if (state.interrupted) return dim("What you were denying is gone: nothing was decided", "Esc: go on")
   if (state.reason !== null) {
     const typed = Page.chopped(`Why not? ${Page.oneLine(state.reason)}_`, look.width).slice(-3)
-    return [...typed, ...dim("Enter: deny | Esc: back")]
+    return [...typed, ...dim("Enter: deny", "Esc: back")]
   }
   return dim(
-    [
-      ...(state.shown === null ? [] : ["a: approve", "d: deny"]),
-      ...(state.items.length > 1 ? ["n: next", "p: previous"] : []),
-      "q: quit"
-    ].join(" | ")
+    ...(state.shown === null ? [] : ["a: approve", "d: deny"]),
+    ...(state.items.length > 1 ? ["n: next", "p: previous"] : []),
+    "q: quit"
   )
 }
 

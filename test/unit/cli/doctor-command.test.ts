@@ -133,11 +133,14 @@ describe("keelson doctor", () => {
       assert.strictEqual(exitCode, 1)
       assert.deepStrictEqual(states(out), {
         keelson: "ok",
+        profile: "ok",
+        variables: "ok",
         "data folder": "ok",
         "owner's token": "missing",
         keys: "missing",
         store: "missing",
         policies: "ok",
+        tools: "ok",
         service: "ok"
       })
       for (const { detail, remedy, state } of JSON.parse(out).findings) {
@@ -146,6 +149,32 @@ describe("keelson doctor", () => {
       const file = join(folder, "keys")
       const inFile = yield* doctor(port, file)
       assert.include(inFile.out, `${file} is no folder`)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("names a variable that its reader would refuse, with what was expected", () =>
+    Effect.gen(function* () {
+      const folder = yield* TemporaryFolder.make
+      const environment = { KEELSON_URL: "nowhere", OTEL_BSP_SCHEDULE_DELAY: "soon", VISUAL: "vi" }
+      const { exitCode, out } = yield* doctor(1, folder, { policies: valid, environment })
+      assert.strictEqual(exitCode, 1)
+      assert.strictEqual(states(out)["variables"], "missing")
+      for (const part of ["KEELSON_URL: expected an address", "OTEL_BSP_SCHEDULE_DELAY: expected a whole number"]) {
+        assert.include(out, part)
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("says what it is composed of, and fits its terminal, whatever it found", () =>
+    Effect.gen(function* () {
+      const folder = yield* TemporaryFolder.make
+      const problems = [{ file: "a.cedar", line: 3, detail: "unexpected token, ".repeat(20) }]
+      const policies = Effect.fail(new PolicyError({ problems, retryable: false }))
+      const args = ["doctor", "--data-folder", folder, "--policy-folder", folder, "--port", "1"]
+      const { out } = yield* keelson(args, { policies, terminal: true })
+      assert.match(out, /^ok +profile +a few values$/m)
+      for (const line of out.split("\n")) assert.isAtMost(line.replaceAll(folder, "").length, 80, line)
+      assert.match(out, /^ {20,}-> keelson policy check$/m)
     }).pipe(Effect.scoped)
   )
 

@@ -67,6 +67,7 @@ export const keelson = Effect.fnUntraced(function* (args: ReadonlyArray<string>,
   const deployment: Deployment<Settings.Settings, unknown, unknown> = {
     version: "9.9.9",
     settings: definition,
+    profile: () => "a few values",
     open: (settings) =>
       Effect.suspend(() => {
         world.opened?.(settings)

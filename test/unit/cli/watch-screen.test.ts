@@ -50,7 +50,9 @@ describe("the watch", () => {
     assert.strictEqual(now(question("b"), question("c")).shown, "cfm_b")
     const gone = now(question("c"))
     assert.strictEqual(gone.shown, "cfm_c")
-    assert.include(gone.note, "Decided elsewhere")
+    assert.include(gone.note, "cfm_b: decided elsewhere")
+    const late = WatchScreen.refreshed(state, { items: [], halted: null }, nowMillis + 120_000)
+    assert.include(late.note, "cfm_b: its time is over")
   })
 
   it("approves what it shows, by one key", () =>
@@ -124,6 +126,32 @@ describe("the watch", () => {
     assert.strictEqual(wish?._tag, "Approve")
     const other = arranged({ ...read, before: "" })
     assert.isNull(WatchScreen.pressed(other, key("a"), laterMillis)[1])
+  })
+
+  it("shows how long there is wherever it is read, and that the end is the end", () => {
+    const start = watching(long("a"))
+    const [state] = typed(start, ...Array.from({ length: 6 }, () => key("space", " ")))
+    for (const one of [start, state]) assert.include(screen(one)[0], "2 min left")
+    assert.notInclude(screen(start).join("\n"), "the end")
+    assert.include(screen(state).join("\n"), "the end: Page Up")
+  })
+
+  it("says that the service answers again, in the place of what was said of its silence", () => {
+    const silent = { ...watching(question("a")), trouble: "No service answers", note: "No service answers. Start it." }
+    const state = WatchScreen.refreshed(silent, { items: [question("a")], halted: null }, laterMillis)
+    assert.deepStrictEqual([state.trouble, state.note], [null, "The service answers again."])
+  })
+
+  it("breaks no key from what it does in a narrow window", () => {
+    for (const columns of [30, 40, 50]) {
+      const shown = screen(watching(question("a"), question("b")), { columns, rows: 24 })
+      for (const hint of ["a: approve", "d: deny", "n: next", "p: previous", "q: quit"]) {
+        assert.isTrue(
+          shown.some((line) => line.includes(hint)),
+          `${hint} in ${columns}`
+        )
+      }
+    }
   })
 
   it("shows every line of a long question on the way to its end", () => {
