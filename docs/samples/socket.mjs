@@ -22,25 +22,31 @@ const ask = (frame) =>
 await new Promise((open) => socket.addEventListener("open", open))
 const { sessionId } = await ask({ type: "session.create", key: crypto.randomUUID() })
 
+/** Waits for an event of the session, of this type. */
+const happened = (wanted) =>
+  new Promise((done) =>
+    socket.addEventListener("message", ({ data }) => {
+      const { event, type } = JSON.parse(data)
+      if (type === "event" && event.type === wanted) done(event)
+    })
+  )
+socket.addEventListener("message", ({ data }) => {
+  const { event, sequence, type } = JSON.parse(data)
+  if (type === "event") console.log(sequence, event.type)
+})
+const asked = happened("confirmation.requested")
+const completed = happened("turn.completed")
+
 // Its events, from the beginning. After a break: `after` is the last `sequence` that you saw.
-const approved = new Promise((done) =>
-  socket.addEventListener("message", ({ data }) => {
-    const { event, sequence, type } = JSON.parse(data)
-    if (type !== "event") return
-    console.log(sequence, event.type)
-    if (event.type === "action.executed") done()
-  })
-)
 await ask({ type: "subscribe", sessionId, after: 0 })
 
-// Propose what the policies want a person to see first; approve it, as the session's owner.
-const { confirmationId } = await ask({
-  type: "action.propose",
-  key: crypto.randomUUID(),
-  params: { sessionId },
-  body: { tool: "file.write", arguments: { path: "socket.txt", content: "over a WebSocket", mode: "replace" } }
-})
+// The agent wants to write a file, and the policies want a person to see that first.
+const input = "replace socket.txt: over a WebSocket"
+await ask({ type: "turn.start", key: crypto.randomUUID(), params: { sessionId }, body: { input } })
+
+// Approve it, as the session's owner: the action `act_X` waits as the confirmation `cfm_X`.
+const confirmationId = (await asked).stream.replace("action:act_", "cfm_")
 await ask({ type: "confirmation.approve", key: crypto.randomUUID(), params: { confirmationId } })
-await approved
+await completed
 socket.close()
 // #endregion socket

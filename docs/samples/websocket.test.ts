@@ -28,14 +28,14 @@ describe("docs/websocket.md", () => {
       Effect.scoped(
         Effect.flatMap(TemporaryFolder.make, (folder) =>
           Effect.promise(() =>
-            Service.using({ folder }, async (service) => {
+            Service.using({ folder, policies: read("policies/agents.cedar") }, async (service) => {
               const token = readFileSync(join(folder, "data/owner.token"), "utf8").trim()
               const env = { ...process.env, KEELSON_URL: service.url, KEELSON_TOKEN: token }
               const run = (name: string) =>
                 promisify(execFile)(process.execPath, [join(import.meta.dirname, name)], { env, timeout: 30_000 })
               const byHand = await run("socket.mjs")
               assert.match(byHand.stdout, /^\d+ session\.created\n/)
-              assert.match(byHand.stdout, /\d+ action\.executed\n$/)
+              assert.match(byHand.stdout, /\d+ action\.executed\n[\s\S]*\d+ turn\.completed\n$/)
               assert.strictEqual(readFileSync(join(service.workspace, "socket.txt"), "utf8"), "over a WebSocket")
               const typed = await run("live.ts")
               assert.match(typed.stdout, /session\.created[\s\S]*turn\.completed/)

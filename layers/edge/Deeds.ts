@@ -82,7 +82,8 @@ export const make = Effect.gen(function* () {
       Effect.mapError(send(by, key, request), (error) =>
         error._tag === "Refused" && error.rejection._tag === "NotFound" && error.rejection.kind === "action"
           ? new Refused({
-              ...error,
+              repeated: error.repeated,
+              retryable: error.retryable,
               rejection: { ...error.rejection, kind: "confirmation", id: request.params.confirmationId }
             })
           : error

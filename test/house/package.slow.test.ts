@@ -175,7 +175,11 @@ for (const { executable, major } of nodes) {
       served(path.join(folder, `socket-${major}`), async (service) => {
         const env = { PATH: process.env["PATH"], KEELSON_URL: service.url, KEELSON_TOKEN: service.token }
         const byHand = await run(executable!, ["socket.mjs"], app, env)
-        assert.match(byHand.stdout, /^\d+ session\.created\n[^]*\d+ action\.executed\n$/, byHand.stderr)
+        assert.match(
+          byHand.stdout,
+          /^\d+ session\.created\n[^]*\d+ action\.executed\n[^]*\d+ turn\.completed\n$/,
+          byHand.stderr
+        )
         const typed = await run(executable!, ["live.mts"], app, env)
         assert.match(typed.stdout, /session\.created[^]*turn\.completed/, typed.stderr)
       }))

@@ -305,7 +305,27 @@ const principalCommand = (beside: Shared, over: Over) => {
     Command.withDescription("Revokes a key: it opens nothing any more, and what it had opened is closed."),
     Command.withShortDescription("revoke a key, and close what it opened")
   )
-  const setRoles = Command.make(
+  const disable = Command.make("disable", { ...beside, name }, (input) =>
+    over(input, (service) => Operators.disable(service, input.name, input))
+  ).pipe(
+    Command.withDescription("Shuts it out: no key of it opens anything."),
+    Command.withShortDescription("shut it out, with all its keys")
+  )
+  const enable = Command.make("enable", { ...beside, name }, (input) =>
+    over(input, (service) => Operators.enable(service, input.name, input))
+  ).pipe(
+    Command.withDescription("Lets it in again, by the keys that it has."),
+    Command.withShortDescription("let it in again, by the keys that it has")
+  )
+  return Command.make("principal").pipe(
+    Command.withDescription("People and agents: let in, out and in again while the service runs."),
+    Command.withShortDescription("people and agents, and their keys"),
+    Command.withSubcommands([create, list, show, rotate, revoke, rolesCommand(beside, over), disable, enable])
+  )
+}
+
+const rolesCommand = (beside: Shared, over: Over) =>
+  Command.make(
     "roles",
     {
       ...beside,
@@ -325,21 +345,3 @@ const principalCommand = (beside: Shared, over: Over) => {
     Command.withShortDescription("give it these roles and no others"),
     Command.withExamples([{ command: "keelson principal roles ana approver", description: "An approver, and no more" }])
   )
-  const disable = Command.make("disable", { ...beside, name }, (input) =>
-    over(input, (service) => Operators.disable(service, input.name, input))
-  ).pipe(
-    Command.withDescription("Shuts it out: no key of it opens anything."),
-    Command.withShortDescription("shut it out, with all its keys")
-  )
-  const enable = Command.make("enable", { ...beside, name }, (input) =>
-    over(input, (service) => Operators.enable(service, input.name, input))
-  ).pipe(
-    Command.withDescription("Lets it in again, by the keys that it has."),
-    Command.withShortDescription("let it in again, by the keys that it has")
-  )
-  return Command.make("principal").pipe(
-    Command.withDescription("People and agents: let in, out and in again while the service runs."),
-    Command.withShortDescription("people and agents, and their keys"),
-    Command.withSubcommands([create, list, show, rotate, revoke, setRoles, disable, enable])
-  )
-}
