@@ -93,7 +93,9 @@ export const refreshed = (
     if (still.digest === before?.digest) return fresh
     return { ...cameUp(fresh, still.confirmationId, nowMillis), note: "Somebody changed the arguments: read again." }
   }
-  const gone = before === null || state.busy || state.note !== "" ? {} : { note: goneNote(before, nowMillis) }
+  // What was decided here is told by its own note, which names it.
+  const told = before === null || state.busy || state.note.includes(before.confirmationId)
+  const gone = told ? {} : { note: goneNote(before, nowMillis) }
   return { ...cameUp(fresh, items[0]?.confirmationId ?? null, nowMillis), ...gone }
 }
 

@@ -53,6 +53,13 @@ describe("the watch", () => {
     assert.include(gone.note, "cfm_b: decided elsewhere")
     const late = WatchScreen.refreshed(state, { items: [], halted: null }, nowMillis + 120_000)
     assert.include(late.note, "cfm_b: its time is over")
+    // Also where something else was told before, or the service was away; not where this very one was decided here.
+    const after = (more: Partial<WatchScreen.State>) =>
+      WatchScreen.refreshed({ ...state, ...more }, { items: [], halted: null }, laterMillis).note
+    assert.include(after({ note: "Approved cfm_a: file.write may run, once." }), "cfm_b: decided elsewhere")
+    assert.include(after({ trouble: "No service answers" }), "cfm_b: decided elsewhere")
+    const own = "Denied cfm_b: file.write does not run."
+    assert.strictEqual(after({ note: own }), own)
   })
 
   it("approves what it shows, by one key", () =>
