@@ -185,7 +185,7 @@ describe("keelson confirmations, approve and deny", () => {
       assert.include(err.replace(/\s+/g, " "), said)
       assert.notMatch(err, /^\s+at .*:\d+:\d+\)?$/m)
     }
-  })
+  }, 120_000)
 })
 
 describe("keelson principal", () => {
@@ -206,7 +206,7 @@ describe("keelson principal", () => {
     assert.strictEqual((await service.get("/v1/whoami", rotated)).status, 401)
     const listed = await beside("principal", "list")
     assert.match(listed.out, /^bot {2}agent {2}agent {2}0 keys {2}Active$/m)
-  })
+  }, 120_000)
 
   it("gives roles that open and take away what they open; shuts out and lets in", async () => {
     const token = (await beside("principal", "create", "ana", "--kind", "human", "--role", "approver")).out.trim()
@@ -225,7 +225,7 @@ describe("keelson principal", () => {
     assert.include((await ana("confirmations")).err, "does not know this token")
     assert.strictEqual((await beside("principal", "enable", "ana")).code, 0)
     assert.strictEqual((await ana("confirmations")).code, 0)
-  })
+  }, 120_000)
 })
 
 describe("keelson halt and resume", () => {
