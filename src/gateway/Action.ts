@@ -54,6 +54,8 @@ export interface Live {
   readonly status: ActionStatus
   readonly policies: ReadonlyArray<string>
   readonly setHash: Hash | null
+  /** What the policies said of the arguments as they stand: a sentence, and what failed while they were asked. */
+  readonly why: Sealed.Handle | null
   readonly gate: Gate
   readonly approvers: ReadonlyArray<string>
   readonly confirmationId: ConfirmationId | null
@@ -137,7 +139,12 @@ export const evolve = (state: State, recorded: Recorded): State => {
   if (state === null) return state
   switch (happened.type) {
     case "action.judged":
-      return { ...state, policies: happened.payload.policies, setHash: happened.payload.setHash }
+      return {
+        ...state,
+        policies: happened.payload.policies,
+        setHash: happened.payload.setHash,
+        why: happened.payload.why
+      }
     case "action.denied":
       return { ...state, status: "Denied", deadlineMillis: null }
     case "confirmation.requested": {
@@ -361,6 +368,7 @@ const proposed = (payload: Event<"action.proposed">["payload"]): Live => ({
   status: "Pending",
   policies: [],
   setHash: null,
+  why: null,
   gate: "none",
   approvers: [],
   confirmationId: null,

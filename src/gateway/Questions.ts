@@ -55,6 +55,7 @@ export const ActionRow = Schema.Struct({
   status: ActionStatus,
   policies: Schema.Array(Schema.String),
   setHash: Schema.NullOr(Hash),
+  why: Schema.NullOr(Handle),
   gate: Gate,
   approvers: Schema.Array(Schema.String),
   confirmationId: Schema.NullOr(ConfirmationId),

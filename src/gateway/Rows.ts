@@ -123,6 +123,7 @@ export const action = (before: Action.State, after: Action.Live): ReadonlyArray<
     status: after.status,
     policies: after.policies,
     setHash: after.setHash,
+    why: after.why as Json,
     gate: after.gate,
     approvers: after.approvers,
     confirmationId: after.confirmationId,

@@ -66,6 +66,8 @@ layer(Kit.serve(world), { excludeTestServices: true })("the HTTP door", (it) => 
         body: { tool: "hidden", arguments: { text: "r" } }
       })
       assert.deepInclude(forbidden.json, { status: "Denied", policies: [] })
+      const seen = yield* get(`/v1/actions/${forbidden.json.actionId}`)
+      assert.strictEqual(seen.json.why, "No policy permits it.")
     })
   )
 
@@ -87,6 +89,7 @@ layer(Kit.serve(world), { excludeTestServices: true })("the HTTP door", (it) => 
       assert.deepInclude(waiting.json.items[3], {
         status: "Pending",
         approvalsMissing: 1,
+        why: 'Policy "note" permits it once a person agrees.',
         argumentsText: '{"text":"c2"}'
       })
 

@@ -17,6 +17,8 @@ export interface Question {
   readonly arguments: unknown
   readonly digest: string
   readonly proposer: Who
+  /** The policies' sentence, or the mark of words that were forgotten. */
+  readonly why: unknown
   readonly policies: ReadonlyArray<string>
   readonly gate: string
   readonly approvers: ReadonlyArray<string>
@@ -42,14 +44,15 @@ export const page = (look: Page.Look, question: Question, before: Before, nowMil
 
 /** Who asks, why, who may agree; and how long there is, unless no time is given because that stands elsewhere. */
 export const head = (look: Page.Look, question: Question, nowMillis: number | null): string => {
-  const { approvalsMissing, approvals, approvers, edited, gate, policies, proposer } = question
+  const { approvalsMissing, approvals, approvers, edited, gate, policies, proposer, why } = question
   const people = Page.listed(["the session's owner", ...approvers.map((role) => `role ${role}`)], "or")
   const given = approvals.length === 0 ? "" : `${Page.listed(approvals.map(({ id }) => id))} agreed, `
   const asks = gate === "two-people" ? `two people: ${given}${approvalsMissing} more must` : "one person"
   const entries: ReadonlyArray<readonly [string, string]> = [
     ["tool", `${question.tool}${edited ? ", with arguments that a person changed" : ""}`],
     ["asked by", nameOf(proposer)],
-    ["policy", Page.listed(policies)],
+    // The sentence names them.
+    typeof why === "string" ? ["why", why] : ["policy", Page.listed(policies)],
     ["asks for", asks],
     ["may agree", people],
     ...(nowMillis === null ? [] : [["time left", timeLeft(question.expiresAt, nowMillis)] as const]),

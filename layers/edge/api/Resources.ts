@@ -82,6 +82,7 @@ const wish = {
   arguments: Value,
   digest: Ids.Hash.annotate({ description: "HMAC over proposer, tool and `argumentsText`, under the session's key." }),
   proposer: Who,
+  why: Schema.NullOr(Said).annotate({ description: "What the policies said of it, in a sentence." }),
   gate: Gate.annotate({ description: "What stands before the tool: nobody, one person, two people." }),
   approvers: Schema.Array(Schema.String).annotate({ description: "Roles that may decide beside the session's owner." }),
   approvals: Schema.Array(Who).annotate({ description: "Who approved the arguments as they stand." }),

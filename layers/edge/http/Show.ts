@@ -2,6 +2,7 @@
  * Rows, answers and events as the API shows them: times as RFC 3339, sealed words opened or marked as forgotten.
  */
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Halt from "#src/gateway/Halt.ts"
 import { missing } from "#src/gateway/Confirmation.ts"
 import type * as Protocol from "#src/gateway/Protocol.ts"
@@ -131,13 +132,13 @@ export const make = (vault: Vault["Service"]) => ({
     }),
 
   action: (row: Questions.ActionRow) =>
-    Effect.map(vault.open([row.arguments, row.output]), (opened): Resources.Action => {
-      const [args = null, output = null] = opened as ReadonlyArray<Canonical.Json>
+    Effect.map(vault.open([row.arguments, row.why, row.output]), (opened): Resources.Action => {
+      const [args = null, why = null, output = null] = opened as ReadonlyArray<Canonical.Json>
       return {
         actionId: row.actionId,
         ownerId: row.ownerId,
         agentId: row.agentId,
-        ...wish(row, args),
+        ...wish(row, args, why),
         status: row.status,
         confirmationId: row.confirmationId,
         permitId: row.permitId,
@@ -157,14 +158,17 @@ export const make = (vault: Vault["Service"]) => ({
 
   /** Of an action that people are or were asked about. */
   confirmation: (row: Questions.ActionRow & { readonly confirmationId: string }) =>
-    Effect.map(vault.open(row.arguments), (args): Resources.Confirmation => ({
-      confirmationId: row.confirmationId,
-      actionId: row.actionId,
-      ...wish(row, args),
-      status: confirmationStatus(row.status),
-      createdAt: time(row.createdAtMillis),
-      expiresAt: row.status === "Pending" ? timeOrNull(row.deadlineMillis) : null
-    })),
+    Effect.map(vault.open([row.arguments, row.why]), (opened): Resources.Confirmation => {
+      const [args = null, why = null] = opened as ReadonlyArray<Canonical.Json>
+      return {
+        confirmationId: row.confirmationId,
+        actionId: row.actionId,
+        ...wish(row, args, why),
+        status: confirmationStatus(row.status),
+        createdAt: time(row.createdAtMillis),
+        expiresAt: row.status === "Pending" ? timeOrNull(row.deadlineMillis) : null
+      }
+    }),
 
   event: ({ envelope, hash, position }: StoredEvent) =>
     Effect.map(vault.openPayload(envelope), (payload): Resources.Event => ({
@@ -200,7 +204,7 @@ export const confirmationStatus = (status: Protocol.ActionStatus): Protocol.Conf
 // ---------------------------------------------------------------------------
 
 /** The arguments are sealed as the very text that was digested; shown as that text and as what it says. */
-const wish = (row: Questions.ActionRow, opened: Canonical.Json) => ({
+const wish = (row: Questions.ActionRow, opened: Canonical.Json, why: Canonical.Json) => ({
   sessionId: row.sessionId,
   turnId: row.turnId,
   tool: row.tool,
@@ -209,6 +213,7 @@ const wish = (row: Questions.ActionRow, opened: Canonical.Json) => ({
   arguments: typeof opened === "string" ? Canonical.decode(opened) : Sealed.redacted,
   digest: row.digest,
   proposer: row.proposer,
+  why: sentence(why),
   policies: row.policies,
   setHash: row.setHash,
   gate: row.gate,
@@ -218,3 +223,9 @@ const wish = (row: Questions.ActionRow, opened: Canonical.Json) => ({
   decidedBy: row.decidedBy,
   edited: row.edited
 })
+
+/** Of what the policies said: the sentence. What failed while they were asked stands in the event. */
+const sentence = (why: Canonical.Json): string | Sealed.Redacted | null => {
+  if (why === null || Sealed.isRedacted(why)) return why
+  return Predicate.hasProperty(why, "reason") && typeof why.reason === "string" ? why.reason : null
+}

@@ -11,6 +11,7 @@ export const question = (id: string, more: Partial<Question> = {}): Question => 
   arguments: { content: "bread\nsalt\n", mode: "replace", path: "list.txt" },
   digest: `digest of ${id}`,
   proposer: { kind: "AGENT", id: "assistant" },
+  why: 'Policy "agents-write-files" permits it once a person agrees: Agents may write a file when a person has seen it.',
   policies: ["agents-write-files"],
   gate: "human",
   approvers: [],

@@ -63,12 +63,23 @@ describe("a question to a person", () => {
     assert.notInclude(added, "- bread")
   })
 
+  it("says why it asks, in the policies' own sentence, unless its words were forgotten", () => {
+    const why = 'Policy "pay" permits it once two people agree: Nobody pays alone.'
+    assert.match(
+      page(question("a", { why }), null),
+      /^  why {8}Policy "pay" permits it once two people agree: Nobody pays/m
+    )
+    assert.notInclude(page(question("a", { why: { redacted: true } }), null), "why")
+    assert.match(page(question("a", { why: { redacted: true } }), null), /^  policy {5}agents-write-files$/m)
+  })
+
   it("moves no cursor and colours nothing by what others wrote", () => {
     for (const tool of ["file.write", escape]) {
       const shown = page(
         question("a", {
           tool,
           policies: [escape],
+          why: escape,
           approvers: [escape],
           proposer: { kind: "AGENT", id: escape },
           argumentsText: escape,
@@ -87,6 +98,7 @@ describe("a question to a person", () => {
       const one = question("a", {
         tool,
         policies: [forged],
+        why: forged,
         argumentsText: forged,
         arguments: { content: forged, mode: "create", path: forged }
       })
@@ -102,6 +114,7 @@ describe("a question to a person", () => {
       ...writes("x"),
       tool,
       policies: [long, long],
+      why: long,
       argumentsText: long.repeat(9),
       arguments: { content: `${long}\n${long}`, mode: "replace", path: long }
     })
