@@ -17,7 +17,6 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stdio from "effect/Stdio"
 import { CommandRefused, FoundWrong } from "./CommandRefused.ts"
@@ -41,7 +40,7 @@ export const command = <S extends SettingsSource.BasicSettings, E, V>(
     startCommand(deployment, environment),
     demoCommand(deployment, environment),
     verifyCommand(deployment, environment),
-    policyCommand(deployment, environment),
+    PolicyCommand.command(deployment, environment, json),
     DoctorCommand.command(deployment, environment, json),
     ...People.all(deployment.settings, environment, json)
   ] as const
@@ -140,111 +139,6 @@ const verifyCommand = <S extends SettingsSource.BasicSettings, E, V>(
       ])
     ])
   )
-
-const policySettings: ReadonlySet<string> = new Set(["dataFolder", "policyFolder"])
-
-const policyCommand = <S extends SettingsSource.BasicSettings, E, V>(
-  deployment: Deployment<S, E, V>,
-  environment: SettingsSource.Environment
-) => {
-  const settings = SettingsSource.flags(deployment.settings, (name) => policySettings.has(name))
-  const check = Command.make("check", { settings, json }, (input) =>
-    Effect.flatMap(resolve(deployment, environment, input.settings), (resolved) =>
-      PolicyCommand.check(deployment, resolved, input)
-    )
-  ).pipe(
-    Command.withDescription("Reads the policies as a start would, and lists them. Nothing is written or served."),
-    Command.withShortDescription("validate the policies against the tools, and list them"),
-    Command.withExamples([{ command: "keelson policy check", description: "The policies in ./.keelson/policies" }]),
-    HelpText.withSections([
-      exitCodes([
-        ["0", "every policy is valid"],
-        ["1", "one is not: each mistake with file and line"],
-        ["2", "a flag or a setting is wrong"]
-      ])
-    ])
-  )
-  const test = Command.make("test", { settings, json, ...policyQuestion }, (input) =>
-    Effect.flatMap(resolve(deployment, environment, input.settings), (resolved) =>
-      PolicyCommand.test(deployment, resolved, {
-        ...input,
-        as: Option.getOrElse(input.as, () => (input.person ? input.owner : "assistant")),
-        expect: Option.getOrNull(input.expect)
-      })
-    )
-  ).pipe(
-    Command.withDescription(
-      "Says what an action would get, by which policies and why: the very answer that the service would give. " +
-        "Nothing runs, and nobody is asked."
-    ),
-    Command.withShortDescription("what a given action would get, and why"),
-    Command.withExamples(policyTestExamples),
-    HelpText.withSections([
-      exitCodes([
-        ["0", "answered, and as --expect says where it is given"],
-        ["1", "answered, but not as --expect says; or the policies are wrong"],
-        ["2", "a flag is wrong, or the tool does not take such arguments"]
-      ])
-    ])
-  )
-  return Command.make("policy").pipe(
-    Command.withDescription("What the policies are, and what they would say. No service is needed."),
-    Command.withShortDescription("validate policies, and ask what they would say"),
-    Command.withSubcommands([check, test])
-  )
-}
-
-const policyQuestion = {
-  as: Flag.String("as").pipe(
-    Flag.withDescription("Who asks. The agent `assistant` unless told, with --person the owner."),
-    Flag.withMetavar("NAME"),
-    Flag.optional
-  ),
-  person: Flag.Boolean("person").pipe(
-    Flag.withDescription("The one who asks is a person, not an agent."),
-    Flag.withDefault(false)
-  ),
-  roles: Flag.String("role").pipe(
-    Flag.withDescription(
-      "A role of the one who asks; may be given several times. Unless told, what a service gives: `agent` to agents, " +
-        "`owner` to the owner."
-    ),
-    Flag.withMetavar("NAME"),
-    Flag.atLeast(0)
-  ),
-  owner: Flag.String("owner").pipe(
-    Flag.withDescription("The session's owner."),
-    Flag.withMetavar("NAME"),
-    Flag.withDefault("owner")
-  ),
-  session: Flag.String("session").pipe(
-    Flag.withDescription("The session's id, for policies that name one."),
-    Flag.withMetavar("ID"),
-    Flag.withDefault("ses_00000000000000000000000000")
-  ),
-  tool: Flag.String("tool").pipe(Flag.withDescription("The tool's name."), Flag.withMetavar("NAME")),
-  input: Flag.String("input").pipe(
-    Flag.withDescription("The arguments, as JSON."),
-    Flag.withMetavar("JSON"),
-    Flag.withDefault("{}")
-  ),
-  expect: Flag.Literals("expect", PolicyCommand.expectations).pipe(
-    Flag.withDescription("Exit with 1 unless it comes out like this: for tests of your policies."),
-    Flag.withMetavar("WORD"),
-    Flag.optional
-  )
-}
-
-const policyTestExamples = [
-  {
-    command: `keelson policy test --tool file.list --input '{"path":"notes"}'`,
-    description: "An agent that wants to list a folder"
-  },
-  {
-    command: `keelson policy test --tool file.read --input '{"path":"a"}' --expect run`,
-    description: "For a script: exits with 1 if it would not run"
-  }
-]
 
 const demoCommand = <S extends SettingsSource.BasicSettings, E, V>(
   deployment: Deployment<S, E, V>,

@@ -8,7 +8,7 @@ import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { PolicyDecision, PolicyQuestion, PolicySet } from "#src/ports/PolicyEngine.ts"
-import type { ArgumentsInvalid } from "#src/ports/ToolExecutor.ts"
+import type { ArgumentsInvalid, ToolDescriptor } from "#src/ports/ToolExecutor.ts"
 import type { BasicSettings, SettingsDefinition } from "./SettingsSource.ts"
 
 /** A service that is open: what `start` tells about it. */
@@ -79,8 +79,14 @@ export interface Deployment<S extends BasicSettings, OpenError, VerifyError> {
     settings: S,
     onProgress: (progress: Progress) => Effect.Effect<void>
   ) => Effect.Effect<Verification, VerifyError, Scope.Scope>
-  /** Opens the policies alone: no store, no keys, no door. */
-  readonly policies: (settings: S) => Effect.Effect<Policies, OpenError, Scope.Scope>
+  /**
+   * Opens the policies alone: no store, no keys, no door. They are held against `tools`, those of a service that runs;
+   * where that is null, against those that this program has itself.
+   */
+  readonly policies: (
+    settings: S,
+    tools: ReadonlyArray<ToolDescriptor> | null
+  ) => Effect.Effect<Policies, OpenError, Scope.Scope>
   /** How a child process runs this very program. */
   readonly self: { readonly executable: string; readonly arguments: ReadonlyArray<string> }
 }

@@ -186,7 +186,7 @@ const policies = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
   deployment: Deployment<S, E, V>,
   { settings }: Resolved<S>
 ) {
-  const opened = yield* Effect.result(deployment.policies(settings))
+  const opened = yield* Effect.result(deployment.policies(settings, null))
   if (opened._tag === "Success") {
     const { folder, set, tools } = opened.success
     return [

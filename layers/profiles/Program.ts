@@ -21,7 +21,7 @@ import * as FileIdentity from "#layers/identity/FileIdentity.ts"
 import * as NodePrivateFiles from "#layers/private-files/NodePrivateFiles.ts"
 import { PolicyEngine, type PolicyQuestion } from "#src/ports/PolicyEngine.ts"
 import { Responder } from "#src/ports/Responder.ts"
-import { ToolCatalog } from "#src/ports/ToolExecutor.ts"
+import { ToolCatalog, type ToolDescriptor } from "#src/ports/ToolExecutor.ts"
 import * as Service from "./Service.ts"
 import * as Settings from "./Settings.ts"
 import * as Verification from "./Verification.ts"
@@ -41,7 +41,7 @@ export const runMain = ({ file, parts = {} }: Options): void => {
     profile: (settings: Settings.Settings) => profileOf(settings, parts),
     open: (settings: Settings.Settings) => open(settings, env, parts),
     verify,
-    policies: (settings: Settings.Settings) => policies(settings, parts),
+    policies: (settings: Settings.Settings, tools: Tools) => policies(settings, tools, parts),
     self: { executable: execPath, arguments: [...execArgv, file] }
   }
   return Cli.run(deployment, env).pipe(Effect.provide(NodeServices.layer), Signals.runMain)
@@ -100,8 +100,13 @@ const verify = Effect.fnUntraced(function* (
   return { counts, problems: report.problems, problemCount: report.problemCount }
 })
 
-const policies = Effect.fnUntraced(function* (settings: Settings.Settings, parts: Service.Parts) {
-  const context = yield* Layer.build(Service.policiesOnly(settings, parts)).pipe(Effect.provide(Logger.layer([])))
+/** Those of a service that runs; null for those of this program. */
+type Tools = ReadonlyArray<ToolDescriptor> | null
+
+const policies = Effect.fnUntraced(function* (settings: Settings.Settings, tools: Tools, parts: Service.Parts) {
+  const context = yield* Layer.build(Service.policiesOnly(settings, tools, parts)).pipe(
+    Effect.provide(Logger.layer([]))
+  )
   const engine = Context.get(context, PolicyEngine)
   const catalog = Context.get(context, ToolCatalog)
   return {

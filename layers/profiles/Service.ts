@@ -38,6 +38,7 @@ import { EventStore, type Rows } from "#src/ports/EventStore.ts"
 import { KeyRing } from "#src/ports/KeyRing.ts"
 import { PolicyEngine } from "#src/ports/PolicyEngine.ts"
 import type { Responder } from "#src/ports/Responder.ts"
+import type { ToolDescriptor } from "#src/ports/ToolExecutor.ts"
 import * as Core from "./Core.ts"
 import { defaults, type Settings } from "./Settings.ts"
 
@@ -110,12 +111,17 @@ const tools = (settings: Settings, own: ReadonlyArray<ToolRegistry.RegisteredToo
   )
 
 /**
- * The policies alone, over the descriptions of the standard tools: for whoever wants to know what they would say. Where
- * the tools would work does not matter to that, and nothing is made there.
+ * The policies alone, over the descriptions of this program's tools or of those that a running service told of: for
+ * whoever wants to know what they would say. Where the tools would work does not matter to that, and nothing is made
+ * there.
  */
-export const policiesOnly = (settings: Settings, parts: Parts = {}) =>
+export const policiesOnly = (settings: Settings, told: ReadonlyArray<ToolDescriptor> | null, parts: Parts = {}) =>
   CedarPolicyEngine.layer({ folder: resolve(settings.policyFolder) }).pipe(
-    Layer.provideMerge(ToolRegistry.layerCatalog),
+    Layer.provideMerge(
+      told === null
+        ? ToolRegistry.layerCatalog
+        : Layer.provide(DeclaredTools.layerTold(told), ToolRegistry.layerCatalog)
+    ),
     Layer.provide(ToolRegistry.layer([...StandardTools.described(), ...(parts.tools ?? [])])),
     Layer.provide(NodeDigest.layer)
   )

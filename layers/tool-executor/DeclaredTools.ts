@@ -74,6 +74,32 @@ export const make = Effect.gen(function* () {
 /** Replaces the catalog it stands on by one that knows the journal's tools too. */
 export const layer: Layer.Layer<ToolCatalog, never, ToolCatalog | Rows> = Layer.effect(ToolCatalog, make)
 
+/**
+ * The tools that a service elsewhere told of, and no others, over a catalog whose own checks hold for the very same
+ * tool. Of the others, those of an app may have a schema that can't be checked here: they take no arguments.
+ */
+export const layerTold = (told: ReadonlyArray<ToolDescriptor>): Layer.Layer<ToolCatalog, never, ToolCatalog> =>
+  Layer.effect(
+    ToolCatalog,
+    Effect.gen(function* () {
+      const own = yield* ToolCatalog
+      const tools = new Map(told.map((tool) => [tool.name, tool]))
+      return ToolCatalog.of({
+        ...own,
+        tools: Effect.succeed(told),
+        find: (name) => Effect.succeed(tools.get(name) ?? null),
+        check: Effect.fnUntraced(function* (name, args) {
+          const tool = tools.get(name)
+          if (tool === undefined) return yield* Arguments.invalid(name, "there is no such tool")
+          if ((yield* own.find(name))?.hash === tool.hash) return yield* own.check(name, args)
+          const fault = faultOf(tool.inputSchema)
+          if (fault !== null) return yield* Arguments.invalid(name, fault)
+          return yield* checking(name, tool.inputSchema).check(args)
+        })
+      })
+    })
+  )
+
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------

@@ -37,7 +37,7 @@ const oneOf = (...words: ReadonlyArray<string>) => ({
   form: new RegExp(`^(${words.join("|")})$`)
 })
 
-const beside = "the commands beside a running service"
+const beside = "the commands beside a running service, and `keelson policy`"
 const start = "`keelson start`"
 const launcher = "`npm start` and its kin"
 const everything = "every command"

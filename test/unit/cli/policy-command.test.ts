@@ -86,7 +86,8 @@ describe("policy test", () => {
       assert.deepStrictEqual(JSON.parse(json.out), {
         ...decision,
         outcome: "ask-two",
-        asked: { kind: "AGENT", id: "assistant", roles: ["agent"], tool: "send" }
+        asked: { kind: "AGENT", id: "assistant", roles: ["agent"], tool: "send" },
+        service: null
       })
     })
   )
@@ -132,7 +133,7 @@ describe("policy test", () => {
     Effect.gen(function* () {
       const wrong: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
         [["--tool", "send", "--input", "{'a':1}"], "--input is not JSON"],
-        [["--tool", "other"], "there is no such tool"],
+        [["--tool", "other"], "There is no tool other; there are: look, send. If an agent has declared it, say where"],
         [["--tool", "send", "--as", "a b"], "--as takes a name"],
         [["--tool", "send", "--owner", ""], "--owner takes a name"],
         [["--tool", "send", "--expect", "maybe"], "ask-two"],
