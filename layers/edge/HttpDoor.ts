@@ -44,6 +44,8 @@ import * as SessionsDoor from "./http/SessionsDoor.ts"
 import * as Stalls from "./http/Stalls.ts"
 import * as StreamDoor from "./http/StreamDoor.ts"
 import * as ToolsDoor from "./http/ToolsDoor.ts"
+import * as Surplus from "./http/Surplus.ts"
+import * as Turns from "./http/Turns.ts"
 import * as TurnsDoor from "./http/TurnsDoor.ts"
 import * as SocketDoor from "./socket/SocketDoor.ts"
 
@@ -117,15 +119,16 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     Effect.provideService(Drain.Drain, drain),
     Effect.provideService(HttpRouter.RouterConfig, Paths.spelling)
   )
+  const server = nodeServer(limits)
   const guard = yield* Guard.make({
     hosts: Hosts.answered(options.host, options.hosts ?? []),
-    requestsMax: limits.requestsMax
+    requestsMax: limits.requestsMax,
+    isSurplus: Surplus.watch(server, Surplus.limits(limits.connectionsMax))
   }).pipe(Effect.provideService(Drain.Drain, drain))
 
   if (!Hosts.isLoopback(options.host)) {
     yield* Effect.logWarning(`listening on ${options.host}, beyond loopback, without TLS: keep a proxy in front`)
   }
-  const server = nodeServer(limits)
   yield* Effect.forkScoped(Stalls.watch(server, limits.stallMillis))
   // In a scope of its own: what it opens with the first WebSocket would else close before anything else does, and wait
   // for all WebSockets to end, which nobody tells them to.
@@ -141,7 +144,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   )
   // Finalizers run from the last to the first: begin to close, let requests finish, end their fibers, cut the rest.
   yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
-  yield* http.serve(guard(app), AccessLog.withAccessLog)
+  const inTurn = Turns.make()
+  yield* http.serve(guard(app), (answered) => inTurn(AccessLog.withAccessLog(answered)))
   yield* Effect.addFinalizer(() => drain.begin)
 
   const address = server.address()
@@ -185,7 +189,6 @@ const nodeServer = (limits: Limits) => {
     // Refused as a problem, like everything else.
     requireHostHeader: false
   })
-  server.maxConnections = limits.connectionsMax
   // Whoever does not read an answer does not keep it, nor the connection.
   server.timeout = limits.stallMillis
   ClientErrors.attach(server)

@@ -129,8 +129,11 @@ export const eventScanMax = 5_000
 // --- the HTTP door -------------------------------------------------------------------------
 
 export const httpHeaderBytesMax = 16 * 1024
-/** Connections open at once; more are closed at once. */
+/** Connections that are served at once. */
 export const httpConnectionsMax = 1_024
+/** So many more may hear that there are too many, each for so long; what comes beyond them is closed at once. */
+export const httpSurplusMax = 64
+export const httpSurplusMillis = 1_000
 /** Requests in hand at once, long polls included; beyond it: `Overloaded`. */
 export const httpRequestsMax = 2_048
 /** Readers that follow events at once; beyond it: `Overloaded`. */
@@ -144,6 +147,12 @@ export const httpRequestsPerSecondMax = 1_000
 /** From the first byte of a request to the end of its headers, and from there to the end of its body. */
 export const httpHeadersMillis = 10_000
 export const httpBodyMillis = 15_000
+/** Requests that wait on one connection for the one before them; while it is so many, nothing more is read from it. */
+export const httpPipelinedMax = 16
+/** Whoever sends on before it was answered waits so long between two of them. */
+export const httpPipelinedMillis = 10
+/** And so long after a refusal; after one for coming too often, whoever waited for it too. */
+export const httpFloodMillis = 50
 /** How long a connection may lie idle between requests. */
 export const httpIdleMillis = 60_000
 /**

@@ -59,6 +59,8 @@ export interface Call {
   readonly headers?: { readonly [name: string]: string }
   /** Sent as it is, instead of `body`. */
   readonly raw?: string | Uint8Array
+  /** An answer that is let in does not end: its head is taken, and the connection closed. */
+  readonly endless?: boolean
 }
 
 export interface Answer {
@@ -161,7 +163,7 @@ export const send = (
   port: number,
   method: string,
   path: string,
-  { as = "owner", body, headers, key, raw, token }: Call,
+  { as = "owner", body, endless = false, headers, key, raw, token }: Call,
   signal?: AbortSignal
 ): Promise<Answer> =>
   new Promise((resolve, reject) => {
@@ -186,6 +188,12 @@ export const send = (
     outgoing.on("error", reject)
     outgoing.on("response", (incoming) => {
       const chunks: Array<Buffer> = []
+      if (endless && incoming.statusCode === 200) {
+        incoming.on("error", () => undefined)
+        resolve(answerOf(200, incoming.headers, Buffer.alloc(0)))
+        outgoing.destroy()
+        return
+      }
       incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
       incoming.on("error", reject)
       incoming.on("end", () => resolve(answerOf(incoming.statusCode ?? 0, incoming.headers, Buffer.concat(chunks))))
@@ -259,6 +267,8 @@ export const conforms = (method: string, path: string, { headers, json, status, 
   assert.isDefined(operation.responses[status], `${method} ${plain} may not answer ${status}`)
   if (method === "HEAD") return
   assert.isDefined(operation.responses[status].content[type], `${method} ${plain} may not answer ${status} as ${type}`)
+  // What it tells is described message by message; only its head was taken.
+  if (type === "text/event-stream") return
   const where = ["paths", template!, verb, "responses", String(status), "content", type, "schema"]
   const validate = ajv.getSchema(`urn:keelson:openapi#/${where.map(escape).join("/")}`)
   assert.isDefined(validate)

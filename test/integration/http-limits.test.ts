@@ -4,6 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import { once } from "node:events"
 import { type IncomingMessage, request } from "node:http"
 import { connect, type Socket } from "node:net"
 import type * as HttpDoor from "#layers/edge/HttpDoor.ts"
@@ -151,7 +152,7 @@ describe("a limit of the door", () => {
     }).pipe(Effect.provide(Kit.doorOver(held, { limits: { requestsMax: 2 } })))
   })
 
-  it.live("of connections is met: the next is closed without a word, and one that leaves makes room", () => {
+  it.live("of connections is met: the next one is told so and closed, and one that leaves makes room", () => {
     const ask = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
     const opened = (port: number) =>
       Effect.acquireRelease(
@@ -179,7 +180,14 @@ describe("a limit of the door", () => {
       const first = yield* opened(port)
       const second = yield* opened(port)
       for (const socket of [first, second]) assert.match(yield* heard(socket), /^HTTP\/1\.1 200 /)
-      assert.strictEqual(yield* heard(yield* opened(port)), "")
+      const third = yield* opened(port)
+      const answer = yield* heard(third)
+      assert.match(answer, /^HTTP\/1\.1 503 /)
+      for (const header of ["content-type: application/problem+json", "retry-after: 1", "connection: close"]) {
+        assert.include(answer.toLowerCase(), `\r\n${header}\r\n`)
+      }
+      assert.deepInclude(JSON.parse(answer.split("\r\n\r\n")[1]!), { code: "Overloaded", retryable: true })
+      yield* Effect.promise(() => (third.destroyed ? Promise.resolve() : once(third, "close")))
       assert.match(yield* heard(second), /^HTTP\/1\.1 200 /, "who was in is still served")
       first.destroy()
       yield* Effect.eventually(

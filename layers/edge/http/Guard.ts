@@ -5,11 +5,13 @@
  * Invariants: no defect, no unknown path and no failure of the platform leaves as anything but a problem; every
  * answer carries the request's id; nothing is cached anywhere, nothing is framed, no other origin is let in.
  */
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as HttpServerError from "effect/http/HttpServerError"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type { Socket } from "node:net"
 import { docsPath, socketPath } from "../Api.ts"
 import * as Problems from "../Problems.ts"
 import * as Answers from "./Answers.ts"
@@ -23,6 +25,8 @@ export interface Options {
   /** Names the service answers to; null for any. */
   readonly hosts: ReadonlySet<string> | null
   readonly requestsMax: number
+  /** Whether a connection is one too many, and kept only to be told so. */
+  readonly isSurplus: (socket: Socket) => boolean
 }
 
 type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
@@ -32,7 +36,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const methodsOf = Paths.make()
   let inHand = 0
 
-  const refusal = (request: HttpServerRequest): Problems.Problem | null => {
+  const refusal = (request: HttpServerRequest, surplus: boolean): Problems.Problem | null => {
+    if (surplus) return Problems.make("Overloaded", "there are as many connections as the service takes")
     const { host } = request.headers
     // RFC 9112 section 3.2: none, or more than one (which arrive joined), is malformed.
     const name = host === undefined ? null : Hosts.nameOf(host)
@@ -70,7 +75,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     Effect.gen(function* () {
       const request = yield* HttpServerRequest
       const { requestId } = yield* Exchange.Current
-      const refused = refusal(request)
+      const surplus = options.isSurplus(NodeHttpServerRequest.toIncomingMessage(request).socket)
+      const refused = refusal(request, surplus)
       const socket = pathOf(request.url) === socketPath
       const named = socket ? Effect.provideService(app, HttpServerRequest, Authentication.withToken(request)) : app
       const served: App<E, R | HttpServerRequest> = refused === null ? named : Answers.refuse(refused)
@@ -83,7 +89,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       )
       return HttpServerResponse.setHeaders(answer, {
         ...(pathOf(request.url) === docsPath ? page : plain),
-        ...(drain.begun() ? { connection: "close" } : {}),
+        ...(drain.begun() || surplus ? { connection: "close" } : {}),
         "x-request-id": requestId
       })
     })

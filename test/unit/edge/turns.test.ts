@@ -1,0 +1,120 @@
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { assert, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { once } from "node:events"
+import { createServer } from "node:http"
+import { connect, type Socket } from "node:net"
+import { join } from "node:path"
+import * as Turns from "#layers/edge/http/Turns.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
+import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
+
+/** A server that answers `/<status>` at once, and `/held` once it is let go; knows what was begun, and when. */
+const served = Effect.gen(function* () {
+  const path = join(yield* TemporaryFolder.make, "socket")
+  const server = createServer()
+  const http = yield* NodeHttpServer.make(() => server, { path })
+  const letGo = Deferred.makeUnsafe<void>()
+  const begun: Array<{ readonly url: string; readonly atMillis: number }> = []
+  const app = Effect.gen(function* () {
+    const { url } = yield* HttpServerRequest
+    begun.push({ url, atMillis: performance.now() })
+    if (url === "/held") yield* Deferred.await(letGo)
+    return HttpServerResponse.text("", { status: Number(url.slice(1)) || 200 })
+  })
+  const sockets: Array<Socket> = []
+  server.on("connection", (socket) => void sockets.push(socket))
+  yield* http.serve(app, Turns.make())
+  const socket = yield* Effect.acquireRelease(
+    Effect.sync(() => connect(path).on("error", () => undefined)),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+  let text = ""
+  socket.on("data", (chunk: Buffer) => void (text += chunk.toString("latin1")))
+  const statuses = () => Array.from(text.matchAll(/HTTP\/1\.1 (\d+)/g), ([, status]) => Number(status))
+  const until = (holds: () => boolean) =>
+    Effect.eventually(Effect.suspend(() => (holds() ? Effect.void : Effect.fail("not yet"))))
+  return { begun, letGo, socket, sockets, statuses, until }
+})
+
+const ask = (...urls: ReadonlyArray<string>): string =>
+  urls.map((url) => `GET ${url} HTTP/1.1\r\nHost: localhost\r\n\r\n`).join("")
+
+it.live("what is sent on before an answer waits for it, and answers come in order", () =>
+  Effect.gen(function* () {
+    const { begun, letGo, socket, statuses, until } = yield* served
+    socket.write(ask("/held", "/201", "/202"))
+    yield* until(() => begun.length > 0)
+    socket.write(ask("/203"))
+    assert.deepStrictEqual(statuses(), [])
+    yield* Deferred.succeed(letGo, undefined)
+    yield* until(() => statuses().length === 4)
+    assert.deepStrictEqual(statuses(), [200, 201, 202, 203])
+    const gaps = begun.slice(1).map(({ atMillis }, index) => atMillis - begun[index]!.atMillis)
+    for (const gap of gaps) assert.isAtLeast(gap, Bounds.httpPipelinedMillis - 2)
+  }).pipe(Effect.scoped)
+)
+
+it.live("nothing of it is begun meanwhile, and once too much waits no more is read", () =>
+  Effect.gen(function* () {
+    const { begun, letGo, socket, sockets, statuses, until } = yield* served
+    socket.write(ask("/held", ...Array.from({ length: Bounds.httpPipelinedMax }, () => "/200")))
+    yield* until(() => sockets[0]?.isPaused() === true)
+    const { bytesRead } = sockets[0]!
+    socket.write(ask("/201"))
+    yield* Effect.promise(() => once(socket, "drain").catch(() => undefined)).pipe(Effect.timeoutOption("20 millis"))
+    assert.strictEqual(begun.length, 1)
+    assert.strictEqual(sockets[0]!.bytesRead, bytesRead)
+    yield* Deferred.succeed(letGo, undefined)
+    yield* until(() => statuses().length === Bounds.httpPipelinedMax + 2)
+    assert.strictEqual(statuses().at(-1), 201)
+  }).pipe(Effect.scoped)
+)
+
+it.live("nothing is begun for a peer that left", () =>
+  Effect.gen(function* () {
+    const { begun, letGo, socket, sockets, until } = yield* served
+    socket.write(ask("/held", "/201", "/202"))
+    yield* until(() => begun.length > 0)
+    socket.destroy()
+    yield* until(() => sockets[0]!.destroyed)
+    yield* Deferred.succeed(letGo, undefined)
+    yield* Effect.promise(() => new Promise((passed) => setTimeout(passed, 3 * Bounds.httpPipelinedMillis)))
+    assert.deepStrictEqual(
+      begun.map(({ url }) => url),
+      ["/held"]
+    )
+  }).pipe(Effect.scoped)
+)
+
+for (const [what, pieces] of [
+  ["that comes too often", [ask("/429"), ask("/201")]],
+  ["that is refused and sent on", [ask("/404", "/201")]]
+] as const) {
+  it.live(`a connection ${what} waits for its next turn`, () =>
+    Effect.gen(function* () {
+      const { begun, socket, statuses, until } = yield* served
+      for (const [index, piece] of pieces.entries()) {
+        socket.write(piece)
+        yield* until(() => statuses().length > index)
+      }
+      yield* until(() => statuses().at(-1) === 201)
+      assert.isAtLeast(begun[1]!.atMillis - begun[0]!.atMillis, Bounds.httpFloodMillis - 2)
+    }).pipe(Effect.scoped)
+  )
+}
+
+it.live("whoever waits for its answers waits for nothing else", () =>
+  Effect.gen(function* () {
+    const { socket, statuses, until } = yield* served
+    const startMillis = performance.now()
+    for (let count = 1; count <= 40; count++) {
+      socket.write(ask("/404"))
+      yield* until(() => statuses().length === count)
+    }
+    assert.isBelow(performance.now() - startMillis, 40 * Bounds.httpFloodMillis)
+  }).pipe(Effect.scoped)
+)
