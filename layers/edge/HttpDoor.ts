@@ -115,7 +115,9 @@ export class HttpAddress extends Context.Service<
 export const make = Effect.fnUntraced(function* (options: Options) {
   const limits = { ...defaults, ...options.limits }
   const drain = yield* Drain.make
-  const app = yield* HttpRouter.toHttpEffect(routes(limits, options.origins ?? [])).pipe(
+  // WebSockets outlive the requests that opened them; closed below, where their turn is.
+  const lasting = yield* Scope.make("parallel")
+  const app = yield* HttpRouter.toHttpEffect(routes(limits, options.origins ?? [], lasting)).pipe(
     Effect.provideService(Drain.Drain, drain),
     Effect.provideService(HttpRouter.RouterConfig, Paths.spelling)
   )
@@ -144,6 +146,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   )
   // Finalizers run from the last to the first: begin to close, let requests finish, end their fibers, cut the rest.
   yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
+  yield* Effect.addFinalizer((exit) => Scope.close(lasting, exit))
   const inTurn = Turns.make()
   yield* http.serve(guard(app), (answered) => inTurn(AccessLog.withAccessLog(answered)))
   yield* Effect.addFinalizer(() => drain.begin)
@@ -195,7 +198,7 @@ const nodeServer = (limits: Limits) => {
   return server
 }
 
-const routes = (limits: Limits, origins: ReadonlyArray<string>) =>
+const routes = (limits: Limits, origins: ReadonlyArray<string>, lasting: Scope.Scope) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: openApiPath }),
     HttpApiSwagger.layer(Api, { path: docsPath }),
@@ -213,7 +216,7 @@ const routes = (limits: Limits, origins: ReadonlyArray<string>) =>
       PrincipalsDoor.layer,
       JournalDoor.layer,
       StreamDoor.layer(limits),
-      SocketDoor.layer(limits.sockets, origins),
+      SocketDoor.layer(limits.sockets, origins, lasting),
       MetricsDoor.layer,
       ServiceDoor.layer
     ]),

@@ -187,7 +187,7 @@ describe("a limit of the door", () => {
         assert.include(answer.toLowerCase(), `\r\n${header}\r\n`)
       }
       assert.deepInclude(JSON.parse(answer.split("\r\n\r\n")[1]!), { code: "Overloaded", retryable: true })
-      yield* Effect.promise(() => (third.destroyed ? Promise.resolve() : once(third, "close")))
+      yield* Effect.promise(async () => third.closed || once(third, "close"))
       assert.match(yield* heard(second), /^HTTP\/1\.1 200 /, "who was in is still served")
       first.destroy()
       yield* Effect.eventually(

@@ -73,5 +73,11 @@ const come = async ({ connections, port, request }: Visit): Promise<void> => {
 createInterface({ input: process.stdin }).on("line", (line) => {
   const told = JSON.parse(line) as { readonly come: Visit } | { readonly leave: true }
   if ("leave" in told) return say({ left: leave() })
-  void come(told.come).then(() => say({ came: true }))
+  come(told.come).then(
+    () => say({ came: true }),
+    (error: unknown) => {
+      process.stderr.write(`${String(error)}\n`)
+      process.exit(1)
+    }
+  )
 })

@@ -17,8 +17,8 @@ import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Semaphore from "effect/Semaphore"
-import type { ServerResponse } from "node:http"
 import type { Socket } from "node:net"
+import type { Writable } from "node:stream"
 import * as Bounds from "#src/kernel/Bounds.ts"
 
 type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
@@ -96,7 +96,7 @@ const pauseMillis = (status: number, waiting: number): number => {
 }
 
 /** Completes once the answer is on its way, or nobody is there to take it. */
-const sent = (answer: ServerResponse, socket: Socket) =>
+const sent = (answer: Writable, socket: Socket) =>
   Effect.callback<void>((resume) => {
     if (answer.writableFinished || socket.destroyed) return resume(Effect.void)
     const letGo = () => {

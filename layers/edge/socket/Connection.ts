@@ -56,6 +56,12 @@ export interface Shared {
   readonly limits: Limits
 }
 
+/** A connection after its handshake: what comes, what goes, and what carries it. */
+export interface Wire extends Pick<Socket.Reader, "pull"> {
+  readonly writer: Socket.Writer
+  readonly tcp: TcpSocket
+}
+
 const frameDuration = Metric.histogram("socket_frame_duration_seconds", {
   description: "From a frame to its answer, by what was asked.",
   boundaries: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -69,10 +75,8 @@ export const make = Effect.fnUntraced(function* ({ deeds, limits, registry, tail
   const admission = yield* Admission
   const drain = yield* Drain
 
-  return Effect.fnUntraced(function* (line: Line, caller: Principal, socket: Socket.Socket, tcp: TcpSocket) {
+  return Effect.fnUntraced(function* (line: Line, caller: Principal, { pull, tcp, writer }: Wire) {
     const { id } = line
-    const { pull } = yield* socket.reader
-    const writer = yield* socket.writer
     const outbox = Outbox.make(writer, tcp, limits)
     const replies = Replies.make(id, outbox)
     const { show } = deeds.readable

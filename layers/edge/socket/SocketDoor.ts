@@ -9,15 +9,20 @@
  * a connection ends; no page of another origin gets in; what a peer does not close is closed.
  */
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Metric from "effect/Metric"
+import * as Scope from "effect/Scope"
 import { randomUUID } from "node:crypto"
 import type { Socket as TcpSocket } from "node:net"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import type { Principal } from "#src/ports/Identity.ts"
 import { Api, socketPath } from "../Api.ts"
 import { subprotocol } from "../api/Frames.ts"
 import * as Deeds from "../Deeds.ts"
@@ -64,8 +69,8 @@ export const handshake = (frameBytesMax: number) => ({
   handleProtocols: (offered: Set<string>) => (offered.has(subprotocol) ? subprotocol : false)
 })
 
-/** `origins` are those of pages that may come beside the service's own. */
-export const layer = (limits: Limits, origins: ReadonlyArray<string>) =>
+/** `origins` are those of pages that may come beside the service's own; connections end with `lasting` at the latest. */
+export const layer = (limits: Limits, origins: ReadonlyArray<string>, lasting: Scope.Scope) =>
   HttpApiBuilder.group(
     Api,
     "socket",
@@ -74,22 +79,42 @@ export const layer = (limits: Limits, origins: ReadonlyArray<string>) =>
       const tail = yield* Tail.make(registry)
       const serve = yield* Connection.make({ registry, tail, deeds: yield* Deeds.make, limits })
 
+      const services = yield* Effect.context<never>()
+
+      /** Takes a place and shakes hands, all of it until the scope ends. */
+      const opening = Effect.fnUntraced(function* (line: Line.Line, request: HttpServerRequest) {
+        yield* Effect.acquireRelease(registry.admit(line), () => registry.leave(line.id))
+        const socket = yield* request.upgrade
+        const tcp = NodeHttpServerRequest.toIncomingMessage(request).socket
+        // A peer that is gone without a word is missed.
+        tcp.setKeepAlive(true, limits.heartbeatMillis)
+        yield* Effect.addFinalizer(() => closed(tcp, limits.closeMillis))
+        const { pull } = yield* socket.reader
+        return { pull, writer: yield* socket.writer, tcp }
+      })
+
+      const conversation = Effect.fnUntraced(function* (line: Line.Line, by: Principal, wire: Connection.Wire) {
+        const ending = yield* serve(line, by, wire)
+        yield* Effect.logDebug("a WebSocket ended", { connection: line.id, ending })
+      })
+
       const open = Answers.ask(
         Effect.fnUntraced(function* (by) {
           const request = yield* HttpServerRequest
           yield* permitted(request, origins)
           const line = Line.make(randomUUID(), by)
-          const place = Effect.acquireRelease(registry.admit(line), () => registry.leave(line.id))
-          yield* Effect.scoped(
+          yield* Effect.uninterruptibleMask((restore) =>
             Effect.gen(function* () {
-              yield* place
-              const socket = yield* request.upgrade
-              const tcp = NodeHttpServerRequest.toIncomingMessage(request).socket
-              // A peer that is gone without a word is missed.
-              tcp.setKeepAlive(true, limits.heartbeatMillis)
-              yield* Effect.addFinalizer(() => closed(tcp, limits.closeMillis))
-              const ending = yield* serve(line, by, socket, tcp)
-              yield* Effect.logDebug("a WebSocket ended", { connection: line.id, ending })
+              const scope = yield* Scope.fork(lasting)
+              const wire = yield* restore(alone(scope, opening(line, request))).pipe(
+                Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+              )
+              // In a fiber of its own, which holds nothing of the request: that ends with the handshake.
+              const talk = conversation(line, by, wire).pipe(
+                Scope.provide(scope),
+                Effect.onExit((exit) => Scope.close(scope, exit))
+              )
+              Fiber.runIn(Effect.runForkWith(services)(talk), lasting)
             })
           ).pipe(
             // The connection is gone, or was never made: nobody is there to be told.
@@ -106,6 +131,10 @@ export const layer = (limits: Limits, origins: ReadonlyArray<string>) =>
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+/** With the scope and nothing else: what a socket knows of where it was made, it keeps for as long as it is open. */
+const alone = <A, E>(scope: Scope.Scope, effect: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<A, E> =>
+  Effect.updateContext(effect, () => Context.make(Scope.Scope, scope))
 
 /** The same registry, its numbers kept as they change. */
 const counted = <M extends Registry.Member, F>(registry: Registry.Registry<M, F>): Registry.Registry<M, F> => {

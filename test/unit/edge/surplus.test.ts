@@ -73,7 +73,7 @@ it.live("a connection beyond the limit that asks nothing is closed, and gives it
     const first = yield* opened
     assert.strictEqual(yield* heard(first), "served")
     const silent = yield* opened
-    yield* Effect.promise(() => (silent.closed ? Promise.resolve() : once(silent.resume(), "close")))
+    yield* Effect.promise(async () => silent.closed || once(silent.resume(), "close"))
     yield* Effect.eventually(
       Effect.flatMap(Effect.flatMap(opened, heard), (text) =>
         text === "surplus" ? Effect.void : Effect.fail("not yet")
