@@ -80,7 +80,7 @@ export const Settings = Schema.Struct({
     description: "Bytes of one HTTP request's body; the longest arguments always fit."
   }),
   connectionsMax: count(1, 100_000).annotate({
-    description: "HTTP connections open at once, those of followers and WebSockets included; more are closed at once."
+    description: "HTTP connections open at once, those of followers and WebSockets included; more are refused."
   }),
   requestsMax: count(1, 100_000).annotate({
     description: "HTTP requests in hand at once, those that wait included; more are told to come back."
