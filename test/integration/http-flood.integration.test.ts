@@ -70,7 +70,6 @@ it.live(
         const seen = `${what}: halts of ${millis.map(Math.round).join(", ")} ms; ${JSON.stringify(left)}`
         assert.isBelow(quantile(millis, 0.5), maximum, seen)
         assert.isBelow(millis.at(-1)!, haltMillisWorst, seen)
-        assert.strictEqual(left.returned, 0, "nobody was thrown out")
       }
     }).pipe(Effect.scoped),
   120_000
