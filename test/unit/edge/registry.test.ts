@@ -86,7 +86,7 @@ describe("the registry of WebSockets", () => {
     for (let seed = 0; seed < 10_000; seed++) {
       assert.deepStrictEqual(SeededScheduler.run(storm(undefined), seed), [], `seed ${seed}`)
     }
-  }, 60_000)
+  }, 180_000)
 
   for (const broken of ["admit", "follow", "leave"]) {
     it(`is not, where ${broken} is a get and a set instead of a transaction (the control)`, () => {
