@@ -24,6 +24,7 @@ import * as GatewayService from "#src/gateway/GatewayService.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
 import * as DeclaredTool from "#src/gateway/DeclaredTool.ts"
 import * as Halt from "#src/gateway/Halt.ts"
+import * as Lines from "#src/gateway/Lines.ts"
 import * as PolicyInForce from "#src/gateway/PolicyInForce.ts"
 import * as PolicyRecorder from "#src/gateway/PolicyRecorder.ts"
 import * as Principal from "#src/gateway/Principal.ts"
@@ -70,6 +71,9 @@ const gateway = (settings: Settings) =>
     Layer.provide(JournalIdentity.layerTokens)
   )
 
+/** Places for work, outliving the processes that do it. */
+const lines = (settings: Settings) => Layer.effect(Lines.Lines, Lines.make(settings))
+
 /** Deadlines and work, kept running, and what an operator sees of them. */
 const processes = Layer.effect(
   Vitals.Vitals,
@@ -88,6 +92,9 @@ const processes = Layer.effect(
     )
     const haltSwitch = yield* HaltSwitch
     yield* Gauge.show(numbers.halted, () => (haltSwitch.on() ? 1 : 0))
+    const { tools, turns } = yield* Lines.Lines
+    yield* Gauge.show(numbers.turns, turns.waiting)
+    yield* Gauge.show(numbers.tools, tools.waiting)
     return yield* Vitals.make([{ name: "restarts", look }, yield* journal(cursor)])
   })
 )
@@ -98,6 +105,8 @@ const numbers = {
     description: "Events that the dispatcher has not looked at: head minus its cursor."
   }),
   pending: Metric.gauge("confirmations_pending", { description: "Actions that wait for people." }),
+  turns: Metric.gauge("turns_waiting", { description: "Turns that wait for a place to be worked on." }),
+  tools: Metric.gauge("tools_waiting", { description: "Permitted actions that wait for a place to run in." }),
   bypasses: Metric.gauge("bypasses_recorded", {
     description: "Bypass attempts in the journal: permits that opened nothing, since the journal began."
   }),
@@ -124,8 +133,9 @@ const journal = Effect.fnUntraced(function* (cursor: Dispatcher.Cursor) {
 export const layer = (settings: Settings) =>
   processes.pipe(
     Layer.provideMerge(gateway(settings)),
-    Layer.provideMerge(GuardedToolExecutor.layer),
+    Layer.provideMerge(GuardedToolExecutor.layer(settings)),
     Layer.provideMerge(bypasses),
     Layer.provideMerge(actors(settings)),
+    Layer.provideMerge(lines(settings)),
     Layer.provideMerge(Layer.mergeAll(StoreFeed.layer, Supervisor.layer, StoreVault.layer, LocalHaltSwitch.layer))
   )

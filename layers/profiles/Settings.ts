@@ -15,6 +15,9 @@ interface Related {
   readonly eventStreamsPerPrincipalMax: number
   readonly socketsMax: number
   readonly socketsPerPrincipalMax: number
+  readonly turnsInFlightMax: number
+  readonly turnsPerSessionMax: number
+  readonly turnsWaitingMax: number
 }
 
 /** As `Bounds.relations`, between what is set. */
@@ -30,6 +33,10 @@ export const relations = (set: Related): ReadonlyArray<Bounds.Relation> => [
   [
     set.socketsPerPrincipalMax <= set.socketsMax,
     `one principal can't open more WebSockets than all may: socketsPerPrincipalMax (${set.socketsPerPrincipalMax}) <= socketsMax (${set.socketsMax})`
+  ],
+  [
+    set.turnsPerSessionMax <= set.turnsInFlightMax + set.turnsWaitingMax,
+    `what one session may run can be taken in: turnsPerSessionMax (${set.turnsPerSessionMax}) <= turnsInFlightMax (${set.turnsInFlightMax}) + turnsWaitingMax (${set.turnsWaitingMax})`
   ]
 ]
 
@@ -68,6 +75,18 @@ export const Settings = Schema.Struct({
   }),
   sessionsPerPrincipalMax: count(1, 1_000_000).annotate({ description: "Open sessions of one principal." }),
   turnsPerSessionMax: count(1, 10_000).annotate({ description: "Turns that may run at once, in one session." }),
+  turnsInFlightMax: count(1, Bounds.inFlightMax).annotate({
+    description: "Turns that one process works on at once; those that wait for people or tools are not counted."
+  }),
+  turnsWaitingMax: count(0, Bounds.waitingMax).annotate({
+    description: "Turns that may wait in line for that; more are told to come back."
+  }),
+  toolsInFlightMax: count(1, Bounds.inFlightMax).annotate({
+    description: "Tools that one process runs at once; what agents run elsewhere is not counted."
+  }),
+  toolsWaitingMax: count(0, Bounds.waitingMax).annotate({
+    description: "Permitted actions that may wait in line for that; then proposals and turns are told to come back."
+  }),
   turnStepsMax: count(1, 1_000).annotate({ description: "Answers of the model in one turn." }),
   turnTokensMax: count(1, 100_000_000).annotate({ description: "Tokens in one turn, input and output." }),
   turnTimeoutMillis: count(1_000, 86_400_000).annotate({
@@ -125,6 +144,10 @@ export const defaults: Settings = {
   sessionIdleMillis: Bounds.sessionIdleMillis,
   sessionsPerPrincipalMax: Bounds.sessionsPerPrincipalMax,
   turnsPerSessionMax: Bounds.turnsPerSessionMax,
+  turnsInFlightMax: Bounds.turnsInFlightMax,
+  turnsWaitingMax: Bounds.turnsWaitingMax,
+  toolsInFlightMax: Bounds.toolsInFlightMax,
+  toolsWaitingMax: Bounds.toolsWaitingMax,
   turnStepsMax: Bounds.turnStepsMax,
   turnTokensMax: Bounds.turnTokensMax,
   turnTimeoutMillis: Bounds.turnMillisMax,

@@ -61,14 +61,19 @@ export const runs = Metric.counter("tool_runs_total", {
   incremental: true
 })
 
-export const make = Effect.gen(function* () {
+export interface Options {
+  /** Tools that run at once; more wait, each as long as its lease. */
+  readonly toolsInFlightMax: number
+}
+
+export const make = Effect.fnUntraced(function* ({ toolsInFlightMax }: Options) {
   const registry = yield* ToolRegistry
   const rows = yield* Rows
   const stamps = yield* Stamps
   const vault = yield* Vault
   const bypasses = yield* Bypasses
   const haltSwitch = yield* HaltSwitch
-  const slots = yield* Semaphore.make(Bounds.toolsInFlightMax)
+  const slots = yield* Semaphore.make(toolsInFlightMax)
   const spendOnce = makeSpendOnce()
 
   const refuse = (reason: PermitRefused["reason"], fields: PermitFields | null) => {
@@ -159,12 +164,14 @@ export const make = Effect.gen(function* () {
 /** What the executor asks before it runs anything. */
 type Judges = Rows | Stamps | Vault | Bypasses | HaltSwitch
 
-export const layer: Layer.Layer<ToolExecutor, never, ToolRegistry | Judges> = Layer.effect(ToolExecutor, make)
+export const layer = (
+  options: Options = { toolsInFlightMax: Bounds.toolsInFlightMax }
+): Layer.Layer<ToolExecutor, never, ToolRegistry | Judges> => Layer.effect(ToolExecutor, make(options))
 
 /** Executor and catalog over one registry, which stays hidden: its handlers are reached through a permit alone. */
 export const layerWithCatalog = <E, R>(
   registry: Layer.Layer<ToolRegistry, E, R>
-): Layer.Layer<ToolExecutor | ToolCatalog, E, R | Judges> => Layer.provide(Layer.merge(layer, layerCatalog), registry)
+): Layer.Layer<ToolExecutor | ToolCatalog, E, R | Judges> => Layer.provide(Layer.merge(layer(), layerCatalog), registry)
 
 // ---------------------------------------------------------------------------
 // internal

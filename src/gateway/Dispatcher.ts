@@ -15,7 +15,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as Schedule from "effect/Schedule"
-import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Bounds from "../kernel/Bounds.ts"
 import type { StoredEvent } from "../kernel/Envelope.ts"
@@ -28,6 +27,7 @@ import { Stamps } from "../ports/Stamps.ts"
 import { Vault } from "../ports/Vault.ts"
 import * as ActionRunner from "./ActionRunner.ts"
 import type { Payloads } from "./Events.ts"
+import { Lines } from "./Lines.ts"
 import type { ActionCommand, TurnCommand } from "./Protocol.ts"
 import * as Questions from "./Questions.ts"
 import { subjectOf } from "./Session.ts"
@@ -51,7 +51,7 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
   const questions = yield* Questions.make
   const actions = yield* ActionRunner.make
   const turns = yield* TurnRunner.make
-  const places = yield* Semaphore.make(Bounds.toolsInFlightMax)
+  const lines = yield* Lines
   const running = {
     turn: yield* FiberMap.make<string, void>(),
     action: yield* FiberMap.make<string, void>()
@@ -123,7 +123,11 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
     start(
       "action",
       id,
-      Effect.flatMap(trace, (traceparent) => Trace.within(traceparent)(places.withPermit(actions.run(id))))
+      Effect.acquireUseRelease(
+        Effect.sync(() => lines.tools.enter(id)),
+        () => Effect.flatMap(trace, (traceparent) => Trace.within(traceparent)(lines.tools.within(actions.run(id)))),
+        () => Effect.sync(() => lines.tools.leave(id))
+      )
     )
 
   const tell = Effect.fnUntraced(function* (
@@ -172,13 +176,19 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
       case "turn.started":
         return startTurn(id as TurnId, Effect.succeed(traceparent))
       case "action.permitted":
-        return (payload as Payloads["action.permitted"]).executorId === undefined
-          ? startAction(id as ActionId, Effect.succeed(traceparent))
-          : Effect.void
+        if ((payload as Payloads["action.permitted"]).executorId === undefined) {
+          return startAction(id as ActionId, Effect.succeed(traceparent))
+        }
+        return Effect.sync(() => lines.tools.leave(id))
+      case "action.lapsed":
+        return Effect.sync(() => lines.tools.leave(id))
       case "turn.completed":
       case "turn.failed":
       case "turn.cancelled":
-        return Effect.andThen(FiberMap.remove(running.turn, id), end(id, endTurn(id as TurnId)))
+        return FiberMap.remove(running.turn, id).pipe(
+          Effect.andThen(Effect.sync(() => lines.turns.leave(id))),
+          Effect.andThen(end(id, endTurn(id as TurnId)))
+        )
       case "session.closed":
       case "session.expired":
         return end(id, endSession(id as SessionId))

@@ -5,10 +5,12 @@
  * operators ask (`Operators`), rules (actors judge again under the journal's lock) nor transport.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { Json } from "../kernel/Canonical.ts"
 import { ActionId, PrincipalId, SessionId, TurnId } from "../kernel/Ids.ts"
 import { Actors } from "../ports/Actors.ts"
 import { Digest } from "../ports/Digest.ts"
+import type { EventStoreError } from "../ports/EventStore.ts"
 import type { Principal } from "../ports/Identity.ts"
 import { Responder } from "../ports/Responder.ts"
 import { Stamps } from "../ports/Stamps.ts"
@@ -22,6 +24,7 @@ import {
   TurnAnswer,
   type TurnCommand
 } from "./Protocol.ts"
+import { type Line, Lines } from "./Lines.ts"
 import * as Operators from "./Operators.ts"
 import * as Questions from "./Questions.ts"
 import * as RemoteTools from "./RemoteTools.ts"
@@ -45,6 +48,28 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
   const { permit, refuse, send, unreadable } = yield* Sending.make
   const responder = yield* Responder
   const questions = yield* Questions.make
+  const lines = yield* Lines
+
+  /**
+   * Sends what brings work where its line has room for it: room is kept before the journal is asked, and given back
+   * where the answer says that nothing is to be worked on. A wish that was granted before gets its answer all the same.
+   */
+  const inLine = Effect.fnUntraced(function* <A extends { readonly repeated: boolean }, E>(
+    line: Line,
+    id: string,
+    known: Effect.Effect<unknown, EventStoreError>,
+    sent: Effect.Effect<A, E>,
+    stays: (answered: A) => boolean
+  ) {
+    const begun = line.has(id)
+    if (!line.admit(id) && (yield* Effect.catch(known, unreadable)) === null) return yield* refuse(line.refusal)
+    return yield* Effect.onExit(sent, (exit) =>
+      Effect.sync(() => {
+        const works = Exit.isSuccess(exit) && !exit.value.repeated && stays(exit.value)
+        if (!begun && !works) line.release(id)
+      })
+    )
+  })
 
   const session = Effect.fnUntraced(function* (by: Principal, id: SessionId, deed: Authority.Deed) {
     const row = yield* Effect.catch(questions.session(id), unreadable)
@@ -109,7 +134,12 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
       timeoutMillis: config.turnTimeoutMillis,
       quota: config.turnsPerSessionMax
     }
-    const answered = yield* send(by, key, { kind: "turn", id: turnId }, command, { sessionId, input }, TurnAnswer)
+    const known = questions.turn(turnId)
+    // Its tools would wait in the other line.
+    if (lines.tools.full() && (yield* Effect.catch(known, unreadable)) === null)
+      return yield* refuse(lines.tools.refusal)
+    const sent = send(by, key, { kind: "turn", id: turnId }, command, { sessionId, input }, TurnAnswer)
+    const answered = yield* inLine(lines.turns, turnId, known, sent, ({ body }) => body.status === "Running")
     if (!answered.repeated) yield* touched(sessionId, turnId)
     return answered
   })
@@ -139,7 +169,14 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
       roles: by.roles,
       ...input
     }
-    return yield* send(by, key, { kind: "action", id: actionId }, command, { ...input } as Json, ActionAnswer)
+    const sent = send(by, key, { kind: "action", id: actionId }, command, { ...input } as Json, ActionAnswer)
+    return yield* inLine(
+      lines.tools,
+      actionId,
+      questions.action(actionId),
+      sent,
+      ({ body }) => body.status === "Approved"
+    )
   })
 
   return Gateway.of({

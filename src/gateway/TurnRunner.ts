@@ -11,7 +11,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as Semaphore from "effect/Semaphore"
 import * as Bounds from "../kernel/Bounds.ts"
 import { decode, type Json } from "../kernel/Canonical.ts"
 import { read } from "../kernel/Decider.ts"
@@ -27,6 +26,7 @@ import { Stamps } from "../ports/Stamps.ts"
 import { ToolCatalog } from "../ports/ToolExecutor.ts"
 import { Vault } from "../ports/Vault.ts"
 import { events as registry } from "./Events.ts"
+import { Lines } from "./Lines.ts"
 import { ActionAnswer, endedStatuses, Rejection, type TurnCommand } from "./Protocol.ts"
 import * as Questions from "./Questions.ts"
 import { system } from "./System.ts"
@@ -46,7 +46,7 @@ export const make = Effect.gen(function* () {
   const recollection = yield* Recollection
   const catalog = yield* ToolCatalog
   const questions = yield* Questions.make
-  const places = yield* Semaphore.make(Bounds.turnsInFlightMax)
+  const { turns: line } = yield* Lines
 
   const load = Effect.fnUntraced(function* (turnId: TurnId) {
     const { events } = yield* store.readStream(StreamId.make(`turn:${turnId}`))
@@ -212,16 +212,21 @@ export const make = Effect.gen(function* () {
   const advance = (turn: Turn.Live, due: Turn.Next) => {
     switch (due._tag) {
       case "Recall":
-        return places.withPermit(recall(turn))
+        return line.within(recall(turn))
       case "Respond":
-        return places.withPermit(respond(turn, due.step))
+        return line.within(respond(turn, due.step))
       case "Outcomes":
-        return Effect.forEach(due.calls, (call) => resolve(turn, call), {
-          concurrency: Bounds.proposalsPerStepMax,
-          discard: true
-        })
+        return Effect.acquireUseRelease(
+          Effect.sync(() => line.leave(turn.turnId)),
+          () =>
+            Effect.forEach(due.calls, (call) => resolve(turn, call), {
+              concurrency: Bounds.proposalsPerStepMax,
+              discard: true
+            }),
+          () => Effect.sync(() => line.enter(turn.turnId))
+        )
       case "Remember":
-        return places.withPermit(remember(turn))
+        return line.within(remember(turn))
       case "Complete":
         return report(turn.turnId, "complete", { _tag: "CompleteTurn" })
     }
@@ -245,6 +250,14 @@ export const make = Effect.gen(function* () {
 
   /** Runs a turn to its end, or to its deadline. Interruption leaves it where the journal says it is. */
   const run = Effect.fn("Gateway.runTurn")(function* (turnId: TurnId) {
+    yield* Effect.acquireUseRelease(
+      Effect.sync(() => line.enter(turnId)),
+      () => untilEnded(turnId),
+      () => Effect.sync(() => line.leave(turnId))
+    )
+  })
+
+  const untilEnded = Effect.fnUntraced(function* (turnId: TurnId) {
     const turn = yield* load(turnId)
     if (turn === null || turn.status !== "Running") return
     const left = Math.max(0, turn.deadlineMillis - (yield* stamps.nowMillis))

@@ -94,8 +94,15 @@ export const proposalsPerStepMax = 8
 export const responderMillis = 120_000
 /** Turns that recall, wait for a model or remember at once. One that waits for people or tools is not counted. */
 export const turnsInFlightMax = 64
-/** Tools that run at once. */
+/** Turns that may wait for their place; while so many do, no turn is started. */
+export const turnsWaitingMax = 1_000
+/** Tools that run at once in this process; what agents run elsewhere is not counted. */
 export const toolsInFlightMax = 16
+/** Permitted actions that may wait for their place; while so many do, nothing is proposed and no turn is started. */
+export const toolsWaitingMax = 1_000
+/** What a deployment may set of these at most. */
+export const inFlightMax = 10_000
+export const waitingMax = 100_000
 
 // --- principals ----------------------------------------------------------------------------
 
@@ -317,6 +324,8 @@ export const relations: ReadonlyArray<Relation> = [
     "words fit into an event"
   ],
   [responderMillis <= turnMillisMax, "one answer ends within its turn"],
+  [turnsPerSessionMax <= turnsInFlightMax + turnsWaitingMax, "what one session may run can be taken in"],
+  [proposalsPerStepMax <= toolsInFlightMax + toolsWaitingMax, "one step's proposals find room"],
   [argumentsTextMax <= httpBodyBytesMax && inputTextMax <= httpBodyBytesMax, "words fit into a body"],
   [httpBodyBytesMin <= httpBodyBytesMax, "the default of a body holds what every body may"],
   [policyQuietMillis < policyUnrestMillisMax, "a policy folder may come to rest before it is read all the same"],

@@ -45,6 +45,36 @@ describe.skipIf(server === null)("the service on PostgreSQL", () => {
   )
 
   it.live(
+    "takes no more waiting actions in all than one limit allows, whichever of two processes is asked",
+    () =>
+      onPostgres(async (given) => {
+        const limited = { ...given, flags: { ...given.flags, "confirmations-pending-max": 10 } }
+        await Service.using(limited, (one) =>
+          Service.using(limited, async (two) => {
+            const session = await one.post("/v1/sessions", "s", {})
+            const path = `/v1/sessions/${session.body.sessionId}/actions`
+            const asked = await Promise.all(
+              Array.from({ length: 40 }, (_, index) =>
+                (index % 2 === 0 ? one : two).post(path, `p${index}`, {
+                  tool: "file.write",
+                  arguments: { path: `${index}.txt`, content: "x" }
+                })
+              )
+            )
+            const told = asked.filter(({ status }) => status !== 201)
+            assert.strictEqual(asked.length - told.length, 10)
+            for (const { body, headers, status } of told) {
+              assert.deepInclude(body, { code: "LimitReached", limit: "confirmationsPending", maximum: 10 })
+              assert.deepStrictEqual([status, headers["retry-after"]], [429, "1"])
+            }
+            assert.strictEqual((await two.get("/v1/counters")).body.confirmations.pending, 10)
+          })
+        )
+      }),
+    120_000
+  )
+
+  it.live(
     "has one winner of rivals that two processes decide at once, and runs each tool once",
     () =>
       onPostgres(async (given) => {

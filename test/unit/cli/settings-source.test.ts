@@ -114,11 +114,17 @@ describe("a wrong setting", () => {
         "--sockets-per-principal-max (64) <= --sockets-max (63)"
     )
     assert.strictEqual(settings({ socketsMax: "64" }).socketsMax, 64)
+    assert.strictEqual(
+      refusal({ turnsPerSessionMax: "4", turnsInFlightMax: "2", turnsWaitingMax: "1" }).detail,
+      "the settings contradict each other: what one session may run can be taken in: " +
+        "--turns-per-session-max (4) <= --turns-in-flight-max (2) + --turns-waiting-max (1)"
+    )
+    assert.strictEqual(settings({ turnsPerSessionMax: "65", turnsWaitingMax: "1" }).turnsPerSessionMax, 65)
     const both = refusal({ eventStreamsMax: "16", connectionsMax: "1" }).detail
     assert.lengthOf(both.split("\n"), 2)
   })
 
-  it("is a limit of the door below or above what it may be", () => {
+  it("is a limit below or above what it may be", () => {
     for (const [setting, lowest, highest] of [
       ["bodyBytesMax", Bounds.httpBodyBytesMin, 16 * 1024 * 1024],
       ["connectionsMax", 1, 100_000],
@@ -128,6 +134,10 @@ describe("a wrong setting", () => {
       ["eventStreamsPerPrincipalMax", 1, 100_000],
       ["socketsMax", 1, 100_000],
       ["socketsPerPrincipalMax", 1, 100_000],
+      ["turnsInFlightMax", 1, Bounds.inFlightMax],
+      ["turnsWaitingMax", 0, Bounds.waitingMax],
+      ["toolsInFlightMax", 1, Bounds.inFlightMax],
+      ["toolsWaitingMax", 0, Bounds.waitingMax],
       ["socketFrameBytesMax", Bounds.httpBodyBytesMin, 16 * 1024 * 1024]
     ] as const) {
       // All of them wide, so that no other one is in the way.
@@ -143,6 +153,7 @@ describe("a wrong setting", () => {
     for (const lowest of [
       { bodyBytesMax: String(Bounds.httpBodyBytesMin) },
       { requestsMax: "1" },
+      { turnsInFlightMax: "1", turnsWaitingMax: "0", toolsInFlightMax: "1", toolsWaitingMax: "0" },
       { eventStreamsMax: "1", eventStreamsPerPrincipalMax: "1", connectionsMax: String(Bounds.socketsMax + 2) }
     ]) {
       assert.deepInclude(
