@@ -51,7 +51,8 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
   const questions = yield* Questions.make
   const actions = yield* ActionRunner.make
   const turns = yield* TurnRunner.make
-  const lines = yield* Lines
+  const { tools, turns: runs } = yield* Lines
+  const lines = { turn: runs, action: tools }
   const running = {
     turn: yield* FiberMap.make<string, void>(),
     action: yield* FiberMap.make<string, void>()
@@ -73,12 +74,19 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
       missed = true
       return
     }
-    const guarded = work.pipe(
+    const guarded = Effect.acquireUseRelease(
+      Effect.sync(() => lines[kind].enter(id)),
+      () => work,
+      () => Effect.sync(() => lines[kind].leave(id))
+    ).pipe(
       Effect.catchCause((cause) => Effect.logWarning(`${kind} ${id} did not come to its end here`, cause)),
       Effect.asVoid
     )
     yield* FiberMap.run(running[kind], id, guarded, { onlyIfMissing: true })
   })
+
+  /** What nobody here begins keeps no room: an agent elsewhere runs it, or it was over before there was room in hand. */
+  const leave = (kind: "turn" | "action", id: string) => Effect.sync(() => lines[kind].leave(id))
 
   /** Runs beside the feed: one stream that is slow to take a word holds nobody else up. */
   const end = <E>(name: string, work: Effect.Effect<void, E>) =>
@@ -123,11 +131,7 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
     start(
       "action",
       id,
-      Effect.acquireUseRelease(
-        Effect.sync(() => lines.tools.enter(id)),
-        () => Effect.flatMap(trace, (traceparent) => Trace.within(traceparent)(lines.tools.within(actions.run(id)))),
-        () => Effect.sync(() => lines.tools.leave(id))
-      )
+      Effect.flatMap(trace, (traceparent) => Trace.within(traceparent)(lines.action.within(actions.run(id))))
     )
 
   const tell = Effect.fnUntraced(function* (
@@ -179,14 +183,17 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
         if ((payload as Payloads["action.permitted"]).executorId === undefined) {
           return startAction(id as ActionId, Effect.succeed(traceparent))
         }
-        return Effect.sync(() => lines.tools.leave(id))
+        return leave("action", id)
+      case "action.executed":
+      case "action.failed":
+      case "action.unknown":
       case "action.lapsed":
-        return Effect.sync(() => lines.tools.leave(id))
+        return leave("action", id)
       case "turn.completed":
       case "turn.failed":
       case "turn.cancelled":
         return FiberMap.remove(running.turn, id).pipe(
-          Effect.andThen(Effect.sync(() => lines.turns.leave(id))),
+          Effect.andThen(leave("turn", id)),
           Effect.andThen(end(id, endTurn(id as TurnId)))
         )
       case "session.closed":

@@ -250,14 +250,6 @@ export const make = Effect.gen(function* () {
 
   /** Runs a turn to its end, or to its deadline. Interruption leaves it where the journal says it is. */
   const run = Effect.fn("Gateway.runTurn")(function* (turnId: TurnId) {
-    yield* Effect.acquireUseRelease(
-      Effect.sync(() => line.enter(turnId)),
-      () => untilEnded(turnId),
-      () => Effect.sync(() => line.leave(turnId))
-    )
-  })
-
-  const untilEnded = Effect.fnUntraced(function* (turnId: TurnId) {
     const turn = yield* load(turnId)
     if (turn === null || turn.status !== "Running") return
     const left = Math.max(0, turn.deadlineMillis - (yield* stamps.nowMillis))
