@@ -17,7 +17,7 @@ const { owner } = World
 const refusalOf = <A, R>(effect: Effect.Effect<A, unknown, R>) =>
   Effect.map(Effect.flip(effect), (error) => (error as { rejection?: { _tag: string } }).rejection?._tag)
 
-const reached = (limit: string, maximum: number) => ({ _tag: "LimitReached", limit, maximum })
+const reached = (limit: string, maximum: number) => ({ _tag: "LimitReached" as const, limit, maximum })
 
 const propose = (key: string, tool = "note") =>
   Effect.gen(function* () {

@@ -1,9 +1,11 @@
 /** The limits of work at their edge: what one turn may take, how much is worked on at once, and what may wait for that. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
+import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
 import { Responder, type Response, type TranscriptPart } from "#src/ports/Responder.ts"
 import * as World from "#test/kit/world.ts"
@@ -162,6 +164,7 @@ describe("a limit of turns worked on at once", () => {
       assert.deepStrictEqual(yield* ended(first), ["Completed", null])
       yield* holds("b", "c")
       const fourth = yield* Effect.repeat(start("d", "d"), { until: ({ status }) => status === 202 })
+      assert.strictEqual((yield* start("a", "a")).status, 202, "also where it is over, and nobody else is let in")
       for (const name of ["b", "c", "d"]) yield* open(name)
       for (const turn of [third, fourth]) assert.deepStrictEqual(yield* ended(turn), ["Completed", null])
       assert.strictEqual(most(), 2)
@@ -234,6 +237,7 @@ describe("a limit of tools that run at once", () => {
       const asked = yield* Effect.repeat(propose("e", "note"), { until: ({ status }) => status === 201 })
       assert.strictEqual((yield* propose("d")).status, 201)
       refused(yield* propose("f"), "toolsWaiting", 1)
+      assert.strictEqual((yield* propose("a")).status, 201, "also where it is over, and nobody else is let in")
       yield* post(`/v1/confirmations/${asked.json.confirmationId}/deny`, { key: "no" })
       for (const name of ["b", "c", "d"]) yield* open(name)
       yield* get(`/v1/actions/${third.json.actionId}?waitMillis=20000`)
@@ -255,13 +259,38 @@ describe("a limit of tools that run at once", () => {
     }).pipe(Effect.provide(serve(world)))
   })
 
+  it.live("counts what this process runs: what another one claimed keeps no room here", () =>
+    Effect.gen(function* () {
+      const store = yield* Layer.build(VolatileEventStore.layer)
+      const settings = { toolsInFlightMax: 1, toolsWaitingMax: 0 }
+      const lives = yield* Effect.forEach([gate(), gate()], (gate) =>
+        Effect.map(Layer.build(Layer.fresh(World.make({ settings }, gate.hold).over(store))), (life) => ({
+          gate,
+          life
+        }))
+      )
+      const sessionId = yield* Effect.provideContext(World.session(), lives[0]!.life)
+      const ask = ({ life }: (typeof lives)[number], text: string) =>
+        Context.get(life, Gateway).propose(World.owner, text, { sessionId, tool: "look", arguments: { text } })
+      yield* ask(lives[0]!, "a")
+      yield* Effect.eventually(
+        Effect.suspend(() => (lives.some(({ gate }) => gate.held.has("a")) ? Effect.void : Effect.fail("not yet")))
+      )
+      const other = lives.find(({ gate }) => !gate.held.has("a"))!
+      yield* Effect.eventually(ask(other, "b"))
+      yield* other.gate.holds("b")
+      for (const { gate } of lives) yield* Effect.forEach(["a", "b"], gate.open)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("is what a deployment says, also where that is more than the default", () => {
-    const { hold, holds } = gate()
+    const { hold, holds, open } = gate()
     const world = World.make({ settings: { toolsInFlightMax: 17 } }, hold)
     const names = Array.from({ length: 17 }, (_, index) => `${index}`)
     return Effect.gen(function* () {
       yield* Effect.forEach(names, (name) => propose(name), { concurrency: "unbounded" })
       yield* holds(...names)
+      yield* Effect.forEach(names, open)
     }).pipe(Effect.provide(serve(world)))
   })
 })
