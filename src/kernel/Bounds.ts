@@ -98,8 +98,11 @@ export const turnsInFlightMax = 64
 export const turnsWaitingMax = 1_000
 /** Tools that run at once in this process; what agents run elsewhere is not counted. */
 export const toolsInFlightMax = 16
-/** Permitted actions that may wait for their place; while so many do, nothing is proposed and no turn is started. */
-export const toolsWaitingMax = 1_000
+/**
+ * Permitted actions that may wait for their place; while so many do, nothing is proposed and no turn is started. Most
+ * tools take milliseconds: a burst from many callers fits, and each has its deadline.
+ */
+export const toolsWaitingMax = 4_096
 /** What a deployment may set of these at most. */
 export const inFlightMax = 10_000
 export const waitingMax = 100_000
