@@ -1,5 +1,5 @@
 /**
- * Keelson over one WebSocket: deeds that are answered once, and events as streams that outlive breaks.
+ * Keelson over one WebSocket: deeds that are answered once, and events and halts as streams that outlive breaks.
  *
  *   const live = yield* Live.make({ url: "http://127.0.0.1:7717", token })
  *   const { body } = yield* live.ask("session.create", { body: {} })
@@ -18,6 +18,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as PubSub from "effect/PubSub"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -76,6 +77,8 @@ export interface Answer<Type extends Frames.AskedType> {
 export type Event = typeof Frames.EventFrame.Type
 export type Work = typeof Frames.WorkFrame.Type
 
+export type Halt = (typeof Frames.HaltFrame.Type)["halt"]
+
 export interface Live {
   /** Does or asks. A command without a `key` gets a fresh one; give one to repeat it later. */
   readonly ask: <Type extends Frames.CommandType | Frames.QuestionType>(
@@ -92,6 +95,11 @@ export interface Live {
    * the agent of that id alone. `after` as for `events`.
    */
   readonly work: (executorId: PrincipalId, after?: number) => Stream.Stream<Work, Refused | Ended>
+  /**
+   * Whether everything is stopped, by whom, since when and why: what stands, then each change, for ever. Of changes that
+   * came while nobody took one, or while the connection was broken, the newest.
+   */
+  readonly halts: Stream.Stream<Halt, Ended>
 }
 
 /** The WebSocket of browsers, and of Node. */
@@ -110,6 +118,8 @@ export const make = Effect.fnUntraced(function* ({
   const sessions = new Map<SessionId, Following<Event>>()
   const works = new Map<PrincipalId, Following<Work>>()
   const everyFollowing = () => [...sessions.values(), ...works.values()]
+  const halts = yield* PubSub.sliding<Halt>({ capacity: 1, replay: 1 })
+  let halt = ""
   const over = yield* Deferred.make<never, Ended>()
   const opened = yield* Deferred.make<void>()
   let pauseMillis = pauseMillisMin
@@ -162,6 +172,13 @@ export const make = Effect.fnUntraced(function* ({
       case "work": {
         const following = works.get(frame.executorId)
         if (following?.give(frame) === "full") yield* say(following.leave())
+        return
+      }
+      case "halt": {
+        // Every connection begins with what stands; that is news only where it changed.
+        const told = JSON.stringify(frame.halt)
+        if (told !== halt) yield* PubSub.publish(halts, frame.halt)
+        halt = told
         return
       }
       case "heartbeat":
@@ -306,7 +323,7 @@ export const make = Effect.fnUntraced(function* ({
       )
     )
 
-  return { ask, events, work }
+  return { ask, events, work, halts: Stream.interruptWhen(Stream.fromPubSub(halts), Deferred.await(over)) }
 })
 
 // ---------------------------------------------------------------------------

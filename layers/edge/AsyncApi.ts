@@ -30,6 +30,7 @@ const summaries: { readonly [Type in Frames.AskedType | keyof typeof Frames.push
   "turn.get": "Look at a turn",
   "action.get": "Look at an action",
   "confirmation.get": "Look at a confirmation",
+  "halt.get": "Ask whether everything is stopped, by whom, since when and why",
   subscribe: "Follow a session's events, from now on or after the last one seen",
   unsubscribe: "Follow a session no more",
   "work.subscribe": "Follow your work: the events of the actions with tools that you run, in any session",
@@ -38,6 +39,7 @@ const summaries: { readonly [Type in Frames.AskedType | keyof typeof Frames.push
   event: "An event of a followed session, in commit order",
   work: "An event of your work, in commit order",
   heartbeat: "Up to where nothing is missing, for all that is followed",
+  halt: "Whether everything is stopped: told when a connection opens, and at once when it changes",
   end: "A session is followed no more, and why",
   "work.end": "Your work is followed no more, and why"
 }

@@ -1,5 +1,5 @@
 /**
- * What is done and asked of sessions, turns, actions, confirmations and tools: each once, for every door.
+ * What is done and asked of sessions, turns, actions, confirmations and tools, and of the halt: each once, for every door.
  *
  * Owns the way from a request that was read to the gateway, and how its answer is shown. Does not own how a request
  * comes (`http/*`, `socket/*`), who may (the gateway, `http/Readable`) nor what failures look like (`Problems`).
@@ -151,7 +151,8 @@ export const make = Effect.gen(function* () {
     "action.get": (by: Principal, { params, query }: OfAction & Waiting) =>
       Effect.flatMap(readable.action(by, params.actionId, query?.waitMillis), show.action),
     "confirmation.get": (by: Principal, { params, query }: OfConfirmation & Waiting) =>
-      Effect.flatMap(readable.confirmation(by, params.confirmationId, query?.waitMillis), show.confirmation)
+      Effect.flatMap(readable.confirmation(by, params.confirmationId, query?.waitMillis), show.confirmation),
+    "halt.get": () => readable.halt
   } as const satisfies { readonly [name: string]: Question<never, unknown> }
 
   return { commands, questions: asked, readable }

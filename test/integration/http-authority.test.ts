@@ -229,7 +229,8 @@ const frames: {
   "confirmation.withdraw": "POST /v1/confirmations/{id}/withdraw",
   "confirmation.get": "GET /v1/confirmations/{id}",
   "tool.declare": "POST /v1/tools",
-  "tool.withdraw": "POST /v1/tools/{id}/withdraw"
+  "tool.withdraw": "POST /v1/tools/{id}/withdraw",
+  "halt.get": "GET /v1/halt"
 }
 
 /** What a frame of that type is about: what its door has in the path. */

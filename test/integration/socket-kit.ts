@@ -8,6 +8,8 @@ import * as Kit from "./http-kit.ts"
 /** A frame as it came; the tests' own business what is in it. */
 export type Frame = any
 
+export type Halt = (typeof Frames.HaltFrame.Type)["halt"]
+
 export interface Ended {
   readonly code: number
   readonly reason: string
@@ -15,8 +17,12 @@ export interface Ended {
 
 export interface Client {
   readonly ws: NodeWS.WebSocket
-  /** Everything that was received. */
+  /** Everything that was received, but for what comes unasked of a halt. */
   readonly frames: Array<Frame>
+  /** What was told of a halt: what stood at the opening, then each change. */
+  readonly halts: Array<Halt>
+  /** Completes once what was told last holds. */
+  readonly untilHalt: (holds: (halt: Halt) => boolean) => Effect.Effect<Halt>
   readonly send: (frame: object | string | Uint8Array) => void
   /** The first frame that holds, received or to come; fails where the connection ends before. */
   readonly until: (holds: (frame: Frame) => boolean) => Effect.Effect<Frame>
@@ -45,6 +51,7 @@ export const connect = (url: string, options: Options = {}): Promise<Client> =>
       perMessageDeflate: false
     })
     const frames: Array<Frame> = []
+    const halts: Array<Halt> = []
     const waiting = new Set<() => void>()
     let over: Ended | undefined
     const wake = () => {
@@ -53,7 +60,8 @@ export const connect = (url: string, options: Options = {}): Promise<Client> =>
     ws.on("message", (data) => {
       const frame = JSON.parse((data as Buffer).toString("utf8"))
       conforms(frame)
-      frames.push(frame)
+      if (frame.type === "halt") halts.push(frame.halt)
+      else frames.push(frame)
       wake()
     })
     ws.on("error", failed)
@@ -80,6 +88,8 @@ export const connect = (url: string, options: Options = {}): Promise<Client> =>
     const client: Client = {
       ws,
       frames,
+      halts,
+      untilHalt: (holds) => waitFor<Halt>(() => halts.slice(-1).find(holds)),
       send: (frame) =>
         ws.send(typeof frame === "string" || frame instanceof Uint8Array ? frame : JSON.stringify(frame)),
       until: (holds) => waitFor<Frame>(() => frames.find(holds)),

@@ -11,6 +11,7 @@ import { CorrelationId, Traceparent } from "#src/kernel/Stamp.ts"
 import { codes } from "../Problems.ts"
 import { Alive, Claimed, Heartbeat as LeaseHeartbeat, Outcome, ProposeAction, Reconcile } from "./ActionsApi.ts"
 import { Approve } from "./ConfirmationsApi.ts"
+import { HaltState } from "./HaltApi.ts"
 import { declare } from "./ProblemDocument.ts"
 import { Action, ActionAnswer, Confirmation, Event, Session, SessionAnswer, Turn, TurnAnswer } from "./Resources.ts"
 import { Because, CreateSession } from "./SessionsApi.ts"
@@ -87,7 +88,8 @@ export const questions = {
   "session.get": question("session.get", ofSession),
   "turn.get": question("turn.get", ofTurn),
   "action.get": question("action.get", ofAction),
-  "confirmation.get": question("confirmation.get", ofConfirmation)
+  "confirmation.get": question("confirmation.get", ofConfirmation),
+  "halt.get": question("halt.get", {})
 } as const
 export type QuestionType = keyof typeof questions
 
@@ -161,6 +163,7 @@ export const bodies = {
   "turn.get": Turn,
   "action.get": Action,
   "confirmation.get": Confirmation,
+  "halt.get": HaltState,
   subscribe: Following,
   unsubscribe: Nothing,
   "work.subscribe": FollowingWork,
@@ -239,11 +242,17 @@ export const WorkEndFrame = Schema.Struct({
   retryable: Schema.Boolean
 }).annotate({ identifier: "WorkEndFrame" })
 
+export const HaltFrame = Schema.Struct({
+  type: Schema.Literal("halt"),
+  halt: HaltState
+}).annotate({ identifier: "HaltFrame" })
+
 /** What comes without being asked for. */
 export const pushed = {
   event: EventFrame,
   work: WorkFrame,
   heartbeat: HeartbeatFrame,
+  halt: HaltFrame,
   end: EndFrame,
   "work.end": WorkEndFrame
 } as const

@@ -2,9 +2,8 @@
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { Gateway } from "#src/gateway/Protocol.ts"
-import * as Questions from "#src/gateway/Questions.ts"
-import { Vault } from "#src/ports/Vault.ts"
 import { Api } from "../Api.ts"
+import * as Deeds from "../Deeds.ts"
 import * as Answers from "./Answers.ts"
 import * as Show from "./Show.ts"
 
@@ -13,11 +12,10 @@ export const layer = HttpApiBuilder.group(
   "halt",
   Effect.fnUntraced(function* (handlers) {
     const gateway = yield* Gateway
-    const questions = yield* Questions.make
-    const show = Show.make(yield* Vault)
+    const { questions } = yield* Deeds.make
     const recorded = Answers.recorded(Show.haltAnswer)
     return handlers
-      .handle("get", () => Answers.ask(() => Effect.flatMap(questions.halt, show.halt)))
+      .handle("get", () => Answers.ask(questions["halt.get"]))
       .handle("halt", ({ headers, payload }) =>
         Answers.command(headers, (by, key) => gateway.halt(by, key, payload), recorded)
       )

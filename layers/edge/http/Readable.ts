@@ -189,6 +189,8 @@ export const make = Effect.gen(function* () {
 
   return {
     show,
+    /** Whether everything is stopped, and why: whoever is let in at all may know. */
+    halt: Effect.flatMap(questions.halt, show.halt),
     principal,
     principals,
     session,

@@ -12,6 +12,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Authority from "#src/gateway/Authority.ts"
@@ -22,8 +23,10 @@ import { EventStore } from "#src/ports/EventStore.ts"
 import { Feed } from "#src/ports/Feed.ts"
 import { Identity, type Principal } from "#src/ports/Identity.ts"
 import { Api } from "../Api.ts"
+import type { HaltState } from "../api/HaltApi.ts"
 import type { Message } from "../api/StreamApi.ts"
 import * as Belonging from "../Belonging.ts"
+import { HaltNews } from "../HaltNews.ts"
 import * as Problems from "../Problems.ts"
 import * as Answers from "./Answers.ts"
 import { Drain } from "./Drain.ts"
@@ -59,6 +62,16 @@ export const layer = (limits: Places.Limits) =>
       })
       const ending = yield* makeEnding(permit)
       const place = Places.make(limits)
+      const news = yield* HaltNews
+
+      /** What stands, and each change; of those that a slow reader did not take, the newest. */
+      const halted = Stream.unwrap(
+        Effect.gen(function* () {
+          const untold = yield* Queue.sliding<HaltState>(1)
+          yield* news.listen((state) => Effect.asVoid(Queue.offer(untold, state)))
+          return Stream.fromQueue(untold)
+        })
+      )
 
       /** As the reader stands now: what is committed after its key or its role was taken is not told, however late that is heard. */
       const judge = (by: Principal, which: Which) =>
@@ -89,17 +102,14 @@ export const layer = (limits: Places.Limits) =>
         })
 
       const follow = (by: Principal, after: number, which: Which) => {
-        const events = store.follow(after).pipe(
-          Stream.mapEffect(shown(by, which)),
-          Stream.catch((error) => Stream.make(ended(lost(Problems.from(error).code)))),
-          Stream.catchCause((cause) =>
-            Stream.fromEffect(Effect.as(Effect.logError("a stream of events broke", cause), ended("InternalError")))
-          )
-        )
+        const events = store.follow(after).pipe(Stream.mapEffect(shown(by, which)), orEnded)
+        const halts = Stream.mapEffect(halted, (halt): Effect.Effect<Step, Problems.Failure> =>
+          Effect.as(judge(by, which), { halt })
+        ).pipe(orEnded)
         const heartbeats = Stream.as(Stream.tick(Duration.millis(Bounds.heartbeatMillis)), heartbeat)
         // Told as the last word: the reader knows whether coming back helps.
         const end = Stream.map(Stream.fromEffect(ending(by, which)), ended)
-        return Stream.mergeAll([events, heartbeats, end], { concurrency: "unbounded" }).pipe(
+        return Stream.mergeAll([events, heartbeats, halts, end], { concurrency: "unbounded" }).pipe(
           Stream.mapAccum(
             () => after,
             (sent, step: Step): readonly [number, ReadonlyArray<Message>] => {
@@ -148,11 +158,12 @@ const beyond = ({ parameter, position }: From, head: number) =>
     parameter
   })
 
-/** One thing on its way to a reader: an event, an event that is not for it, a heartbeat, the end. */
+/** One thing on its way to a reader: an event, an event that is not for it, a heartbeat, a halt, the end. */
 interface Step {
   readonly position?: number
   readonly text?: string
   readonly heartbeat?: true
+  readonly halt?: HaltState
   readonly end?: Problems.Code
 }
 
@@ -163,13 +174,23 @@ const ended = (code: Problems.Code): Step => ({ end: code })
 /** A session that a reader may not know of any more is `NotFound` to who asks, and to who follows it a right that is gone. */
 const lost = (code: Problems.Code): Problems.Code => (code === "NotFound" ? "Forbidden" : code)
 
-const messageOf = (position: number, { end, heartbeat, text }: Step): ReadonlyArray<Message> => {
+/** What can't go on, as the last word. */
+const orEnded = <R>(steps: Stream.Stream<Step, Problems.Failure, R>): Stream.Stream<Step, never, R> =>
+  steps.pipe(
+    Stream.catch((error) => Stream.make(ended(lost(Problems.from(error).code)))),
+    Stream.catchCause((cause) =>
+      Stream.fromEffect(Effect.as(Effect.logError("a stream of events broke", cause), ended("InternalError")))
+    )
+  )
+
+const messageOf = (position: number, { end, halt, heartbeat, text }: Step): ReadonlyArray<Message> => {
   const id = String(position)
   if (end !== undefined) {
     const { retryable, title } = Problems.definitionOf(end)
     return [{ id, event: "end", data: JSON.stringify({ code: end, detail: title, retryable }) }]
   }
   if (heartbeat === true) return [{ id, event: "heartbeat", data: JSON.stringify({ position }) }]
+  if (halt !== undefined) return [{ id, event: "halt", data: JSON.stringify(halt) }]
   return text === undefined ? [] : [{ id, event: "message", data: text }]
 }
 

@@ -3,6 +3,7 @@
  *
  *   frame -> counted against the principal's rate -> read -> in hand -> Deeds -> answer | problem
  *   event of what is followed -> Deliveries -> event frame
+ *   a halt that stands, begins or ends -> Notices -> halt frame
  *
  * Owns the order of things on one connection, and why it ends. Does not own what deeds do (`Deeds`), who follows what
  * (`Registry`) or who may open one (`SocketDoor`).
@@ -30,6 +31,7 @@ import { closings, type Closing } from "../api/Frames.ts"
 import type { Deeds } from "../Deeds.ts"
 import { Admission } from "../http/Admission.ts"
 import { Drain } from "../http/Drain.ts"
+import { HaltNews } from "../HaltNews.ts"
 import * as Problems from "../Problems.ts"
 import * as Deliveries from "./Deliveries.ts"
 import * as Endings from "./Endings.ts"
@@ -38,6 +40,7 @@ import type * as Follower from "./Follower.ts"
 import * as Incoming from "./Incoming.ts"
 import * as Outbox from "./Outbox.ts"
 import type { Line } from "./Line.ts"
+import * as Notices from "./Notices.ts"
 import type { Registry } from "./Registry.ts"
 import * as Replies from "./Replies.ts"
 import type { Tail } from "./Tail.ts"
@@ -74,6 +77,7 @@ export const make = Effect.fnUntraced(function* ({ deeds, limits, registry, tail
   const identity = yield* Identity
   const admission = yield* Admission
   const drain = yield* Drain
+  const news = yield* HaltNews
 
   return Effect.fnUntraced(function* (line: Line, caller: Principal, { pull, tcp, writer }: Wire) {
     const { id } = line
@@ -82,6 +86,7 @@ export const make = Effect.fnUntraced(function* ({ deeds, limits, registry, tail
     const { show } = deeds.readable
     const deliveries = yield* Deliveries.make({ store, tail, registry, show, line, outbox, replies, limits })
     const handlers = yield* FiberSet.make<void, never>()
+    yield* news.listen(Notices.make(line, outbox, handlers))
 
     // --- deeds -------------------------------------------------------------------------------
 
