@@ -96,8 +96,7 @@ const asked = Effect.gen(function* () {
 
 /** Doors that tell without being asked: to whoever was there before, and to whoever comes. */
 const telling = Effect.gen(function* () {
-  const { port, url } = yield* Kit.Caller
-  const { post } = yield* Kit.Caller
+  const { post, url } = yield* Kit.Caller
   const sessionId = (yield* post("/v1/sessions", { key: "told", body: { agentId: "assistant" } })).json.sessionId
   const socket = yield* Sockets.client({ as: "agent" })
   const stream = yield* Streams.following(`?sessionId=${sessionId}&type=session.touched`, { as: "agent" })
@@ -143,7 +142,7 @@ const telling = Effect.gen(function* () {
     says: (halted) =>
       Effect.flatMap(line, (text) => holds(halted ? text.startsWith(stoppedLine) : text === "It goes on."))
   }
-  return { doors, cli, port }
+  return { doors, cli }
 })
 
 const stoppedLine = `Everything is stopped by owner: ${reason}. `
@@ -159,7 +158,11 @@ describe("a halt is visible at every door", () => {
         const seen = new Map<string, Array<string>>()
         const look = Effect.fnUntraced(function* (halted: boolean, doors: ReadonlyArray<Door>) {
           for (const { door, says } of doors) {
-            yield* Effect.scoped(Effect.eventually(says(halted)))
+            const silent = () =>
+              Effect.die(new Error(`${door} did not say that ${halted ? "all is stopped" : "it goes on"}`))
+            yield* Effect.scoped(
+              Effect.timeoutOrElse(Effect.eventually(says(halted)), { duration: "10 seconds", orElse: silent })
+            )
             seen.set(door, [...(seen.get(door) ?? []), halted ? "stopped" : "goes on"])
           }
         })
