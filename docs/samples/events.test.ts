@@ -10,7 +10,7 @@ import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 const read = (path: string) => readFileSync(join(import.meta.dirname, "../..", path), "utf8")
 
 /** Blocks of an id, perhaps a name, and one line of data; the last one breaks off where the reader did. */
-const shape = /^(id: \d+\n(event: heartbeat\n)?data: \{[^\n]*\}(\n\n|$))+$/
+const shape = /^(id: \d+\n(event: (?:heartbeat|halt)\n)?data: \{[^\n]*\}(\n\n|$))+$/
 
 describe("docs/events.md", () => {
   it("shows what runs here, whole and in order", () => {
@@ -33,6 +33,7 @@ describe("docs/events.md", () => {
               const [opened, ...lines] = wire.split("\n")
               assert.strictEqual(opened, "Open")
               assert.match(lines.join("\n"), shape)
+              assert.match(lines.join("\n"), /\nevent: halt\ndata: \{"halted":false,/)
               const events = lines
                 .filter((line) => line.startsWith('data: {"position":') && line.includes('"stream"'))
                 .map((line): { position: number; stream: string; type: string } => JSON.parse(line.slice(6)))

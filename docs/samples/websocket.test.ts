@@ -5,7 +5,8 @@ import { join } from "node:path"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { closings } from "#layers/edge/api/Frames.ts"
+import * as Schema from "effect/Schema"
+import { closings, HaltFrame } from "#layers/edge/api/Frames.ts"
 import * as Service from "#test/kit/service.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 
@@ -19,6 +20,8 @@ describe("docs/websocket.md", () => {
     const page = read("docs/websocket.md")
     const blocks = [...page.matchAll(/```(js|ts)\n([\s\S]*?)```/g)].map(([, , text]) => text)
     assert.deepStrictEqual(blocks, [region("docs/samples/socket.mjs"), region("docs/samples/live.ts")])
+    const [, halt = ""] = /```json\n([\s\S]*?)```/.exec(page)!
+    assert.isTrue(Schema.decodeUnknownSync(HaltFrame, { onExcessProperty: "error" })(JSON.parse(halt)).halt.halted)
     for (const [code, why] of Object.entries(closings)) assert.match(page, new RegExp(`\\| ${code} +\\| .*${why}`))
   })
 

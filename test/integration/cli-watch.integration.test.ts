@@ -7,6 +7,7 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { stripVTControlCharacters } from "node:util"
 import * as WatchScreen from "#layers/cli/people/WatchScreen.ts"
 import * as Service from "#test/kit/service.ts"
 import { folder, main } from "./cli-kit.ts"
@@ -37,12 +38,15 @@ const ended = async (actionId: string) => (await service.get(`/v1/actions/${acti
 
 const enter = "\u001b[?1049h"
 const left = "\u001b[?25h\u001b[?1049l"
+const top = "\u001b[H"
 
 interface Terminal {
   /** Everything that was sent to it. */
   readonly raw: () => string
   /** Waits until this was sent since the last key. */
   readonly shows: (text: string) => Promise<void>
+  /** Waits until the screen as it was drawn last holds. */
+  readonly drawn: (holds: (screen: string) => boolean) => Promise<void>
   readonly press: (keys: string) => void
   /** Decides by a key, once the watch takes one for the question that came up. */
   readonly decide: (key: string) => Promise<void>
@@ -81,6 +85,12 @@ const terminal = (words: ReadonlyArray<string>, environment: { readonly [name: s
       await more()
     }
   }
+  const drawn = async (holds: (screen: string) => boolean) => {
+    while (!holds(raw.slice(raw.lastIndexOf(top)))) {
+      if (child.exitCode !== null) throw new Error(`ended before that was drawn:\n${raw}`)
+      await more()
+    }
+  }
   const press = (keys: string) => {
     at = raw.length
     child.stdin.write(keys)
@@ -89,7 +99,7 @@ const terminal = (words: ReadonlyArray<string>, environment: { readonly [name: s
     await Service.untilClock(Date.now() + WatchScreen.settleMillis)
     press(key)
   }
-  return { raw: () => raw, shows, press, decide, ended }
+  return { raw: () => raw, shows, drawn, press, decide, ended }
 }
 
 const beside = () => [
@@ -150,8 +160,15 @@ describe.skipIf(!there)("keelson confirmations watch in a terminal", () => {
     await seen.shows(confirmationId)
     seen.press("")
     await service.post("/v1/halt", "halt", { reason: "a drill" })
-    await seen.shows("Everything is stopped by owner: a drill")
+    // Right under the title, whole, in lines that fit.
+    const stopped = "Everything is stopped by owner: a drill. What is approved runs after keelson resume."
+    await seen.drawn((screen) => {
+      const lines = stripVTControlCharacters(screen).split(/\r?\n/)
+      assert.isTrue(lines.every((line) => line.length <= 80))
+      return lines[0] === "One action waits for you" && `${lines[1]}${lines[2]}` === stopped
+    })
     await service.post("/v1/resume", "resume", {})
+    await seen.drawn((screen) => screen.includes("One action waits") && !screen.includes("Everything is stopped"))
     const port = new URL(service.url).port
     await service.stop()
     seen.press("")

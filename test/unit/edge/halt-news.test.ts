@@ -125,11 +125,15 @@ describe("news of a halt", () => {
 const peer = Effect.fnUntraced(function* (keyId?: KeyId) {
   const line = Line.make("c", keyId === undefined ? World.owner : { ...World.owner, keyId })
   const told: Array<unknown> = []
+  let sends = 0
   let room = Deferred.makeUnsafe<void>()
   const outbox: Outbox = {
     send: (make) =>
       Effect.andThen(
-        Effect.suspend(() => Deferred.await(room)),
+        Effect.suspend(() => {
+          sends += 1
+          return Deferred.await(room)
+        }),
         Effect.map(make, (frame) => void (frame === null || told.push(JSON.parse(frame))))
       ),
     hasRoom: () => true,
@@ -140,6 +144,7 @@ const peer = Effect.fnUntraced(function* (keyId?: KeyId) {
   return {
     line,
     told,
+    sends: () => sends,
     tell: Notices.make(line, outbox, fibers),
     reads: Effect.suspend(() => Deferred.succeed(room, undefined)),
     stops: () => void (room = Deferred.makeUnsafe<void>()),
@@ -177,7 +182,7 @@ describe("a notice of a halt", () => {
 
   it.effect("is told only while nothing speaks against the peer's key", () =>
     Effect.gen(function* () {
-      const { line, reads, stops, tell, told } = yield* peer(KeyId.make(`key_${"1".repeat(26)}`))
+      const { line, reads, sends, stops, tell, told } = yield* peer(KeyId.make(`key_${"1".repeat(26)}`))
       yield* reads
       yield* tell(running)
       assert.deepStrictEqual(told, [])
@@ -190,6 +195,8 @@ describe("a notice of a halt", () => {
       yield* reads
       yield* Effect.yieldNow.pipe(Effect.repeat({ times: 100 }))
       assert.lengthOf(told, 1)
+      // Once more than what was told, and then it waits for trust.
+      assert.strictEqual(sends(), 2)
       line.trust(line.doubts())
       yield* until(() => told.length === 2)
       assert.deepStrictEqual(told.at(-1), { type: "halt", halt: halted("a drill") })
