@@ -45,7 +45,7 @@ const edges: { readonly [setting: string]: Edge } = {
     "whose model is stuck ends with Timeout when its time is over, and not before; so does one in line"
   ],
   bodyBytesMax: [door, "of a body is met to the byte, and what is too large says what fits"],
-  connectionsMax: [door, "of connections is met: the next is closed without a word, and one that leaves makes room"],
+  connectionsMax: [door, "of connections is met: the next one is told so and closed, and one that leaves makes room"],
   requestsMax: [door, "of requests in hand is met, and one that is answered makes room"],
   requestsPerSecondMax: [
     gateway,
