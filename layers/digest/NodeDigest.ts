@@ -12,6 +12,9 @@ import { Digest } from "#src/ports/Digest.ts"
 /** SHA-256 of the text's UTF-8 bytes, as 64 lower-case hex digits. */
 export const sha256 = (text: string): Hash => hash("sha256", text, "hex") as Hash
 
+/** SHA-256 of the bytes that hex digits name. */
+export const sha256OfHex = (hex: string): Hash => hash("sha256", Buffer.from(hex, "hex"), "hex") as Hash
+
 /**
  * The same 26 characters for the same parts, whatever the prefix: `act_X` and `cfm_X` belong together.
  * Each part is framed by its length in UTF-8 bytes, so ("ab", "c") and ("a", "bc") differ.
@@ -22,7 +25,7 @@ export const derive = (prefix: IdPrefix, ...parts: ReadonlyArray<string>): strin
   return `${prefix}_${base32(hash("sha256", framed, "latin1"))}`
 }
 
-export const layer: Layer.Layer<Digest> = Layer.succeed(Digest, { sha256, derive })
+export const layer: Layer.Layer<Digest> = Layer.succeed(Digest, { sha256, sha256OfHex, derive })
 
 // ---------------------------------------------------------------------------
 // internal

@@ -224,6 +224,22 @@ export const telemetryFlushMillis = 400
 export const vitalsMillis = 1_000
 export const vitalsFreshMillis = 500
 
+// --- checkpoints ---------------------------------------------------------------------------
+
+/** Time between two looks at what the journal holds; each that finds something new signs a checkpoint. */
+export const checkpointMillis = 10_000
+export const checkpointMillisMin = 100
+export const checkpointMillisMax = 86_400_000
+/** SIGTERM: how long the last checkpoint may take, once everything else is in the journal. */
+export const checkpointStopMillis = 400
+/** Checkpoints that are kept, the newest ones. */
+export const checkpointsKept = 100
+/** A checkpoint with all its signatures; a proof with its event, in base64. In UTF-16 units. */
+export const checkpointTextMax = 64 * 1024
+export const proofTextMax = 4 * eventTextMax + checkpointTextMax
+/** Events that are held against a checkpoint one by one before the rest is only counted. */
+export const checkpointDifferencesMax = 1_000
+
 // --- tools ---------------------------------------------------------------------------------
 
 export const toolMillis = 10_000
@@ -331,12 +347,16 @@ export const relations: ReadonlyArray<Relation> = [
   [proposalsPerStepMax <= toolsInFlightMax + toolsWaitingMax, "one step's proposals find room"],
   [argumentsTextMax <= httpBodyBytesMax && inputTextMax <= httpBodyBytesMax, "words fit into a body"],
   [httpBodyBytesMin <= httpBodyBytesMax, "the default of a body holds what every body may"],
+  [
+    checkpointMillisMin <= checkpointMillis && checkpointMillis <= checkpointMillisMax,
+    "the default time between checkpoints is among what may be set"
+  ],
   [policyQuietMillis < policyUnrestMillisMax, "a policy folder may come to rest before it is read all the same"],
   [policyFileBytesMax <= policySetBytesMax, "one file of policies fits into a set"],
   [policyArgumentDepthMax <= argumentsDepthMax, "policies see no deeper than arguments may be"],
   [argumentsDepthMax * 2 <= jsonDepthMax, "arguments can be encoded wherever they are put"],
   [
-    httpDrainMillis + toolDrainMillis + drainMillis + telemetryFlushMillis < 10_000,
+    httpDrainMillis + toolDrainMillis + drainMillis + checkpointStopMillis + telemetryFlushMillis < 10_000,
     "a drain ends within the ten seconds that operators are promised"
   ],
   [
