@@ -31,6 +31,7 @@ import * as StandardTools from "#layers/tool-executor/StandardTools.ts"
 import * as ToolRegistry from "#layers/tool-executor/ToolRegistry.ts"
 import * as NodeTelemetry from "#layers/telemetry/NodeTelemetry.ts"
 import * as KeyCheck from "#layers/vault/KeyCheck.ts"
+import { Checkpoints } from "#src/assurance/Protocol.ts"
 import * as GatewayRows from "#src/gateway/Rows.ts"
 import { Actors } from "#src/ports/Actors.ts"
 import type { Digest } from "#src/ports/Digest.ts"
@@ -39,6 +40,7 @@ import { KeyRing } from "#src/ports/KeyRing.ts"
 import { PolicyEngine } from "#src/ports/PolicyEngine.ts"
 import type { Responder } from "#src/ports/Responder.ts"
 import type { ToolDescriptor } from "#src/ports/ToolExecutor.ts"
+import * as Checkpointing from "./Checkpointing.ts"
 import * as Core from "./Core.ts"
 import { defaults, type Settings } from "./Settings.ts"
 
@@ -135,6 +137,8 @@ export const layer = (settings: Settings, parts: Parts = {}) =>
     Layer.provideMerge(Layer.provide(DeclaredTools.layer, ToolRegistry.layerCatalog)),
     Layer.provide(tools(settings, parts.tools ?? [])),
     Layer.provideMerge(Layer.mergeAll(parts.responder ?? CommandResponder.layer, NoneRecollection.layer)),
+    // Below everything that writes: at a stop the last checkpoint is taken when the last actor is done.
+    Layer.provideMerge(Checkpointing.layer(settings)),
     Layer.provideMerge(parts.faults ?? faultless),
     Layer.provideMerge(keyRing(settings)),
     Layer.provideMerge(identity(settings)),
@@ -169,6 +173,15 @@ const policyChanges = Effect.map(PolicyEngine, ({ refused }): Readiness.Check =>
   })
 }))
 
+/** The journal is the one that was signed. What keeps a checkpoint from being written is named, and takes nothing away. */
+const checkpoints = Effect.map(Checkpoints, ({ status }): Readiness.Check => ({
+  name: "checkpoints",
+  check: Effect.flatMap(status, ({ contradiction, failure }) => {
+    if (contradiction !== null) return Effect.fail(contradiction)
+    return Effect.succeed(failure === null ? undefined : "the last one could not be written; the log says why")
+  })
+}))
+
 /** Seen from outside: traces beside the journal, and what the `OTEL_*` variables ask for. */
 const telemetry = (settings: Settings, environment: NodeTelemetry.Options["environment"]) =>
   NodeTelemetry.layer({
@@ -198,7 +211,7 @@ export const served = (settings: Settings, environment: NodeTelemetry.Options["e
     },
     origins: settings.origins === "" ? [] : settings.origins.split(",")
   }).pipe(
-    Layer.provide(Layer.unwrap(Effect.map(Effect.all([isolated, keys, policyChanges]), Readiness.layer))),
+    Layer.provide(Layer.unwrap(Effect.map(Effect.all([isolated, keys, policyChanges, checkpoints]), Readiness.layer))),
     Layer.provideMerge(layer(settings, parts)),
     Layer.provide(telemetry(settings, environment))
   )

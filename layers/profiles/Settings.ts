@@ -59,6 +59,12 @@ export const Settings = Schema.Struct({
   databaseSchema: Schema.String.check(Schema.isPattern(/^[a-z][a-z0-9_]{0,40}$/)).annotate({
     description: "Schema of the journal's tables: several journals can share a database."
   }),
+  checkpointFolder: Schema.NonEmptyString.annotate({
+    description: "Where signed checkpoints of the journal are kept. Created with mode 0700. Copy them elsewhere."
+  }),
+  checkpointIntervalMillis: count(Bounds.checkpointMillisMin, Bounds.checkpointMillisMax).annotate({
+    description: "Time between two checkpoints of a journal that grows."
+  }),
   confirmationTtlMillis: count(1_000, Bounds.sessionTtlMillisMax).annotate({
     description: "How long an action waits for people; covers its execution too."
   }),
@@ -136,6 +142,8 @@ export const defaults: Settings = {
   policyFolder: ".keelson/policies",
   databaseUrl: null,
   databaseSchema: "keelson",
+  checkpointFolder: ".keelson/checkpoints",
+  checkpointIntervalMillis: Bounds.checkpointMillis,
   confirmationTtlMillis: Bounds.confirmationTtlMillis,
   claimLeaseMillis: Bounds.claimLeaseMillis,
   confirmationsPendingMax: Bounds.confirmationsPendingMax,

@@ -230,6 +230,8 @@ export const vitalsFreshMillis = 500
 export const checkpointMillis = 10_000
 export const checkpointMillisMin = 100
 export const checkpointMillisMax = 86_400_000
+/** The same while the journal contradicts its checkpoint. */
+export const checkpointContradictedMillis = 60_000
 /** SIGTERM: how long the last checkpoint may take, once everything else is in the journal. */
 export const checkpointStopMillis = 400
 /** Checkpoints that are kept, the newest ones. */
