@@ -19,6 +19,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import * as Stdio from "effect/Stdio"
+import * as CheckpointCommand from "./CheckpointCommand.ts"
 import { CommandRefused, FoundWrong } from "./CommandRefused.ts"
 import * as DemoCommand from "./DemoCommand.ts"
 import type { Deployment } from "./Deployment.ts"
@@ -39,7 +40,9 @@ export const command = <S extends SettingsSource.BasicSettings, E, V>(
   const subcommands = [
     startCommand(deployment, environment),
     demoCommand(deployment, environment),
-    verifyCommand(deployment, environment),
+    VerifyCommand.command(deployment, environment, json),
+    CheckpointCommand.checkpoint(deployment, environment, json),
+    CheckpointCommand.prove(deployment, environment, json),
     PolicyCommand.command(deployment, environment, json),
     DoctorCommand.command(deployment, environment, json),
     ...People.all(deployment.settings, environment, json)
@@ -115,31 +118,6 @@ const startCommand = <S extends SettingsSource.BasicSettings, E, V>(
     ])
   )
 
-const verifyCommand = <S extends SettingsSource.BasicSettings, E, V>(
-  deployment: Deployment<S, E, V>,
-  environment: SettingsSource.Environment
-) =>
-  Command.make(
-    "verify",
-    { settings: SettingsSource.flags(deployment.settings, (name) => storeSettings.has(name)), json },
-    (input) =>
-      Effect.flatMap(resolve(deployment, environment, input.settings), (settings) =>
-        VerifyCommand.run(deployment, settings, input)
-      )
-  ).pipe(
-    Command.withDescription(verifyText),
-    Command.withShortDescription("recompute every hash, chain and column of a store"),
-    Command.withExamples(verifyExamples),
-    HelpText.withSections([
-      exitCodes([
-        ["0", "clean: everything is as it was written"],
-        ["1", "something is not; the first bad event is named"],
-        ["2", "a flag or a setting is wrong"],
-        ["3", "could not look (no store, folder in use): says nothing about the store"]
-      ])
-    ])
-  )
-
 const demoCommand = <S extends SettingsSource.BasicSettings, E, V>(
   deployment: Deployment<S, E, V>,
   environment: SettingsSource.Environment
@@ -188,8 +166,6 @@ const json = Flag.Boolean("json").pipe(
   Flag.withDescription("One line of JSON on standard output, for machines."),
   Flag.withDefault(false)
 )
-
-const storeSettings: ReadonlySet<string> = new Set(["dataFolder", "databaseUrl", "databaseSchema"])
 
 const exitCodes = (entries: ReadonlyArray<readonly [string, string]>): HelpText.Section => ({
   title: "Exit codes",
@@ -248,7 +224,10 @@ const commandPath = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
 
 const named: { readonly [name: string]: ReadonlyArray<string> } = {
   ...Object.fromEntries(
-    ["start", "demo", "verify", "doctor", "approve", "deny", "halt", "resume"].map((one) => [one, []])
+    ["start", "demo", "verify", "checkpoint", "prove", "doctor", "approve", "deny", "halt", "resume"].map((one) => [
+      one,
+      []
+    ])
   ),
   policy: ["check", "test"],
   confirmations: ["show", "watch"],
@@ -276,21 +255,6 @@ const startExamples = [
   {
     command: "keelson start --database-url-env DATABASE_URL",
     description: "The same, from a variable that already has it"
-  }
-]
-
-const verifyText =
-  "Looks through a store from its first event to its last and recomputes what was written: each event's hash, each " +
-  "stream's chain, the columns beside the text, and the rows and counters that follow from the events. It changes nothing " +
-  "and needs no key: what is sealed stays sealed.\n\n" +
-  "An embedded store must not be in use: stop the service first, or verify a copy of its folder."
-
-const verifyExamples = [
-  { command: "keelson verify", description: "The store in ./.keelson" },
-  { command: "keelson verify --data-folder /backup/keelson --json", description: "A copy, for a script" },
-  {
-    command: "keelson verify --database-url-env DATABASE_URL",
-    description: "A PostgreSQL store, also while it is used"
   }
 ]
 

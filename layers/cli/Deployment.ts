@@ -50,6 +50,38 @@ export interface Verification {
   readonly problemCount: number
   /** What was looked at, by name: events, streams, rows, counters, receipts. */
   readonly counts: ReadonlyArray<readonly [name: string, count: number]>
+  /** Events that a checkpoint covers which they were held against; null where there was none. */
+  readonly signed: number | null
+}
+
+/** What a store is held against, beside itself. */
+export interface Doubt {
+  /** A file with a checkpoint. */
+  readonly checkpoint: string | null
+  /** A file with the public keys that judge it; those of the data folder unless told. */
+  readonly keys: string | null
+}
+
+/** What is signed of a journal, and what can be proven with it. Texts as `kernel/Checkpoint` writes them. */
+export interface Checkpoints<S> {
+  /** The newest checkpoint that is kept, or null. */
+  readonly newest: (settings: S) => Effect.Effect<string | null, unknown>
+  /** Signs what the store holds now; answers the newest, or null where the journal is empty. */
+  readonly take: (settings: S) => Effect.Effect<string | null, unknown, Scope.Scope>
+  /** The public keys, one a line. */
+  readonly keys: (settings: S) => Effect.Effect<ReadonlyArray<string>, unknown>
+  /** Adds a signing key; answers its version. */
+  readonly rotate: (settings: S) => Effect.Effect<number, unknown, Scope.Scope>
+  /** An event, by id or position, against the checkpoint of a file, or the newest. */
+  readonly inclusion: (settings: S, event: string, file: string | null) => Effect.Effect<string, unknown, Scope.Scope>
+  /** Two checkpoints, of files; the newer one is the newest unless told. */
+  readonly consistency: (settings: S, from: string, to: string | null) => Effect.Effect<string, unknown, Scope.Scope>
+  /** What a proof in a file proves, in a sentence. */
+  readonly check: (
+    settings: S,
+    file: string,
+    options: { readonly from: string | null; readonly keys: string | null }
+  ) => Effect.Effect<string, unknown>
 }
 
 export interface Progress {
@@ -77,8 +109,10 @@ export interface Deployment<S extends BasicSettings, OpenError, VerifyError> {
   /** Looks through a store without changing it. */
   readonly verify: (
     settings: S,
-    onProgress: (progress: Progress) => Effect.Effect<void>
+    onProgress: (progress: Progress) => Effect.Effect<void>,
+    doubt: Doubt
   ) => Effect.Effect<Verification, VerifyError, Scope.Scope>
+  readonly checkpoints: Checkpoints<S>
   /**
    * Opens the policies alone: no store, no keys, no door. They are held against `tools`, those of a service that runs;
    * where that is null, against those that this program has itself.

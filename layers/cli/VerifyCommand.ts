@@ -6,12 +6,18 @@
  * Invariant: "clean" is said only of a store that was looked through to its end.
  */
 import * as Console from "effect/Console"
+import * as Command from "effect/cli/Command"
+import type * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
+import * as CheckpointCommand from "./CheckpointCommand.ts"
 import { CommandRefused, FoundWrong } from "./CommandRefused.ts"
-import type { Deployment, Problem, Progress, Verification } from "./Deployment.ts"
+import type { Deployment, Doubt, Problem, Progress, Verification } from "./Deployment.ts"
+import * as HelpText from "./HelpText.ts"
 import * as Page from "./Page.ts"
 import * as Sentences from "./Sentences.ts"
+import * as SettingsSource from "./SettingsSource.ts"
 import type { BasicSettings, Resolved } from "./SettingsSource.ts"
 
 /** Problems that are written out; the count says how many more there are. */
@@ -19,17 +25,59 @@ export const shownMax = 20
 /** Problems in the answer for machines. */
 export const listedMax = 1_000
 
+export const command = <S extends BasicSettings, E, V>(
+  deployment: Deployment<S, E, V>,
+  environment: SettingsSource.Environment,
+  json: Flag.Flag<boolean>
+) =>
+  Command.make(
+    "verify",
+    {
+      settings: SettingsSource.flags(deployment.settings, (name) => CheckpointCommand.used.has(name)),
+      json,
+      checkpoint: CheckpointCommand.file(
+        "checkpoint",
+        "Hold the journal against the signed checkpoint in this file too."
+      ),
+      keys: CheckpointCommand.publicKeys
+    },
+    (input) =>
+      Effect.flatMap(
+        Effect.fromResult(SettingsSource.resolve(deployment.settings, input.settings, environment)),
+        (resolved) =>
+          run(deployment, resolved, {
+            json: input.json,
+            doubt: { checkpoint: Option.getOrNull(input.checkpoint), keys: Option.getOrNull(input.keys) }
+          })
+      )
+  ).pipe(
+    Command.withDescription(verifyText),
+    Command.withShortDescription("recompute every hash, chain and column of a store"),
+    Command.withExamples(verifyExamples),
+    HelpText.withSections([
+      {
+        title: "Exit codes",
+        entries: [
+          ["0", "clean: everything is as it was written"],
+          ["1", "something is not; the first bad event is named"],
+          ["2", "a flag or a setting is wrong"],
+          ["3", "could not look (no store, folder in use, checkpoint not signed): says nothing about the store"]
+        ]
+      }
+    ])
+  )
+
 export const run = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
   deployment: Deployment<S, E, V>,
   resolved: Resolved<S>,
-  options: { readonly json: boolean }
+  options: { readonly json: boolean; readonly doubt: Doubt }
 ) {
   const look = yield* Page.look
   const stdio = yield* Stdio.Stdio
   const watched = !options.json && (yield* stdio.stderrIsTerminal)
   const bar = watched ? yield* progressLine : null
   const verification = yield* Effect.scoped(
-    deployment.verify(resolved.settings, bar?.show ?? (() => Effect.void))
+    deployment.verify(resolved.settings, bar?.show ?? (() => Effect.void), options.doubt)
   ).pipe(
     Effect.ensuring(bar?.clear ?? Effect.void),
     Effect.mapError((error) => unable(Sentences.refusal(error, resolved.settings), Sentences.isDamage(error)))
@@ -70,14 +118,23 @@ const unable = (refusal: CommandRefused, damaged: boolean): CommandRefused => {
   return new CommandRefused({ code, detail, remedy: told, exitCode: 3 })
 }
 
-const machine = ({ counts, problemCount, problems }: Verification): string =>
-  JSON.stringify({ clean: problemCount === 0, counts: Object.fromEntries(counts), problemCount, problems })
+const machine = ({ counts, problemCount, problems, signed }: Verification): string =>
+  JSON.stringify({
+    clean: problemCount === 0,
+    counts: Object.fromEntries(counts),
+    ...(signed === null ? {} : { signed }),
+    problemCount,
+    problems
+  })
 
-const page = (look: Page.Look, { counts, problemCount, problems }: Verification): string => {
+const page = (look: Page.Look, { counts, problemCount, problems, signed }: Verification): string => {
   const looked = counts.map(([name, count]) => `${count.toLocaleString("en")} ${name}`)
   const summary = Page.indented(look, `Looked at ${Page.listed(looked)}.`, "")
   if (problemCount === 0) {
-    return `${summary}\n${Page.mark(look, "green", "Clean")}: every hash, chain and column is as it was written.`
+    const clean = `${summary}\n${Page.mark(look, "green", "Clean")}: every hash, chain and column is as it was written.`
+    return signed === null
+      ? clean
+      : `${clean}\n${Page.mark(look, "green", "Signed")}: the first ${Page.count(signed, "event")} are the very ones that the checkpoint covers.`
   }
   const shown = problems.slice(0, shownMax).map((problem) => problemText(look, problem))
   const more = problemCount - shown.length
@@ -105,3 +162,24 @@ const problemText = (look: Page.Look, problem: Problem): string => {
     entries.flatMap(([label, text]) => (text === null ? [] : [[label, Page.visible(`${text}`)] as const]))
   )
 }
+
+const verifyText =
+  "Looks through a store from its first event to its last and recomputes what was written: each event's hash, each " +
+  "stream's chain, the columns beside the text, and the rows and counters that follow from the events. It changes nothing " +
+  "and needs no key: what is sealed stays sealed.\n\n" +
+  "What a store can't say of itself, such as that its last events were cut off or its whole history made anew, is held " +
+  "against a checkpoint that was kept elsewhere.\n\n" +
+  "An embedded store must not be in use: stop the service first, or verify a copy of its folder."
+
+const verifyExamples = [
+  { command: "keelson verify", description: "The store in ./.keelson" },
+  { command: "keelson verify --data-folder /backup/keelson --json", description: "A copy, for a script" },
+  {
+    command: "keelson verify --database-url-env DATABASE_URL",
+    description: "A PostgreSQL store, also while it is used"
+  },
+  {
+    command: "keelson verify --checkpoint elsewhere/keelson.checkpoint",
+    description: "And against what was signed: see keelson checkpoint"
+  }
+]

@@ -5,8 +5,9 @@
  *   protection
  *
  * Owns every comparison that needs nothing but the store: hashes, chains, contiguity, columns against the canonical
- * text, tables against the events. Does not own what rows an event means (`rebuild` is the rooms' own function) nor
- * what an owner of the database who recomputes every hash could hide (checkpoints see that).
+ * text, tables against the events; and, where it is given one, the comparison with a signed checkpoint, which sees what
+ * an owner of the database who recomputes every hash could hide. Does not own what rows an event means (`rebuild` is
+ * the rooms' own function) nor who signed.
  *
  * Invariants: it reads one snapshot, so a journal in use can be verified; it changes nothing; events pass through in
  * pages and rebuilt rows lie in temporary tables, so memory does not grow with either.
@@ -22,6 +23,7 @@ import type { StoredEvent } from "#src/kernel/Envelope.ts"
 import { Digest } from "#src/ports/Digest.ts"
 import type { EventStoreError } from "#src/ports/EventStore.ts"
 import * as SqlFailure from "./SqlFailure.ts"
+import * as VerifyCheckpoint from "./VerifyCheckpoint.ts"
 import * as VerifyEvents from "./VerifyEvents.ts"
 import * as VerifyRows from "./VerifyRows.ts"
 import * as VerifyTables from "./VerifyTables.ts"
@@ -39,6 +41,7 @@ export interface Problem {
     | "cell"
     | "migration"
     | "protection"
+    | "checkpoint"
   readonly position: number | null
   readonly stream: string | null
   readonly version: number | null
@@ -77,6 +80,8 @@ export interface Options {
   readonly rebuild?: ((event: StoredEvent) => ReadonlyArray<RowChange>) | undefined
   /** Says what is wrong with a wrapped key, or null. */
   readonly checkKey?: ((key: WrappedKey) => Effect.Effect<string | null>) | undefined
+  /** What was signed of this journal: its events are held against that too. */
+  readonly signed?: VerifyCheckpoint.Signed | undefined
   readonly onProgress?: ((progress: Progress) => Effect.Effect<void>) | undefined
   /** Problems to list; 100 unless told. */
   readonly problemsMax?: number | undefined
@@ -98,6 +103,7 @@ export const verify = Effect.fn("EventStore.verify")(function* (
 export interface Walk {
   readonly schema: string
   readonly sha256: Digest["Service"]["sha256"]
+  readonly sha256OfHex: Digest["Service"]["sha256OfHex"]
   readonly report: (problem: Partial<Problem> & Pick<Problem, "table" | "what">) => void
   readonly progress: (phase: Progress["phase"], done: number, total?: number) => Effect.Effect<void>
   readonly ask: <Row extends object>(
@@ -112,7 +118,11 @@ export interface Walk {
 
 const problemsMaxDefault = 100
 
-const walk = Effect.fnUntraced(function* (sql: SqlClient, { sha256 }: Digest["Service"], options: Options) {
+const walk = Effect.fnUntraced(function* (
+  sql: SqlClient,
+  { sha256, sha256OfHex }: Digest["Service"],
+  options: Options
+) {
   const schema = options.schema ?? "keelson"
   const max = options.problemsMax ?? problemsMaxDefault
   const problems: Array<Problem> = []
@@ -120,6 +130,7 @@ const walk = Effect.fnUntraced(function* (sql: SqlClient, { sha256 }: Digest["Se
   const on: Walk = {
     schema,
     sha256,
+    sha256OfHex,
     report: (problem) => {
       problemCount += 1
       if (problems.length < max) problems.push({ ...nowhere, ...problem })
@@ -137,7 +148,9 @@ const walk = Effect.fnUntraced(function* (sql: SqlClient, { sha256 }: Digest["Se
 
   const steps = yield* VerifyTables.steps(on)
   const rebuilding = options.rebuild === undefined ? null : yield* VerifyRows.begin(on, options.rebuild)
-  const { events, streams } = yield* VerifyEvents.walk(on, rebuilding)
+  const signed = options.signed === undefined ? null : VerifyCheckpoint.begin(on, options.signed)
+  const { events, streams } = yield* VerifyEvents.walk(on, rebuilding, signed)
+  signed?.finish()
   yield* VerifyTables.heads(on, events)
   const receipts = yield* VerifyTables.receipts(on)
   const { rows, counters } = yield* VerifyRows.finish(on, rebuilding)

@@ -7,10 +7,11 @@ import { Envelope, genesis } from "#src/kernel/Envelope.ts"
 import type { Hash } from "#src/kernel/Ids.ts"
 import * as Sealed from "#src/kernel/Sealed.ts"
 import type { Walk } from "./SqlVerify.ts"
+import type { SignedWalk } from "./VerifyCheckpoint.ts"
 import type { Rebuilding } from "./VerifyRows.ts"
 
 /** Fills `verify_subject` with everybody under whose key words of an event are sealed. */
-export const walk = Effect.fnUntraced(function* (on: Walk, rebuilding: Rebuilding | null) {
+export const walk = Effect.fnUntraced(function* (on: Walk, rebuilding: Rebuilding | null, signed: SignedWalk | null) {
   yield* on.ask(`CREATE TEMPORARY TABLE verify_subject (subject text COLLATE "C" PRIMARY KEY) ON COMMIT DROP`)
   const total = Number((yield* on.ask<{ n: bigint }>(`SELECT count(*) AS n FROM ${on.schema}.event`))[0]?.n ?? 0)
   let events = 0
@@ -23,6 +24,7 @@ export const walk = Effect.fnUntraced(function* (on: Walk, rebuilding: Rebuildin
       Bounds.batchBytesMax
     ])
     if (page.length === 0) break
+    if (signed !== null) yield* signed.take(page)
     const subjects = new Set<string>()
     for (const row of page) {
       const here = Number(row.position)

@@ -16,26 +16,26 @@ import { Checkpoints } from "#src/assurance/Protocol.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { CheckpointFolder } from "#src/ports/CheckpointFolder.ts"
 import type { Settings } from "./Settings.ts"
+import * as StoreOutside from "./StoreOutside.ts"
 
 /** The folder of signing keys: apart from the checkpoints, which are for giving away. */
 export const keyFolder = ({ dataFolder }: Settings): string => join(resolve(dataFolder), "signing-keys")
 
-/** The schema that a deployment's journal lies in. */
-export const schemaOf = ({ databaseSchema, databaseUrl }: Settings): string =>
-  databaseUrl === null ? "keelson" : databaseSchema
-
-/** Folder, keys and the journal's hashes, for whoever signs. A first key is made only where nothing was ever signed. */
-export const ports = (settings: Settings) =>
+/** Keys and the folder of what they signed. A first key is made only where nothing was ever signed. */
+export const signer = (settings: Settings) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const { sizes } = yield* CheckpointFolder
       return FileSigner.layer({ folder: keyFolder(settings), createIfEmpty: (yield* sizes).length === 0 })
     })
-  ).pipe(
-    Layer.provideMerge(NodeCheckpointFolder.layer({ folder: resolve(settings.checkpointFolder) })),
+  ).pipe(Layer.provideMerge(NodeCheckpointFolder.layer({ folder: resolve(settings.checkpointFolder) })))
+
+/** What a follower needs: who signs, where it is kept, and the journal's hashes. */
+export const ports = (settings: Settings) =>
+  signer(settings).pipe(
     Layer.provideMerge(
       SqlJournalHashes.layer({
-        schema: schemaOf(settings),
+        schema: StoreOutside.schemaOf(settings),
         timeoutMillis: settings.databaseUrl === null ? null : Bounds.queryTimeoutMillis
       })
     )

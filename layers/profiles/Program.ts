@@ -13,7 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Cli from "#layers/cli/Cli.ts"
-import type { Progress, Running } from "#layers/cli/Deployment.ts"
+import type { Doubt, Progress, Running } from "#layers/cli/Deployment.ts"
 import * as Signals from "#layers/cli/Signals.ts"
 import { listedMax } from "#layers/cli/VerifyCommand.ts"
 import { HttpAddress } from "#layers/edge/HttpDoor.ts"
@@ -22,6 +22,7 @@ import * as NodePrivateFiles from "#layers/private-files/NodePrivateFiles.ts"
 import { PolicyEngine, type PolicyQuestion } from "#src/ports/PolicyEngine.ts"
 import { Responder } from "#src/ports/Responder.ts"
 import { ToolCatalog, type ToolDescriptor } from "#src/ports/ToolExecutor.ts"
+import * as Proofs from "./Proofs.ts"
 import * as Service from "./Service.ts"
 import * as Settings from "./Settings.ts"
 import * as Verification from "./Verification.ts"
@@ -41,6 +42,15 @@ export const runMain = ({ file, parts = {} }: Options): void => {
     profile: (settings: Settings.Settings) => profileOf(settings, parts),
     open: (settings: Settings.Settings) => open(settings, env, parts),
     verify,
+    checkpoints: {
+      newest: Proofs.newest,
+      take: Proofs.take,
+      keys: Proofs.keys,
+      rotate: Proofs.rotate,
+      inclusion: Proofs.inclusion,
+      consistency: Proofs.consistency,
+      check: Proofs.check
+    },
     policies: (settings: Settings.Settings, tools: Tools) => policies(settings, tools, parts),
     self: { executable: execPath, arguments: [...execArgv, file] }
   }
@@ -92,12 +102,13 @@ const storeOf = ({ databaseUrl }: Settings.Settings, folder: string): Running["s
 
 const verify = Effect.fnUntraced(function* (
   settings: Settings.Settings,
-  onProgress: (progress: Progress) => Effect.Effect<void>
+  onProgress: (progress: Progress) => Effect.Effect<void>,
+  doubt: Doubt
 ) {
-  const report = yield* Verification.verify(settings, { onProgress, problemsMax: listedMax })
-  const { counters, events, keys, receipts, rows, streams } = report
+  const report = yield* Verification.verify(settings, { ...doubt, onProgress, problemsMax: listedMax })
+  const { counters, events, keys, receipts, rows, signed, streams } = report
   const counts = Object.entries({ events, streams, receipts, rows, counters, ...(keys === null ? {} : { keys }) })
-  return { counts, problems: report.problems, problemCount: report.problemCount }
+  return { counts, problems: report.problems, problemCount: report.problemCount, signed }
 })
 
 /** Those of a service that runs; null for those of this program. */

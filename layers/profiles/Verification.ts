@@ -4,74 +4,63 @@
  * Composes; the walk is `event-store/SqlVerify`. Nothing is created: where there is no store, that is said.
  */
 import { existsSync } from "node:fs"
-import { join, resolve } from "node:path"
+import { resolve } from "node:path"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
-import { SqlClient } from "effect/sql/SqlClient"
-import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as SqlVerify from "#layers/event-store/SqlVerify.ts"
 import * as FileKeyRing from "#layers/key-ring/FileKeyRing.ts"
 import * as NodePrivateFiles from "#layers/private-files/NodePrivateFiles.ts"
-import * as PgliteEngine from "#layers/sql-client/PgliteEngine.ts"
-import * as PglitePgClient from "#layers/sql-client/PglitePgClient.ts"
-import * as PostgresPgClient from "#layers/sql-client/PostgresPgClient.ts"
 import * as Rebuild from "#src/gateway/Rebuild.ts"
 import type { WrappedKey } from "#src/kernel/Append.ts"
 import type { Settings } from "./Settings.ts"
-
-/** There is nothing to verify where it was looked for. */
-export class NoStore extends Schema.TaggedError<NoStore>()("NoStore", {
-  detail: Schema.String,
-  retryable: Schema.Literal(false)
-}) {
-  override get message() {
-    return this.detail
-  }
-}
+import * as Signed from "./Signed.ts"
+import * as StoreOutside from "./StoreOutside.ts"
 
 export interface Verification extends SqlVerify.Report {
   /** Wrapped keys that were unwrapped; null where the wrapping keys are not here. */
   readonly keys: number | null
+  /** Events that the checkpoint covers; null where none was named. */
+  readonly signed: number | null
 }
 
-export const verify = Effect.fnUntraced(function* (
-  settings: Settings,
-  options: Pick<SqlVerify.Options, "onProgress" | "problemsMax">
-) {
-  const client = settings.databaseUrl === null ? embedded(settings) : server(settings.databaseUrl)
-  const schema = settings.databaseUrl === null ? "keelson" : settings.databaseSchema
+export interface Options extends Pick<SqlVerify.Options, "onProgress" | "problemsMax"> {
+  /** A file with a checkpoint to hold the journal against. */
+  readonly checkpoint: string | null
+  /** A file with the public keys that it must be signed with; those of the data folder unless told. */
+  readonly keys: string | null
+}
+
+export const verify = Effect.fnUntraced(function* (settings: Settings, options: Options) {
+  const { onProgress, problemsMax } = options
+  const signed = options.checkpoint === null ? null : yield* believed(settings, options.checkpoint, options.keys)
   const keys = yield* keyCheck(resolve(settings.dataFolder, "keys"))
-  return yield* Effect.gen(function* () {
-    yield* present(yield* SqlClient, schema)
-    const report = yield* SqlVerify.verify({
-      ...options,
-      schema,
-      rebuild: yield* Rebuild.make,
-      ...(keys === null ? {} : { checkKey: keys.check })
+  const report = yield* StoreOutside.using(
+    settings,
+    Effect.gen(function* () {
+      return yield* SqlVerify.verify({
+        onProgress,
+        problemsMax,
+        schema: StoreOutside.schemaOf(settings),
+        rebuild: yield* Rebuild.make,
+        ...(signed === null ? {} : { signed }),
+        ...(keys === null ? {} : { checkKey: keys.check })
+      })
     })
-    return { ...report, keys: keys === null ? null : keys.checked() } as Verification
-  }).pipe(Effect.provide([yield* client, NodeDigest.layer]))
+  )
+  const verification: Verification = {
+    ...report,
+    keys: keys === null ? null : keys.checked(),
+    signed: signed?.size ?? null
+  }
+  return verification
 }, Effect.scoped)
 
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
 
-const embedded = Effect.fnUntraced(function* ({ dataFolder }: Settings) {
-  const folder = resolve(dataFolder, "journal")
-  // An engine that is opened where there is no database makes one, which would be called clean.
-  if (existsSync(join(folder, PgliteEngine.dataName))) return PglitePgClient.layer({ folder })
-  return yield* none(`there is no store in ${resolve(dataFolder)}`)
-})
-
-const server = (url: NonNullable<Settings["databaseUrl"]>) =>
-  Effect.succeed(PostgresPgClient.layer({ url, connectionsMax: 2, applicationName: "keelson verify" }))
-
-const none = (detail: string) => Effect.fail(new NoStore({ detail, retryable: false }))
-
-const present = Effect.fnUntraced(function* (sql: SqlClient, schema: string) {
-  const [found] = yield* sql<{ name: string | null }>`SELECT to_regclass(${`${schema}.event`})::text AS name`
-  if (found === undefined || found.name === null) return yield* none(`the schema ${schema} holds no journal of Keelson`)
+const believed = Effect.fnUntraced(function* (settings: Settings, file: string, keys: string | null) {
+  const { root, size } = yield* Signed.checkpoint(file, yield* Signed.keys(settings, keys))
+  return { size, root, leaves: yield* Signed.leaves(settings, file, { size, root }) }
 })
 
 /** Unwraps every data key, where the wrapping keys lie in the data folder. */

@@ -239,8 +239,8 @@ export const checkpointsKept = 100
 /** A checkpoint with all its signatures; a proof with its event, in base64. In UTF-16 units. */
 export const checkpointTextMax = 64 * 1024
 export const proofTextMax = 4 * eventTextMax + checkpointTextMax
-/** Events that are held against a checkpoint one by one before the rest is only counted. */
-export const checkpointDifferencesMax = 1_000
+/** Events of which `verify` says how they differ from a checkpoint; more are counted. */
+export const checkpointDifferencesMax = 256
 
 // --- tools ---------------------------------------------------------------------------------
 

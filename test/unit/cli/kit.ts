@@ -13,7 +13,7 @@ import * as Stdio from "effect/Stdio"
 import * as Terminal from "effect/Terminal"
 import * as TestConsole from "effect/testing/TestConsole"
 import * as Cli from "#layers/cli/Cli.ts"
-import type { Deployment, Policies, Running, Verification } from "#layers/cli/Deployment.ts"
+import type { Checkpoints, Deployment, Doubt, Policies, Running, Verification } from "#layers/cli/Deployment.ts"
 import { type Signal, StopSignal } from "#layers/cli/Signals.ts"
 import * as Settings from "#layers/profiles/Settings.ts"
 
@@ -37,7 +37,18 @@ export const clean: Verification = {
   counts: [
     ["events", 1_204],
     ["streams", 31]
-  ]
+  ],
+  signed: null
+}
+
+const noCheckpoints: Checkpoints<Settings.Settings> = {
+  newest: () => Effect.succeed(null),
+  take: () => Effect.succeed(null),
+  keys: () => Effect.die("unused"),
+  rotate: () => Effect.die("unused"),
+  inclusion: () => Effect.die("unused"),
+  consistency: () => Effect.die("unused"),
+  check: () => Effect.die("unused")
 }
 
 export interface World {
@@ -46,6 +57,9 @@ export interface World {
   readonly released?: Effect.Effect<void>
   readonly verify?: Effect.Effect<Verification, unknown>
   readonly policies?: Effect.Effect<Policies, unknown>
+  readonly checkpoints?: Partial<Checkpoints<Settings.Settings>>
+  /** Sees what the store is to be held against. */
+  readonly doubted?: (doubt: Doubt) => void
   readonly environment?: { readonly [name: string]: string }
   readonly terminal?: boolean
   readonly columns?: number
@@ -74,7 +88,11 @@ export const keelson = Effect.fnUntraced(function* (args: ReadonlyArray<string>,
         const released = Effect.addFinalizer(() => world.released ?? Effect.void)
         return Effect.andThen(released, world.open ?? Effect.succeed(running))
       }),
-    verify: () => world.verify ?? Effect.succeed(clean),
+    verify: (_settings, _onProgress, doubt) => {
+      world.doubted?.(doubt)
+      return world.verify ?? Effect.succeed(clean)
+    },
+    checkpoints: { ...noCheckpoints, ...world.checkpoints },
     policies: () => world.policies ?? Effect.die("unused"),
     self: { executable: "node", arguments: [] }
   }
