@@ -168,10 +168,8 @@ export const make = Effect.gen(function* () {
         onSuccess: (size) => told({ size, contradiction: null, failure: null }),
         onFailure: (error) => {
           if (error._tag === "Contradiction") return told({ ...status, contradiction: error.detail, failure: null })
-          return Effect.andThen(
-            told({ ...status, failure: error.message }),
-            error._tag === "EventStoreError" ? Effect.fail(error) : Effect.succeed(status)
-          )
+          const failed = told({ ...status, failure: error.message })
+          return error._tag === "EventStoreError" ? Effect.andThen(failed, Effect.fail(error)) : failed
         }
       })
     )
