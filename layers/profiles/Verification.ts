@@ -24,14 +24,15 @@ export interface Verification extends SqlVerify.Report {
 
 export interface Options extends Pick<SqlVerify.Options, "onProgress" | "problemsMax"> {
   /** A file with a checkpoint to hold the journal against. */
-  readonly checkpoint: string | null
+  readonly checkpoint?: string | null
   /** A file with the public keys that it must be signed with; those of the data folder unless told. */
-  readonly keys: string | null
+  readonly keys?: string | null
 }
 
 export const verify = Effect.fnUntraced(function* (settings: Settings, options: Options) {
   const { onProgress, problemsMax } = options
-  const signed = options.checkpoint === null ? null : yield* believed(settings, options.checkpoint, options.keys)
+  const { checkpoint = null, keys: judges = null } = options
+  const signed = checkpoint === null ? null : yield* believed(settings, checkpoint, judges)
   const keys = yield* keyCheck(resolve(settings.dataFolder, "keys"))
   const report = yield* StoreOutside.using(
     settings,
