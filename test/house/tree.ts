@@ -15,7 +15,7 @@ export const root = path.resolve(import.meta.dirname, "../..")
 const filled = new Set(["node_modules", ".git", ".launch", ".tsc", ".keelson", "dist", "coverage"])
 /** Kept byte for byte, whatever stands in them. */
 const preserved = /^test\/(golden\/v|fixtures\/)/
-const readable = /\.(ts|mts|mjs|js|json|md|yml|yaml|sh|sql|cedar|txt|html|css)$|(^|\/)[^.]+$|(^|\/)\.[\w-]+$/
+const readable = /\.(ts|mts|mjs|js|json|md|yml|yaml|sh|sql|cedar|txt|py|html|css)$|(^|\/)[^.]+$|(^|\/)\.[\w-]+$/
 
 /** @returns every text of the tree, with its path relative to `top` */
 export const read = (top: string): ReadonlyArray<TextFile> => {

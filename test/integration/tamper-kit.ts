@@ -168,3 +168,12 @@ export const live = async (service: Service.Service, key = ""): Promise<Story> =
   const { body } = await service.get("/v1/events?limit=200")
   return { sessions, busy, head: body.items.at(-1).position }
 }
+
+/** Waits for a condition of files that a service writes; looks often, and leaves the processor to the service between. */
+export const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
+  const giveUpAt = Date.now() + 100_000
+  while (!(await holds())) {
+    if (Date.now() > giveUpAt) throw new Error(`it did not come to pass: ${String(holds)}`)
+    await new Promise((again) => setTimeout(again, 20))
+  }
+}
