@@ -19,6 +19,12 @@ const root = sha256("a root")
 const text = Checkpoint.textOf({ origin: name, size: 42, root })
 const note = Checkpoint.noteOf(text, [{ name, id: key.id, bytes: Ed25519.sign(seed, text) }])
 
+/** The next letter of base64, which differs in the last bit alone. */
+const spare = (letter: string) => {
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+  return letters[letters.indexOf(letter) ^ 1]!
+}
+
 const isSigned = (parsed: Checkpoint.Checkpoint | null, keys = [key]) =>
   parsed !== null && Checkpoint.isSigned(parsed, keys, Ed25519.verify)
 
@@ -76,6 +82,9 @@ describe("a checkpoint", () => {
     ["a size that no number holds", note.replace("\n42\n", "\n9007199254740993\n")],
     ["a root that is cut", note.replace(/\n(\S{43}=)\n/, (_, hash: string) => `\n${hash.slice(4)}\n`)],
     ["a root in base64url", note.replace(/\n(\S{43}=)\n/, "\n-_".padEnd(45, "A") + "=\n")],
+    // The last letter before the padding has bits to spare: the same bytes in other letters.
+    ["a root in other letters", note.replace(/(\S)=\n\n/, (_, last: string) => `${spare(last)}=\n\n`)],
+    ["a signature in other letters", note.replace(/(\S)=\n$/, (_, last: string) => `${spare(last)}=\n`)],
     ["an empty origin", note.replace(name, "")],
     ["a tab", note.replace("\n42\n", "\n42\t\n")],
     ["lines that end as on Windows", note.replaceAll("\n", "\r\n")],

@@ -211,6 +211,18 @@ describe("the Merkle tree", () => {
     }
   })
 
+  it("believes no path that is that of a smaller tree, or of a larger one, whose root it leads to", () => {
+    const hashes = leaves(data(8))
+    const root = rootOf(hashes)
+    const at = { index: 0, leaf: hashes[0]!, path: inclusion(0, hashes) }
+    assert.isTrue(Merkle.includes(sha256OfHex, at, { size: 8, root }))
+    for (const size of [4, 16, 32]) assert.isFalse(Merkle.includes(sha256OfHex, at, { size, root }), `${size}`)
+    const older = { size: 4, root: rootOf(hashes.slice(0, 4)) }
+    const path = consistency(4, hashes)
+    assert.isTrue(Merkle.extendsTree(sha256OfHex, older, { size: 8, root }, path))
+    for (const size of [4, 16, 32]) assert.isFalse(Merkle.extendsTree(sha256OfHex, older, { size, root }, path))
+  })
+
   it("tells two leaves that changed places, a leaf that is a node, and a tree whose last leaf is doubled", () => {
     const hashes = leaves(data(6))
     assert.notStrictEqual(rootOf([hashes[1]!, hashes[0]!, ...hashes.slice(2)]), rootOf(hashes))
