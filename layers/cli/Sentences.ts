@@ -12,10 +12,12 @@ import { EngineFailed } from "#layers/sql-client/PgliteEngine.ts"
 import { ServerNotDurable } from "#layers/sql-client/PostgresPgClient.ts"
 import { OtelWrong } from "#layers/telemetry/OtelExport.ts"
 import { WorkspaceInvalid } from "#layers/tool-executor/Workspace.ts"
+import { CheckpointFolderError } from "#src/ports/CheckpointFolder.ts"
 import { EventStoreError } from "#src/ports/EventStore.ts"
 import { KeyRingError } from "#src/ports/KeyRing.ts"
 import { PolicyError } from "#src/ports/PolicyEngine.ts"
 import { PrivateFileError } from "#src/ports/PrivateFiles.ts"
+import { SignerError } from "#src/ports/Signer.ts"
 import { CommandRefused } from "./CommandRefused.ts"
 
 /** Where the service was to listen. */
@@ -45,6 +47,9 @@ export const refusal = (error: unknown, door: Door): CommandRefused => {
   }
   if (error instanceof PrivateFileError) return told(`File${error.reason}`, capital(error.detail), null)
   if (error instanceof KeyRingError) return told(error.reason, capital(error.detail), null)
+  if (error instanceof SignerError) return told(`Signing${error.reason}`, capital(error.detail), null)
+  if (error instanceof CheckpointFolderError)
+    return told(`Checkpoints${error.reason}`, capital(error.detail), "See --checkpoint-folder.")
   if (error instanceof WorkspaceInvalid)
     return told("WorkspaceWrong", `The workspace ${error.root} ${error.detail}.`, "See --workspace-folder.")
   if (error instanceof EventStoreError)
