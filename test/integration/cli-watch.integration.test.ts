@@ -165,7 +165,7 @@ describe.skipIf(!there)("keelson confirmations watch in a terminal", () => {
     await seen.drawn((screen) => {
       const lines = stripVTControlCharacters(screen).split(/\r?\n/)
       assert.isTrue(lines.every((line) => line.length <= 80))
-      return lines[0] === "One action waits for you" && `${lines[1]}${lines[2]}` === stopped
+      return lines[0]!.startsWith("One action waits for you") && `${lines[1]}${lines[2]}` === stopped
     })
     await service.post("/v1/resume", "resume", {})
     await seen.drawn((screen) => screen.includes("One action waits") && !screen.includes("Everything is stopped"))
