@@ -5,8 +5,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts", "docs/samples/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/*.chaos.test.ts", "**/*.slow.test.ts"],
     globalSetup: ["test/kit/globalSetup.ts"],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     pool: "forks",
     maxWorkers: 2,
     passWithNoTests: false
