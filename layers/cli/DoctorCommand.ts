@@ -218,10 +218,21 @@ const undeclared = (failure: unknown) => {
   return names.every((name) => name !== undefined) ? { names: [...new Set(names)], places: failure.message } : null
 }
 
+/** False too where the system does not let look: another line says that. */
+const isAbsent = (path: string): boolean => {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) === undefined
+  } catch {
+    return false
+  }
+}
+
 /** Longest wait for a service that may not be there. */
 const waitMillis = 2_000
 
-const service = ({ host, port }: BasicSettings): Effect.Effect<Finding> => {
+const service = ({ dataFolder: folder, host, port }: BasicSettings): Effect.Effect<Finding> => {
+  // Nothing of another folder's service is known here; where there is no token, none was ever started on this one.
+  const isOurs = !isAbsent(join(resolve(folder), "owner.token"))
   const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`
   if (port === 0) return Effect.succeed(note("service", "the settings leave the port open", "name it with --port"))
   const told = (detail: string, remedy: string) => missing("service", `${url} ${detail}`, remedy)
@@ -236,7 +247,13 @@ const service = ({ host, port }: BasicSettings): Effect.Effect<Finding> => {
       if (!answer.ready) return told(`is not ready: ${failing.join("; ")}`, "see its log")
       return answer.halted
         ? note("service", `${url} is ready, and everything is stopped`, "keelson halt --show, then keelson resume")
-        : ok("service", `${url} is ready`)
+        : isOurs
+          ? ok("service", `${url} is ready`)
+          : note(
+              "service",
+              `${url} is ready, but it is not this data folder's`,
+              "name the folder that it has, or a --port of your own"
+            )
     }),
     Effect.catch((error) => {
       if (Cause.isTimeoutError(error)) {

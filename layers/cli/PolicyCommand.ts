@@ -151,7 +151,9 @@ const refusal = (error: unknown, settings: SettingsSource.BasicSettings, told: T
   return new CommandRefused({ code, detail, exitCode, remedy: told === null ? whereDeclared : notDeclared(told) })
 }
 
-const whereDeclared = "If an agent has declared it, say where the service is that knows it: --url http://127.0.0.1:7717"
+const whereDeclared =
+  "If an agent has declared it, say where the service is that knows it: --url http://127.0.0.1:7717. " +
+  "A tool of an app is known to the app's own program."
 
 const notDeclared = ({ url }: Told) => `No agent has declared it at ${url}.`
 
@@ -257,7 +259,8 @@ const question = {
         "`owner` to the owner."
     ),
     Flag.withMetavar("NAME"),
-    Flag.atLeast(0)
+    Flag.atLeast(0),
+    Flag.withDefault([])
   ),
   owner: Flag.String("owner").pipe(
     Flag.withDescription("The session's owner."),

@@ -42,7 +42,7 @@ export const refusal = (error: unknown, door: Door): CommandRefused => {
     return told(
       "PoliciesWrong",
       `The policies can't be used:\n${error.problems.map(problemLine).join("\n")}`,
-      "Mend that and start again: nothing is served with a part of its policies."
+      "Mend that: policies are taken whole or not at all. `keelson start` puts a starter set where its own folder is missing."
     )
   }
   if (error instanceof PrivateFileError) return told(`File${error.reason}`, capital(error.detail), null)

@@ -10,6 +10,7 @@
  * Invariants: the owner's token is printed on a terminal only; nothing is printed as listening that is not; a stop
  * ends within `stopMillis`, or says that it did not.
  */
+import { join, relative, sep } from "node:path"
 import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -44,9 +45,7 @@ export const run = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
   const serving = yield* deployment.open(resolved.settings).pipe(
     Effect.provideService(Scope.Scope, scope),
     Effect.mapError((error) => Sentences.refusal(error, resolved.settings)),
-    Effect.tap((running) =>
-      Console.log(options.json ? started(running) : page(look, deployment.version, running, resolved))
-    ),
+    Effect.tap((running) => Console.log(options.json ? started(running) : page(look, deployment, running, resolved))),
     Effect.flatMap((running) => Effect.forever(Effect.andThen(reread, running.reload))),
     Effect.forkDetach
   )
@@ -87,7 +86,7 @@ const started = (running: Running): string =>
 
 const page = <S extends BasicSettings>(
   look: Page.Look,
-  version: string,
+  { self, version }: Pick<Deployment<S, unknown, unknown>, "self" | "version">,
   running: Running,
   resolved: Resolved<S>
 ): string => {
@@ -102,10 +101,11 @@ const page = <S extends BasicSettings>(
     ],
     [
       "responder",
-      `${responder.provider}/${responder.model}${responder.deterministic ? ": a deterministic command language, not a language model; no network" : ""}`
+      `${responder.provider}/${responder.model}${responder.deterministic ? ": deterministic, not a language model" : ""}`
     ],
     ["token", `${ownerToken.path}${ownerToken.minted ? "  (new)" : ""}`]
   ]
+  const program = calledAs(self)
   const secret = look.live ? [`  ${Redacted.value(ownerToken.token)}`, ""] : []
   return [
     Page.mark(look, "bold", `Keelson ${version}`),
@@ -115,7 +115,8 @@ const page = <S extends BasicSettings>(
     ...(secret.length === 0 ? [] : ["The owner's token, for this terminal only:", ...secret]),
     ...warnings(look, resolved.settings),
     "Next, in another terminal:",
-    `  npm run demo`,
+    `  ${program} confirmations watch`,
+    `  ${program} demo`,
     `  curl -H "Authorization: Bearer $(cat ${shellWord(ownerToken.path)})" ${url}/v1/whoami`,
     "Ctrl-C stops it."
   ].join("\n")
@@ -144,6 +145,15 @@ const warning = (look: Page.Look, text: string): ReadonlyArray<string> => [
 ]
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i
+
+/** How a person calls this very program, from where it was started. */
+const calledAs = (self: { readonly arguments: ReadonlyArray<string> }): string => {
+  const file = self.arguments.at(-1)
+  if (file === undefined) return "keelson"
+  if (file.endsWith(join("layers", "main.ts"))) return "npm run keelson --"
+  if (file.split(sep).includes("node_modules")) return "npx keelson"
+  return `node ${shellWord(relative(process.cwd(), file))}`
+}
 
 /** A word of a POSIX shell, so that the line can be pasted. */
 const shellWord = (text: string): string =>

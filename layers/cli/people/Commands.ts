@@ -97,7 +97,8 @@ const name = Argument.String("name").pipe(Argument.withDescription("Its name, fo
 const roles = Flag.String("role").pipe(
   Flag.withDescription("A role, for policies and approvals; may be given several times."),
   Flag.withMetavar("NAME"),
-  Flag.atLeast(0)
+  Flag.atLeast(0),
+  Flag.withDefault([])
 )
 
 const exitCodes: HelpText.Section = {

@@ -45,7 +45,7 @@ export const list = Effect.fnUntraced(function* (service: Service, { all, json }
   const stopped = Waiting.stoppedBy(halt)
   yield* Console.log(
     [
-      ...(stopped === null ? [] : [Page.mark(look, "red", stopped), ""]),
+      ...(stopped === null ? [] : [Page.mark(look, "red", Page.indented(look, stopped, "")), ""]),
       ...(items.length === 0 ? [all ? "Nothing was asked." : "Nothing waits for you."] : []),
       ...Question.lines(items, nowMillis),
       ...(more ? ["and older ones, which are not shown"] : []),

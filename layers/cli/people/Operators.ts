@@ -130,7 +130,8 @@ export const haltState = Effect.fnUntraced(function* ({ client }: Service, { jso
   const state = yield* client.halt.get()
   if (json) return yield* Console.log(JSON.stringify(state))
   if (!state.halted) return yield* Console.log("Nothing is stopped.")
-  yield* Console.log(`${Waiting.stoppedBy(state)}\nSince ${state.since ?? "?"}.`)
+  const stopped = Page.indented(yield* Page.look, Waiting.stoppedBy(state) ?? "", "")
+  yield* Console.log(`${stopped}\nSince ${state.since ?? "?"}.`)
 })
 
 export const resume = Effect.fnUntraced(function* (

@@ -70,7 +70,9 @@ export const wish = (look: Page.Look, question: Question, before: Before): Reado
   const raw = piecesOf(look, Page.oneLine(exact), "    ")
   const written = fileWrite(question)
   const title = Page.mark(look, "dim", "  exactly")
-  if (written === null) return [title, ...raw]
+  // What the file is now says nothing of what was decided before.
+  const isOpen = question.status === "Pending"
+  if (written === null || !isOpen) return [title, ...raw]
   return [
     ...Page.chopped(`${Page.oneLine(written.path)}: ${becomes(before, written)}`, look.width - 2).map(
       (piece) => `  ${piece}`

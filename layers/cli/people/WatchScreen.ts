@@ -159,7 +159,10 @@ export const lines = (state: State, look: Page.Look, size: Size, nowMillis: numb
   const shown = body.slice(state.top, state.top + state.room)
   const below = body.length - state.top - shown.length
   const end = state.top > 0 ? Page.mark(wide, "dim", "the end: Page Up or an arrow reads back") : ""
-  const more = below > 0 ? Page.mark(wide, "yellow", `… ${Page.count(below, "more line")}: press space`) : end
+  const more =
+    below > 0
+      ? Page.mark(wide, "yellow", `… ${Page.count(below, "more line")}${state.reason === null ? ": press space" : ""}`)
+      : end
   return [...head, ...shown, more, ...foot].slice(0, size.rows)
 }
 

@@ -97,7 +97,10 @@ export const make = Effect.gen(function* () {
   /** Of one session that the caller may read, else of all its own. */
   const scope = Effect.fnUntraced(function* (by: Principal, sessionId: SessionId | undefined) {
     if (sessionId === undefined) {
-      const { id } = yield* aPerson(by, "an agent names the session")
+      const { id } = yield* aPerson(
+        by,
+        "people are asked; an agent sees what waits in one session of its own, named as sessionId"
+      )
       return { ownerId: id }
     }
     yield* session(by, sessionId)

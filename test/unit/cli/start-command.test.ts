@@ -27,9 +27,9 @@ describe("start", () => {
         "http://127.0.0.1:7717",
         "PGlite in /data/journal; fsync was seen",
         "8 policies in /data/policies",
-        "keelson/commands: a deterministic command language, not a language model",
+        "keelson/commands: deterministic, not a language model",
         "/data/owner.token",
-        "npm run demo",
+        "keelson confirmations watch keelson demo curl",
         'curl -H "Authorization: Bearer $(cat /data/owner.token)" http://127.0.0.1:7717/v1/whoami',
         "Stopping (SIGTERM)",
         "Stopped."
