@@ -76,16 +76,71 @@ export const load = (behaviour: AnyBehaviour, stream: StreamId, slice: StreamSli
 export const receiptName = (principal: string, key: string): string => `${principal} ${key}`
 
 /** Decides one command. Fails only where the key ring or the store does not answer; throws where a rule does. */
-export const decide = Effect.fnUntraced(function* (
+export const decide = (
   tools: Tools,
   behaviour: AnyBehaviour,
   memory: Memory,
   message: Message
+): Effect.Effect<Step, KeyRingError | EventStoreError> => {
+  const decided: Effect.Effect<Step, KeyRingError | EventStoreError> = Effect.gen(function* () {
+    const subject = behaviour.subject(memory.state, message.command)
+    const held = yield* hold(tools, behaviour, memory, subject, message.command)
+    // An erasure may destroy the key in hand while something is looked up: then the command is decided without it.
+    return yield* Effect.catchDefect(decideWith(tools, behaviour, memory, message, subject, held), (defect) =>
+      held.key?.destroyed() === true ? decided : Effect.die(defect)
+    )
+  })
+  return decided
+}
+
+/** What a refused guard means: told to the caller, not recorded, since it may hold the next time. */
+export const rejected = (rejection: unknown): Reply => ({
+  _tag: "Rejected",
+  body: rejection as Canonical.Json,
+  repeated: false
+})
+
+/** The answer that was recorded, or `KeyReused` where the key named another command. */
+export const repeat = (
+  receipt: Receipt,
+  stream: StreamId,
+  digest: string,
+  key: SubjectKey | null
+): Result.Result<Reply, ActorError> => {
+  if (receipt.stream !== stream || receipt.digest !== digest || key === null) {
+    return Result.fail(
+      new ActorError({
+        reason: "KeyReused",
+        actor: stream,
+        detail: "this idempotency key was used for another command",
+        retryable: false
+      })
+    )
+  }
+  const text = key.open(Envelope.receiptAad(receipt.stream, receipt.principal, receipt.key), receipt.answer)
+  if (text === null) throw new Error(`the receipt of ${receipt.commandId} does not open`)
+  const answer = Canonical.decode(text) as { readonly tag: Reply["_tag"]; readonly body: Canonical.Json }
+  return Result.succeed({ _tag: answer.tag, body: answer.body, repeated: true })
+}
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+interface Held {
+  readonly key: SubjectKey | null
+  readonly created: { readonly key: SubjectKey; readonly wrapped: WrappedKey } | null
+}
+
+const decideWith = Effect.fnUntraced(function* (
+  tools: Tools,
+  behaviour: AnyBehaviour,
+  memory: Memory,
+  message: Message,
+  subject: SubjectId | null,
+  { created, key }: Held
 ): Effect.fn.Return<Step, KeyRingError | EventStoreError> {
   const { command, said, stamp } = message
-  const subject = behaviour.subject(memory.state, command)
-  const held = yield* hold(tools, behaviour, memory, subject, command)
-  const { key, created } = held
   const erased = subject !== null && key === null
   if (erased && !behaviour.survivesErasure(command)) return erasedStep(memory)
 
@@ -127,40 +182,6 @@ export const decide = Effect.fnUntraced(function* (
     created: created?.key ?? null
   }
 })
-
-/** What a refused guard means: told to the caller, not recorded, since it may hold the next time. */
-export const rejected = (rejection: unknown): Reply => ({
-  _tag: "Rejected",
-  body: rejection as Canonical.Json,
-  repeated: false
-})
-
-/** The answer that was recorded, or `KeyReused` where the key named another command. */
-export const repeat = (
-  receipt: Receipt,
-  stream: StreamId,
-  digest: string,
-  key: SubjectKey | null
-): Result.Result<Reply, ActorError> => {
-  if (receipt.stream !== stream || receipt.digest !== digest || key === null) {
-    return Result.fail(
-      new ActorError({
-        reason: "KeyReused",
-        actor: stream,
-        detail: "this idempotency key was used for another command",
-        retryable: false
-      })
-    )
-  }
-  const text = key.open(Envelope.receiptAad(receipt.stream, receipt.principal, receipt.key), receipt.answer)
-  if (text === null) throw new Error(`the receipt of ${receipt.commandId} does not open`)
-  const answer = Canonical.decode(text) as { readonly tag: Reply["_tag"]; readonly body: Canonical.Json }
-  return Result.succeed({ _tag: answer.tag, body: answer.body, repeated: true })
-}
-
-// ---------------------------------------------------------------------------
-// internal
-// ---------------------------------------------------------------------------
 
 const done = (reply: Result.Result<Reply, ActorError>): Step => ({ _tag: "Done", reply })
 
