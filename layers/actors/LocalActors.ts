@@ -9,6 +9,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -17,6 +18,7 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
+import { PreventSchedulerYield } from "effect/Scheduler"
 import type { AnyBehaviour } from "#src/kernel/Behaviour.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Gauge from "#src/kernel/Gauge.ts"
@@ -52,7 +54,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const digest = yield* Digest
   const clock = yield* Clock.Clock
   const budget = yield* RestartBudget.make
-  const runFork = Effect.runForkWith(yield* Effect.context<never>())
+  const context = yield* Effect.context<never>()
+  const runFork = Effect.runForkWith(context)
+  // What a queue wakes goes by the scheduler under which it was made: that of the actors, which a simulation holds.
+  const atOnce = Context.add(context, PreventSchedulerYield, true)
 
   const behaviours = new Map(options.behaviours.map((behaviour) => [behaviour.kind, behaviour]))
   const mailboxMax = options.mailboxMax ?? Bounds.mailboxMax
@@ -99,7 +104,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     )
 
   const spawn = (stream: StreamId, behaviour: AnyBehaviour): Resident => {
-    const queue = Effect.runSync(Queue.bounded<Mailbox.Letter>(mailboxMax))
+    const queue = Effect.runSync(Effect.provideContext(Queue.bounded<Mailbox.Letter>(mailboxMax), atOnce))
     const resident: Resident = { queue, usedAtMillis: clock.currentTimeMillisUnsafe(), inHand: 0, taken: [] }
     residents.set(stream, resident)
     const fiber = runFork(work(stream, resident, Mailbox.make(world, behaviour, stream)))
