@@ -19,12 +19,16 @@ export type Fault =
   | { readonly _tag: "Refuse"; readonly reason: "Unavailable" | "Full" | "Overloaded" }
   /** Runs something of the test's own before the append, such as a rival's append or a wait. */
   | { readonly _tag: "Before"; readonly effect: Effect.Effect<void> }
+  /** Runs something between the commit and its answer. */
+  | { readonly _tag: "After"; readonly effect: Effect.Effect<void> }
 
 export class Faults extends Context.Service<
   Faults,
   {
     /** Strikes the next appends, one fault each, in order. */
     readonly plan: (...faults: ReadonlyArray<Fault>) => void
+    /** Lets go of every fault that has not struck yet. */
+    readonly clear: () => void
     /** Every call of `append` so far. */
     readonly appends: Array<ReadonlyArray<Append>>
   }
@@ -50,6 +54,8 @@ export const layer: Layer.Layer<EventStore | Faults, never, EventStore> = Layer.
           return Effect.succeed(lost(appends))
         case "Before":
           return Effect.andThen(fault.effect, store.append(appends))
+        case "After":
+          return Effect.tap(store.append(appends), fault.effect)
         case "Refuse":
           return Effect.fail(
             new EventStoreError({ reason: fault.reason, operation: "append", detail: "planned fault", retryable: true })
@@ -57,7 +63,11 @@ export const layer: Layer.Layer<EventStore | Faults, never, EventStore> = Layer.
       }
     }
     return Context.make(EventStore, EventStore.of({ ...store, append })).pipe(
-      Context.add(Faults, { plan: (...faults) => void planned.push(...faults), appends: seen })
+      Context.add(Faults, {
+        plan: (...faults) => void planned.push(...faults),
+        clear: () => void (planned.length = 0),
+        appends: seen
+      })
     )
   })
 )
