@@ -1,0 +1,122 @@
+/**
+ * Programs that are wrong on purpose, each by one change of one file, made while the file is loaded: a build of their
+ * own that stands nowhere on disk and in no line of the service.
+ *
+ * A check that no mutant can make red checks nothing.
+ *
+ * Invariant: a change that does not fit its file exactly once is an error, so a mutant never runs unchanged unnoticed.
+ */
+import { registerHooks } from "node:module"
+import { pathToFileURL } from "node:url"
+import { resolve } from "node:path"
+
+export interface Mutant {
+  readonly about: string
+  /** From the project's root. */
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+}
+
+export const mutants: { readonly [name: string]: Mutant } = {
+  "acknowledge-before-commit": {
+    about: "the mailbox answers before it hands the append over",
+    file: "layers/actors/Mailbox.ts",
+    find: `    const outcomes =
+      appends.length === 0`,
+    replace: `    for (const decision of decisions) {
+      if (decision._tag === "Decided" && decision.step._tag === "Commit") {
+        yield* Deferred.succeed(decision.letter.reply, decision.step.reply)
+      }
+    }
+    const outcomes =
+      appends.length === 0`
+  },
+  "decide-twice": {
+    about: "whoever comes second decides again",
+    file: "src/gateway/Confirmation.ts",
+    find: `  return statusAt(action, stamp.atMillis) === "Pending" ? null : conflict(action, stamp)`,
+    replace: `  return action.confirmationId !== null && action.claimId === null ? null : conflict(action, stamp)`
+  },
+  "skip-head-check": {
+    about: "the journal takes what was decided on an older head",
+    file: "layers/event-store/VolatileJournal.ts",
+    find: `  if (actual !== append.expectedVersion || hash !== append.expectedHash) {`,
+    replace: `  if (hash === "" && (actual !== append.expectedVersion || hash !== append.expectedHash)) {`
+  },
+  "reuse-permit": {
+    about: "a permit that was claimed is claimed again",
+    file: "src/gateway/Action.ts",
+    find: `  if (state.status !== "Approved" || state.permitId === null) return`,
+    replace: `  if ((state.status !== "Approved" && state.status !== "Claimed") || state.permitId === null) return`
+  },
+  "forget-expiry": {
+    about: "nobody says that the time of a question or of a lease is over",
+    file: "src/gateway/Rows.ts",
+    find: `export const dueKinds = ["session", "turn", "action"] as const`,
+    replace: `export const dueKinds = ["session", "turn"] as const`
+  },
+  "drop-receipt": {
+    about: "the journal keeps no receipt",
+    file: "layers/event-store/VolatileJournal.ts",
+    find: `    journal.receipts.set(receiptName(append.receipt.principal, append.receipt.key), append.receipt)`,
+    replace: ``
+  },
+  "leak-quota": {
+    about: "a session that is over counts as open",
+    file: "src/gateway/Rows.ts",
+    find: `Append.add(sessionsOpen(after.ownerId), -1)`,
+    replace: `Append.add(sessionsOpen(after.ownerId), 0)`
+  },
+  "cache-past-erasure": {
+    about: "a process keeps the key of a session that was erased",
+    file: "layers/vault/StoreVault.ts",
+    find: `        forgotten.add(subject)
+        hands.destroy(subject)
+        return Cache.invalidate(cache, subject)`,
+    replace: `        return Effect.void`
+  },
+  "approve-late": {
+    about: "a question that has expired, but is not yet written down so, is approved",
+    file: "src/gateway/Confirmation.ts",
+    find: `atMillis >= action.deadlineMillis
+    ? "Expired"`,
+    replace: `atMillis >= Number.POSITIVE_INFINITY
+    ? "Expired"`
+  },
+  "claim-while-halted": {
+    about: "a claim is not held against the halt",
+    file: "src/gateway/ActionActor.ts",
+    find: `[open(before.sessionId), notHalted]`,
+    replace: `[open(before.sessionId)]`
+  },
+  "adopt-lost-race": {
+    about: "an actor whose answer was lost goes on with what it had decided",
+    file: "layers/actors/Mailbox.ts",
+    find: `    if (lost === null) return again
+    memory = null`,
+    replace: `    if (lost === null) return again`
+  }
+}
+
+/** Every file loaded from here on is that of the mutant. Answers whether it was loaded, to be asked once all is. */
+export const become = (name: string, root: string): (() => boolean) => {
+  const mutant = mutants[name]
+  if (mutant === undefined) throw new Error(`there is no mutant ${name}; there are: ${Object.keys(mutants).join(", ")}`)
+  const url = pathToFileURL(resolve(root, mutant.file)).href
+  let loaded = false
+  registerHooks({
+    load: (asked, context, next) => {
+      const found = next(asked, context)
+      if (asked !== url) return found
+      const parts = String(found.source instanceof Uint8Array ? Buffer.from(found.source) : found.source).split(
+        mutant.find
+      )
+      if (parts.length !== 2)
+        throw new Error(`the change of ${name} fits ${mutant.file} ${parts.length - 1} times, not once`)
+      loaded = true
+      return { ...found, source: parts.join(mutant.replace) }
+    }
+  })
+  return () => loaded
+}
