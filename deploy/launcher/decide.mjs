@@ -40,6 +40,7 @@ export const targets = {
   "test:crash": work(["chaos/main.ts"], "kill the service again and again, and look what is left"),
   "test:race": work(["chaos/raceMain.ts"], "twenty clients at once, and whether what they saw can be"),
   bench: work(["bench/main.ts"], "the benches"),
+  simulate: work(["test/simulation/main.ts"], "seeded runs of simulated processes"),
   app: work(["docs/samples/app.ts"], "the README's sample of an app"),
   build: work(["deploy/build.mjs"], "compile the package into dist")
 }

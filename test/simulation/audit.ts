@@ -35,6 +35,8 @@ export interface Audit {
     readonly key: string
     readonly commandId: string
     readonly stream: string
+    /** The stream of the session it is about. */
+    readonly session: string | null
     readonly repeated: boolean
     readonly deed: string
   }) => void
@@ -137,19 +139,21 @@ export const make = (context: Context.Context<EventStore | Rows>, told: (event: 
       permits.add(run.permitId)
       model.ran(run.actionId, run.permitId)
     },
-    acknowledged: ({ commandId, deed, key, principal, repeated, stream }) => {
+    acknowledged: ({ commandId, deed, key, principal, repeated, session, stream }) => {
       look()
       const receipt = Effect.runSync(store.receipt(principal as never, key as never))
+      const isHeld = commands.has(commandId)
       if (receipt === null) {
-        // The receipt of an erasure can't be read again: a repetition is known by what the session is.
-        if (deed === "erase" && model.isErased(stream)) return
+        // Nothing seals a receipt once the session is erased: what still makes sense then is known by its event.
+        const isErased = session !== null && model.isErased(session)
+        if (isErased && (deed === "erase" || (unsealed.has(deed) && (isHeld || deed === "renew")))) return
         throw new Violation("no receipt", `${deed} was acknowledged, but the journal holds no receipt of it`)
       }
       const head = heads.get(stream)?.version ?? 0
       if (receipt.stream !== stream || head < receipt.version) {
         throw new Violation("not durable", `${deed} was acknowledged, but ${stream} does not hold what it did`)
       }
-      if (!repeated && deed !== "renew" && deed !== "declare" && deed !== "erase" && !commands.has(commandId)) {
+      if (!repeated && !quiet.has(deed) && !isHeld) {
         throw new Violation("not durable", `${deed} was acknowledged, but no event in the journal is of it`)
       }
     }
@@ -159,6 +163,11 @@ export const make = (context: Context.Context<EventStore | Rows>, told: (event: 
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+/** Deeds that still make sense in a session that was erased. */
+const unsealed: ReadonlySet<string> = new Set(["withdraw", "report", "renew"])
+/** Deeds that may be heard without an event. */
+const quiet: ReadonlySet<string> = new Set(["renew", "declare", "erase"])
 
 const chained = (
   { envelope, hash, position, text }: StoredEvent,

@@ -201,6 +201,7 @@ export const answers = (audit: Audit): Answers => {
           key: deed.key,
           commandId: NodeDigest.derive("cmd", deed.by, deed.key),
           stream: streamOf(deed),
+          session: "session" in deed ? `session:${sessionOf(deed.session)}` : null,
           repeated,
           deed: deed.deed
         })

@@ -52,7 +52,7 @@ interface Sleeper extends Task {
 
 export const make = (startMillis: number): Machine => {
   let nowMillis = startMillis
-  let chance: () => number = () => 0
+  let chance: () => number = () => 0.5
   let lives = 0
   let sleeps = 0
   const tasks: Array<Task> = []

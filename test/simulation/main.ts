@@ -16,6 +16,7 @@ const usage = `usage: npm run simulate -- --seeds N [--seed S] [--mutant NAME]  
        npm run simulate -- --mutants [--seeds N]                   each mutant, at most N seeds (1000)
        npm run simulate -- --seed S [--steps 1,2,3] [--save FILE]  one history, whole or some of its steps
        npm run simulate -- --replay FILE                           a plan that was saved
+--save FILE beside --seeds keeps the short plan of what failed.
 mutants: ${Object.keys(mutants).join(", ")}`
 
 const refuse = (why: string): never => {
@@ -54,8 +55,10 @@ const threads = given.threads === undefined ? {} : { threads: whole("threads", g
 const { mutant = null } = given
 if (mutant !== null && !Object.hasOwn(mutants, mutant)) refuse(`there is no mutant ${mutant}`)
 
+const save = (file: string, chosen: Plan): void => writeFileSync(file, `${JSON.stringify(chosen, null, 2)}\n`)
+
 const one = (chosen: Plan): boolean => {
-  if (given.save !== undefined) writeFileSync(given.save, `${JSON.stringify(chosen, null, 1)}\n`)
+  if (given.save !== undefined) save(given.save, chosen)
   const result = Seeds.make().replay(chosen)
   console.log(result.history.join("\n"))
   return result.violation === null
@@ -76,6 +79,7 @@ const sum = (report: Pool.Report, of: "count" | "events" | "runs" | "twice"): nu
 
 const show = ({ shrunk }: Pool.Report): void => {
   if (shrunk === null) return
+  if (given.save !== undefined) save(given.save, shrunk.plan)
   const steps = shrunk.plan.steps.map(({ number }) => number).join(",")
   console.log(["", ...shrunk.history, ""].join("\n"))
   if (mutant === null) console.log(`run it again: npm run simulate -- --seed ${shrunk.seed} --steps ${steps}`)

@@ -90,6 +90,12 @@ export const mutants: { readonly [name: string]: Mutant } = {
     find: `[open(before.sessionId), notHalted]`,
     replace: `[open(before.sessionId)]`
   },
+  "decide-with-a-dead-key": {
+    about: "a command whose session is erased while it is decided crashes its actor: this one was ours, and found here",
+    file: "layers/actors/Memory.ts",
+    find: `held.key?.destroyed() === true ? decided : Effect.die(defect)`,
+    replace: `Effect.die(defect)`
+  },
   "adopt-lost-race": {
     about: "an actor whose answer was lost goes on with what it had decided",
     file: "layers/actors/Mailbox.ts",
@@ -97,6 +103,13 @@ export const mutants: { readonly [name: string]: Mutant } = {
     memory = null`,
     replace: `    if (lost === null) return again`
   }
+}
+
+/** The file as the mutant has it. Throws where the change does not fit exactly once. */
+export const change = (name: string, { file, find, replace }: Mutant, source: string): string => {
+  const parts = source.split(find)
+  if (parts.length !== 2) throw new Error(`the change of ${name} fits ${file} ${parts.length - 1} times, not once`)
+  return parts.join(replace)
 }
 
 /** Every file loaded from here on is that of the mutant. Answers whether it was loaded, to be asked once all is. */
@@ -109,13 +122,10 @@ export const become = (name: string, root: string): (() => boolean) => {
     load: (asked, context, next) => {
       const found = next(asked, context)
       if (asked !== url) return found
-      const parts = String(found.source instanceof Uint8Array ? Buffer.from(found.source) : found.source).split(
-        mutant.find
-      )
-      if (parts.length !== 2)
-        throw new Error(`the change of ${name} fits ${mutant.file} ${parts.length - 1} times, not once`)
+      const { source } = found
+      const text = typeof source === "string" ? source : Buffer.from(source as Uint8Array).toString()
       loaded = true
-      return { ...found, source: parts.join(mutant.replace) }
+      return { ...found, source: change(name, mutant, text) }
     }
   })
   return () => loaded

@@ -12,6 +12,8 @@ export interface Options {
   readonly mutant: string | null
   /** Stops with the first failure. */
   readonly untilFailure: boolean
+  /** Makes the first failing seed short. Default true. */
+  readonly shorten?: boolean
   readonly threads?: number
   readonly told?: (done: number) => void
 }
@@ -58,7 +60,7 @@ export const run = async (options: Options): Promise<Report> => {
     const seconds = (performance.now() - since) / 1_000
     const failure = stretches.flatMap(({ failures }) => failures)[0]
     const shrunk =
-      failure === undefined
+      failure === undefined || options.shorten === false
         ? null
         : { seed: failure.seed, ...(await ask<Shrunk>(workers[0]!, { ask: "short", seed: failure.seed })) }
     return { stretches, seconds, shrunk }

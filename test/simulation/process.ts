@@ -62,7 +62,7 @@ const CurrentOutside = Context.Reference<Outside>("keelson/test/simulation/Outsi
 })
 
 /** What all lives of all runs share: policies and schemas are compiled once per thread. */
-export type Shared = Context.Context<PolicyEngine | ToolRegistry.ToolRegistry>
+export type Compiled = Context.Context<PolicyEngine | ToolRegistry.ToolRegistry>
 
 /** `look` runs, `note` and what runs elsewhere ask a person, `pair` asks two, anything else is denied. */
 const policies = {
@@ -93,7 +93,7 @@ const tool = (name: string) =>
   )
 
 /** Must be built once per thread, and outlives every run. */
-export const shared = VolatilePolicyEngine.layerText(policies).pipe(
+export const compiled = VolatilePolicyEngine.layerText(policies).pipe(
   Layer.provide(ToolRegistry.layerCatalog),
   Layer.provideMerge(ToolRegistry.layer(["look", "note", "pair", "hidden"].map(tool))),
   Layer.provide(NodeDigest.layer)
@@ -109,14 +109,14 @@ export const layer = (options: {
   readonly seed: string
   readonly life: Life
   readonly store: Context.Context<EventStore | Rows>
-  readonly shared: Shared
+  readonly compiled: Compiled
   readonly line: Line
 }) => {
-  const { life, line, seed, shared } = options
+  const { life, line, seed, compiled } = options
   const journal = Layer.provideMerge(FaultyEventStore.layer, Layer.succeedContext(wired(options.store, life, line)))
   return Core.layer(settings).pipe(
     Layer.provideMerge(Layer.provide(DeclaredTools.layer, ToolRegistry.layerCatalog)),
-    Layer.provideMerge(Layer.succeedContext(shared)),
+    Layer.provideMerge(Layer.succeedContext(compiled)),
     Layer.provideMerge(
       Layer.mergeAll(
         journal,
@@ -134,7 +134,7 @@ export const running = (life: Life, outside: Outside): Context.Context<never> =>
     Context.add(Scheduler.Scheduler, life.scheduler),
     Context.add(Clock.Clock, life.clock),
     Context.add(References.TracerEnabled, false),
-    Context.add(References.MinimumLogLevel, (process.env["SIM_LOG"] ?? "None") as "None"),
+    Context.add(References.MinimumLogLevel, "None"),
     Context.add(Metric.MetricRegistry, new Map()),
     Context.add(CurrentOutside, outside)
   ) as Context.Context<never>

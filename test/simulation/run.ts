@@ -46,11 +46,11 @@ interface Running {
 }
 
 /** Runs a plan to its end, or to the first thing that does not hold. */
-export const run = (plan: Plan, shared: Process.Shared): Result => make(plan, shared).all()
+export const run = (plan: Plan, compiled: Process.Compiled): Result => make(plan, compiled).all()
 
 /** Compiles what all runs of one thread share. */
-export const prepare = (): Process.Shared =>
-  Effect.runSync(Effect.flatMap(Scope.make(), (scope) => Layer.buildWithScope(Process.shared, scope)))
+export const prepare = (): Process.Compiled =>
+  Effect.runSync(Effect.flatMap(Scope.make(), (scope) => Layer.buildWithScope(Process.compiled, scope)))
 
 // ---------------------------------------------------------------------------
 // internal
@@ -64,7 +64,7 @@ const lateMillis = 5_000
 /** Longer than anything lives. */
 const aftermathMillis = 20_000
 
-const make = (plan: Plan, shared: Process.Shared) => {
+const make = (plan: Plan, compiled: Process.Compiled) => {
   const machine = Machine.make(startMillis)
   const history = History.make(plan, () => machine.nowMillis() - startMillis)
   const store = Effect.runSync(
@@ -118,7 +118,7 @@ const make = (plan: Plan, shared: Process.Shared) => {
     const base = Process.running(life, outside)
     const running: Running = { life, base, inside: null, line, scope, forgotten: new Set(), halt: null }
     processes[index] = running
-    const built = Layer.buildWithScope(Process.layer({ seed: String(plan.seed), life, store, shared, line }), scope)
+    const built = Layer.buildWithScope(Process.layer({ seed: String(plan.seed), life, store, compiled, line }), scope)
     const fiber = Effect.runForkWith(base)(built)
     fiber.addObserver((exit) => {
       if (Exit.isSuccess(exit)) running.inside = Context.merge(base, exit.value) as never

@@ -34,9 +34,9 @@ export interface Shrunk {
 const twiceEvery = 50
 
 export const make = () => {
-  const shared = prepare()
+  const compiled = prepare()
 
-  const seed = (number: number): Result => run(plan(number), shared)
+  const seed = (number: number): Result => run(plan(number), compiled)
 
   const stretch = (first: number, count: number): Stretch => {
     const failures: Array<Failure> = []
@@ -63,12 +63,12 @@ export const make = () => {
 
   const short = (number: number): Shrunk => {
     const whole = plan(number)
-    const law = run(whole, shared).violation?.law
-    const small = law === undefined ? whole : shrink(whole, (tried) => run(tried, shared).violation?.law === law)
-    return { plan: small, history: run(small, shared).history }
+    const law = run(whole, compiled).violation?.law
+    const small = law === undefined ? whole : shrink(whole, (tried) => run(tried, compiled).violation?.law === law)
+    return { plan: small, history: run(small, compiled).history }
   }
 
-  return { stretch, seed, short, replay: (given: Plan): Result => run(given, shared) }
+  return { stretch, seed, short, replay: (given: Plan): Result => run(given, compiled) }
 }
 
 export const digestOf = ({ history }: Result): string => hash("sha256", history.join("\n"))

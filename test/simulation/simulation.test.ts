@@ -1,0 +1,147 @@
+/**
+ * The short form of `npm run simulate`: what `simulation.slow.test.ts` does with thousands of seeds.
+ */
+import { spawnSync } from "node:child_process"
+import { readdirSync, readFileSync } from "node:fs"
+import { join, resolve } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Machine from "./machine.ts"
+import { change, mutants } from "./mutants.ts"
+import { only, type Plan, plan } from "./plan.ts"
+import * as Pool from "./pool.ts"
+import * as Process from "./process.ts"
+import * as Seeds from "./seeds.ts"
+import { shrink } from "./shrink.ts"
+
+const root = resolve(import.meta.dirname, "../..")
+
+const simulate = (...given: ReadonlyArray<string>) =>
+  spawnSync(process.execPath, [join(root, "test/simulation/main.ts"), ...given], { encoding: "utf8" })
+
+const failuresOf = ({ stretches }: Pool.Report) => stretches.flatMap(({ failures }) => failures)
+
+describe("simulated runs", () => {
+  it("hold in a hundred seeds, and the same seeds in another thread give the same bytes", async () => {
+    const options = { first: 1, count: 100, mutant: null, untilFailure: false, threads: 1 }
+    const first = await Pool.run(options)
+    assert.deepStrictEqual(failuresOf(first), [])
+    assert.isAbove(
+      first.stretches.reduce((sum, { events }) => sum + events, 0),
+      1_000
+    )
+    assert.isAbove(
+      first.stretches.reduce((sum, { runs }) => sum + runs, 0),
+      50
+    )
+    const again = await Pool.run({ ...options, count: 40 })
+    const digests = (report: Pool.Report) => report.stretches.flatMap((stretch) => stretch.digests)
+    assert.deepStrictEqual(digests(first).slice(0, 40), digests(again))
+  })
+
+  it("hold today in every plan that once found something", () => {
+    const seeds = Seeds.make()
+    const folder = join(import.meta.dirname, "found")
+    const files = readdirSync(folder)
+    assert.isAbove(files.length, 0)
+    for (const file of files) {
+      const found = JSON.parse(readFileSync(join(folder, file), "utf8")) as Plan
+      assert.isNull(seeds.replay(found).violation, file)
+    }
+  })
+})
+
+describe("mutants", () => {
+  it("fit the file that each of them changes, exactly once", () => {
+    for (const [name, mutant] of Object.entries(mutants)) {
+      const source = readFileSync(join(root, mutant.file), "utf8")
+      assert.notStrictEqual(change(name, mutant, source), source)
+      assert.throws(() => change(name, mutant, ""), "0 times")
+      assert.throws(() => change(name, mutant, source + source), "2 times")
+    }
+  })
+
+  it.each(["acknowledge-before-commit", "decide-twice", "forget-expiry", "cache-past-erasure"])(
+    "%s is found within 200 seeds",
+    async (mutant) => {
+      const report = await Pool.run({ first: 1, count: 200, mutant, untilFailure: true, shorten: false })
+      assert.isNotEmpty(failuresOf(report))
+    }
+  )
+
+  it("end the command with 1, after a history that a person can read to its end", () => {
+    const { status, stdout } = simulate("--mutant", "leak-quota", "--seeds", "20", "--threads", "1")
+    assert.strictEqual(status, 1)
+    const history = stdout.split("\n\n")[0]!.split("\n")
+    assert.isBelow(history.length, 25)
+    assert.include(stdout, "DOES NOT HOLD: quota wrong: sessions.open")
+  })
+})
+
+describe("a plan", () => {
+  const whole = plan(7)
+
+  it("is made short until no step can be left out", () => {
+    const [, second, third, , fifth] = whole.steps.map(({ number }) => number)
+    const needed = [second!, third!, fifth!]
+    const short = shrink(whole, ({ steps }) => needed.every((one) => steps.some(({ number }) => number === one)))
+    assert.deepStrictEqual(
+      short.steps.map(({ number }) => number),
+      needed
+    )
+  })
+
+  it("runs the same, whole or in part, when it is run again", () => {
+    const seeds = Seeds.make()
+    const part = only(whole, new Set(whole.steps.slice(0, 12).map(({ number }) => number)))
+    for (const chosen of [whole, part]) {
+      assert.deepStrictEqual(seeds.replay(chosen), seeds.replay(chosen))
+    }
+  })
+})
+
+describe("the simulated machine", () => {
+  const outside = { ran: () => undefined }
+
+  it("wakes sleepers at their time, and nobody who was killed", () => {
+    const machine = Machine.make(0)
+    const woken: Array<string> = []
+    const sleep = (life: Machine.Life, millis: number) =>
+      Effect.runForkWith(Process.running(life, outside))(
+        Effect.delay(
+          Effect.sync(() => void woken.push(`${life.name} ${machine.nowMillis()}`)),
+          millis
+        )
+      )
+    const [one, other] = [machine.live("one"), machine.live("other")]
+    sleep(one, 20)
+    sleep(other, 10)
+    sleep(other, 30)
+    machine.pass(25)
+    other.kill()
+    machine.pass(25)
+    assert.deepStrictEqual(woken, ["other 10", "one 20"])
+    assert.strictEqual(machine.nowMillis(), 50)
+  })
+
+  it("says so where no time passes any more", () => {
+    const machine = Machine.make(0)
+    Effect.runForkWith(Process.running(machine.live("one"), outside))(Effect.forever(Effect.yieldNow))
+    assert.throws(() => machine.pass(1), "circle")
+  })
+})
+
+describe("the command", () => {
+  it("prints one history, the same every time", () => {
+    const { status, stdout } = simulate("--seed", "3")
+    assert.strictEqual(status, 0)
+    assert.include(stdout, "everything held")
+    assert.strictEqual(simulate("--seed", "3").stdout, stdout)
+  })
+
+  it.each([["--seeds", "0"], ["--seeds", "many"], ["--mutant", "nobody"], ["--speed"]])("refuses %s %s", (...given) => {
+    const { status, stderr } = simulate(...given)
+    assert.strictEqual(status, 2)
+    assert.include(stderr, "usage: npm run simulate")
+  })
+})
