@@ -110,9 +110,16 @@ export const plan = (seed: number): Plan => {
   const length = 25 + draw.below(25)
   if ((swarm.remote ?? usual.remote) > 0) add({ deed: "declare", by: "rob", key: "k0", process: 0 }, null)
   add(create(draw, book, processes), null)
+  /** Whoever went down comes up again, some steps later. */
+  const restarts: Array<{ readonly after: number; readonly process: number }> = []
   while (steps.length < length) {
+    const ready = restarts.findIndex(({ after }) => after <= steps.length)
+    if (ready >= 0) add({ deed: "start", process: restarts.splice(ready, 1)[0]!.process }, draw.is(0.8) ? null : 4)
     for (const step of kinds[pick(draw, weights)](draw, book, processes)) {
-      add(step, draw.is(calm) ? null : draw.one(hurry))
+      if (step.deed === "crash" || (step.deed === "fault" && step.fault.startsWith("crash"))) {
+        restarts.push({ after: steps.length + 1 + draw.below(step.deed === "crash" ? 4 : 8), process: step.process })
+      }
+      add(step, draw.is(begins.has(step.deed) ? calmer : calm) ? null : draw.one(hurry))
       if ("by" in step && step.deed !== "look") book.said.push(step)
     }
   }
@@ -157,13 +164,14 @@ interface Book {
 
 /** How often each kind comes, against the others. */
 const usual = {
-  create: 4,
+  create: 2,
   touch: 2,
-  close: 1,
-  erase: 1,
+  close: 0.5,
+  erase: 0.7,
   propose: 9,
   rivals: 6,
   decide: 3,
+  late: 0.7,
   repeat: 5,
   other: 1,
   turn: 1,
@@ -173,9 +181,9 @@ const usual = {
   look: 1,
   pass: 7,
   fault: 4,
-  blind: 1,
+  blind: 0.5,
   crash: 1,
-  start: 3,
+  start: 0.3,
   stop: 0.3
 }
 type Kind = keyof typeof usual
@@ -190,13 +198,16 @@ const swarms: ReadonlyArray<Partial<Record<Kind, number>>> = [
   { turn: 0, remote: 6, halt: 0 },
   { remote: 0, turn: 5 },
   { erase: 5, look: 5, remote: 0, turn: 0 },
-  { create: 9, close: 4, remote: 0, turn: 0, halt: 0 },
+  { create: 6, close: 4, remote: 0, turn: 0, halt: 0 },
   { halt: 5, turn: 0 }
 ]
 const scales = [0.3, 1, 1, 2]
 
 /** So often everything that can run has run before the next step comes; else only so many tasks. */
 const calm = 0.6
+/** What others build on is waited for more often. */
+const begins: ReadonlySet<string> = new Set(["create", "propose", "turn"])
+const calmer = 0.85
 const hurry = [0, 0, 1, 2, 4, 8, 16]
 
 const pick = (draw: Draw, weights: ReadonlyArray<readonly [string, number]>): Kind => {
@@ -226,9 +237,12 @@ const create = (draw: Draw, book: Book, processes: number): Bare => {
 const young = <A>(draw: Draw, all: ReadonlyArray<A>): A | undefined =>
   all.length === 0 ? undefined : all[all.length - 1 - Math.min(...[1, 2, 3].map(() => draw.below(all.length)))]
 
+/** One of the last few. */
+const youngest = <A>(draw: Draw, all: ReadonlyArray<A>): A | undefined => young(draw, all.slice(-4))
+
 /** An action that people are asked about, as a rule. */
 const asked = (draw: Draw, { actions }: Book) =>
-  young(draw, draw.is(0.9) ? actions.filter(({ tool }) => tool !== "look" && tool !== "hidden") : actions)
+  youngest(draw, draw.is(0.9) ? actions.filter(({ tool }) => tool !== "look" && tool !== "hidden") : actions)
 
 type Make = (draw: Draw, book: Book, processes: number) => ReadonlyArray<Bare>
 
@@ -261,7 +275,7 @@ const propose =
 const decision = (draw: Draw, book: Book, processes: number, about: About): Bare => {
   const { session } = about
   const action = made(about)
-  const by = draw.one<Who>([session.by, "bob", "cyd", "ann"])
+  const by = draw.one<Who>([session.by, session.by, "bob", "cyd", "ann"])
   const what = said(draw, book, processes, by)
   const deed = draw.one(["approve", "approve", "approve", "deny", "withdraw"] as const)
   if (deed !== "approve") return { deed, ...what, action, session }
@@ -313,6 +327,16 @@ const kinds: Record<Kind, Make> = {
   decide: (draw, book, processes) => {
     const about = asked(draw, book)
     return about === undefined ? [] : [decision(draw, book, processes, about)]
+  },
+  /** A decision that comes when the time is over, and nobody could write that down yet. */
+  late: (draw, book, processes) => {
+    const about = asked(draw, book)
+    if (about === undefined) return []
+    const struck = Array.from({ length: processes }, (_, process) => {
+      const fault = draw.one(["refuse", "lose the call", "delay before"] as const)
+      return { deed: "fault" as const, process, fault, millis: 100 }
+    })
+    return [...struck, { deed: "pass", millis: times.confirmationMillis }, decision(draw, book, processes, about)]
   },
   /** The same wish under the same key, at any process. */
   repeat: (draw, book, processes) => {
