@@ -48,7 +48,11 @@ export interface Audit {
   readonly digest: () => string
 }
 
-export const make = (context: Context.Context<EventStore | Rows>, told: (event: StoredEvent) => void): Audit => {
+export const make = (
+  context: Context.Context<EventStore | Rows>,
+  isCalm: boolean,
+  told: (event: StoredEvent) => void
+): Audit => {
   const store = Context.get(context, EventStore)
   const rows = Context.get(context, Rows)
   const heads = new Map<string, { version: number; hash: string }>()
@@ -57,7 +61,7 @@ export const make = (context: Context.Context<EventStore | Rows>, told: (event: 
   const counters = new Map<string, number>()
   const commands = new Set<string>()
   const permits = new Set<string>()
-  const model = Model.make()
+  const model = Model.make(isCalm)
   let position = 0
   let digest = ""
 

@@ -11,9 +11,9 @@ import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import { Gateway, Refused } from "#src/gateway/Protocol.ts"
 import * as Questions from "#src/gateway/Questions.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
-import { ActionId, ClaimId, SessionId, TurnId } from "#src/kernel/Ids.ts"
+import { ActionId, ClaimId, SessionId, StreamId, TurnId } from "#src/kernel/Ids.ts"
 import { ActorError } from "#src/ports/Actors.ts"
-import type { Rows } from "#src/ports/EventStore.ts"
+import { EventStore, type Rows } from "#src/ports/EventStore.ts"
 import type { Principal } from "#src/ports/Identity.ts"
 import { Vault } from "#src/ports/Vault.ts"
 import { actor } from "#test/kit/decider.ts"
@@ -21,7 +21,7 @@ import { type Deed, type Made, mark, type Who } from "./plan.ts"
 import type { Audit } from "./audit.ts"
 import { Violation } from "./violation.ts"
 
-export type Inside = Context.Context<Gateway | Vault | Rows>
+export type Inside = Context.Context<Gateway | Vault | EventStore | Rows>
 
 const principals: { readonly [W in Who]: Principal } = {
   ann: { actor: actor("HUMAN", "ann"), roles: ["approver", "owner"] },
@@ -123,17 +123,24 @@ export const ask = (
   }
 }
 
-/** Everything that was said in a session, as this process shows it. */
+/** Everything that was said in a session, as this process shows it: in its rows and in its events. */
 export const shown = (context: Inside, session: Made, actions: ReadonlyArray<Made>, turns: ReadonlyArray<Made>) =>
   Effect.gen(function* () {
     const questions = yield* Questions.make
     const vault = Context.get(context, Vault)
+    const store = Context.get(context, EventStore)
+    const streams = [`session:${sessionOf(session)}`, ...actions.map((made) => `action:${actionOf(made)}`)]
+    const events: Array<Canonical.Json> = []
+    for (const stream of streams) {
+      const slice = yield* store.readStream(StreamId.make(stream))
+      for (const { envelope } of slice.events) events.push(yield* vault.openPayload(envelope))
+    }
     const found: ReadonlyArray<unknown> = [
       yield* questions.session(sessionOf(session)),
       ...(yield* Effect.forEach(actions, (made) => questions.action(actionOf(made)))),
       ...(yield* Effect.forEach(turns, (made) => questions.turn(turnOf(made))))
     ]
-    return Canonical.encode(yield* vault.open(found))
+    return Canonical.encode([events, yield* vault.open(found)])
   }).pipe(Effect.provideContext(context))
 
 export interface Answers {

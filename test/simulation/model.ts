@@ -27,6 +27,7 @@ interface Action {
   approvals: Array<string>
   decided: string | null
   permitted: boolean
+  isRemote: boolean
   claimId: string | null
   ended: boolean
   /** The outcome came before the lease was over, so that nothing more may come. */
@@ -48,7 +49,8 @@ export interface Model {
   readonly saidBy: (actionId: string) => string | null
 }
 
-export const make = (): Model => {
+/** `isCalm`: nothing hinders anybody in this run, so that what is permitted must run. */
+export const make = (isCalm: boolean): Model => {
   const sessions = new Map<string, Session>()
   const actions = new Map<string, Action>()
   const turns = new Map<string, { readonly sessionId: string; running: boolean; readonly dueAtMillis: number }>()
@@ -118,10 +120,11 @@ export const make = (): Model => {
         action.ended = true
         break
       case "action.permitted": {
-        const { expiresAtMillis, permitId } = payload as Payloads["action.permitted"]
+        const { executorId, expiresAtMillis, permitId } = payload as Payloads["action.permitted"]
         if (action.permitted || action.ended) throw new Violation("decided twice", `${id} was permitted again`)
         if (action.waits) throw new Violation("not decided", `${id} was permitted while it waits for people`)
         action.permitted = true
+        action.isRemote = executorId !== undefined
         action.permitId = permitId
         action.dueAtMillis = expiresAtMillis
         break
@@ -142,6 +145,8 @@ export const make = (): Model => {
       case "action.lapsed":
         if (!action.permitted || action.claimId !== null || action.ended) throw new Violation("order", `${id} lapsed`)
         if (atMillis < (action.dueAtMillis ?? 0)) throw new Violation("too early", `${id} lapsed before its time`)
+        if (isCalm && isOpen && !action.isRemote)
+          throw new Violation("never ran", `${id} was permitted, but nobody ran it`)
         action.ended = true
         break
       case "action.lease-renewed":
@@ -220,6 +225,7 @@ const fresh = (sessionId: string, proposer: Action["proposer"], saidBy: string):
   approvals: [],
   decided: null,
   permitted: false,
+  isRemote: false,
   claimId: null,
   ended: false,
   known: false,

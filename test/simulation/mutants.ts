@@ -90,6 +90,18 @@ export const mutants: { readonly [name: string]: Mutant } = {
     find: `[open(before.sessionId), notHalted]`,
     replace: `[open(before.sessionId)]`
   },
+  "start-while-halted": {
+    about: "a tool that was claimed before a halt starts after it",
+    file: "layers/tool-executor/GuardedToolExecutor.ts",
+    find: `    if (haltSwitch.on()) return`,
+    replace: `    if (!haltSwitch) return`
+  },
+  "forget-work": {
+    about: "what is permitted while a process is up is not started",
+    file: "src/gateway/Dispatcher.ts",
+    find: `        return (payload as Payloads["action.permitted"]).executorId === undefined`,
+    replace: `        return (payload as Payloads["action.permitted"]).executorId === null`
+  },
   "decide-with-a-dead-key": {
     about: "a command whose session is erased while it is decided crashes its actor: this one was ours, and found here",
     file: "layers/actors/Memory.ts",

@@ -74,7 +74,7 @@ const make = (plan: Plan, compiled: Process.Compiled) => {
   let runs = 0
   let wrong: Result["violation"] = null
   let at = 0
-  const audit = Audit.make(store, (event: StoredEvent) => {
+  const audit = Audit.make(store, isCalm(plan), (event: StoredEvent) => {
     events += 1
     history.event(event)
   })
@@ -320,6 +320,10 @@ const wordsOf = ({ steps }: Plan, commandId: string | null): ReadonlyArray<strin
       (step.deed === "propose" || step.deed === "approve") && NodeDigest.derive("cmd", step.by, step.key) === commandId
     return isIt && step.word !== null ? [step.word] : []
   })
+
+const hindering: ReadonlySet<string> = new Set(["fault", "blind", "crash", "stop", "halt"])
+
+const isCalm = ({ steps }: Plan): boolean => !steps.some(({ deed }) => hindering.has(deed))
 
 const sessionsOf = ({ steps }: Plan): ReadonlyArray<Made> => {
   const made = new Map<string, Made>()
