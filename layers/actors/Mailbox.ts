@@ -131,9 +131,13 @@ export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): M
         yield* Deferred.succeed(letter.reply, Memory.rejected(behaviour.refusal(refusal.guard, step.prepared)))
         return false
       case "ReceiptExists": {
-        const key = yield* Effect.orElseSucceed(world.vault.key(refusal.receipt.subject), () => null)
+        const { receipt } = refusal
         const digest = step.append.receipt?.digest ?? ""
-        yield* Deferred.done(letter.reply, toExit(Memory.repeat(refusal.receipt, stream, digest, key)))
+        const answer = yield* Effect.match(world.vault.key(receipt.subject), {
+          onFailure: (error) => Result.fail(unavailable(stream, error)),
+          onSuccess: (key) => Memory.repeat(receipt, stream, digest, key)
+        })
+        yield* Deferred.done(letter.reply, toExit(answer))
         memory = null
         return false
       }

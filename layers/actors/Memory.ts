@@ -100,13 +100,14 @@ export const rejected = (rejection: unknown): Reply => ({
   repeated: false
 })
 
-/** The answer that was recorded, or `KeyReused` where the key named another command. */
+/** The answer that was recorded; `Erased` where nothing opens it any more, `KeyReused` where the key named another command. */
 export const repeat = (
   receipt: Receipt,
   stream: StreamId,
   digest: string,
   key: SubjectKey | null
 ): Result.Result<Reply, ActorError> => {
+  if (receipt.stream === stream && key === null) return Result.fail(erased(stream))
   if (receipt.stream !== stream || receipt.digest !== digest || key === null) {
     return Result.fail(
       new ActorError({
@@ -141,8 +142,8 @@ const decideWith = Effect.fnUntraced(function* (
   { created, key }: Held
 ): Effect.fn.Return<Step, KeyRingError | EventStoreError> {
   const { command, said, stamp } = message
-  const erased = subject !== null && key === null
-  if (erased && !behaviour.survivesErasure(command)) return erasedStep(memory)
+  const isErased = subject !== null && key === null
+  if (isErased && !behaviour.survivesErasure(command)) return done(Result.fail(erased(memory.stream)))
 
   const commit = key === null ? null : key.hmac
   const body = encoded(said)
@@ -185,17 +186,13 @@ const decideWith = Effect.fnUntraced(function* (
 
 const done = (reply: Result.Result<Reply, ActorError>): Step => ({ _tag: "Done", reply })
 
-const erasedStep = (memory: Memory): Step =>
-  done(
-    Result.fail(
-      new ActorError({
-        reason: "Erased",
-        actor: memory.stream,
-        detail: "what this belongs to was erased, or never was",
-        retryable: false
-      })
-    )
-  )
+const erased = (stream: StreamId): ActorError =>
+  new ActorError({
+    reason: "Erased",
+    actor: stream,
+    detail: "what this belongs to was erased, or never was",
+    retryable: false
+  })
 
 const encoded = (command: unknown): string | null => {
   try {

@@ -3,6 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as LocalActors from "#layers/actors/LocalActors.ts"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
@@ -10,7 +11,7 @@ import * as VolatileKeyRing from "#layers/key-ring/VolatileKeyRing.ts"
 import * as StoreVault from "#layers/vault/StoreVault.ts"
 import { StreamId, SubjectId } from "#src/kernel/Ids.ts"
 import { Actors } from "#src/ports/Actors.ts"
-import { EventStore } from "#src/ports/EventStore.ts"
+import { EventStore, EventStoreError } from "#src/ports/EventStore.ts"
 import { Vault } from "#src/ports/Vault.ts"
 import { stamp } from "#test/kit/decider.ts"
 import { behaviour } from "./counter.ts"
@@ -74,6 +75,53 @@ describe("a command whose subject is erased while it is being decided", () => {
       const { answer, slice } = yield* forgottenMeanwhile(true)
       assert.strictEqual(answer._tag, "Success")
       assert.deepInclude(slice.events[1]?.envelope.payload, { words: { redacted: true } })
+    })
+  )
+})
+
+describe("a command that another process has refused meanwhile", () => {
+  /** What a second process is told whose vault, from the second look of one command on, gives `key`. */
+  const told = (key: Vault["Service"]["key"]) =>
+    Effect.gen(function* () {
+      const vault = yield* Vault
+      let looks: number | null = null
+      const other = Vault.of({
+        ...vault,
+        key: (subject) => (looks !== null && ++looks > 1 ? key(subject) : vault.key(subject))
+      })
+      const first = yield* LocalActors.make({ behaviours: [behaviour] })
+      const second = yield* Effect.provideService(LocalActors.make({ behaviours: [behaviour] }), Vault, other)
+      const add = { _tag: "Add", to: "a", by: 1, words: "w" } as const
+      yield* first.send("counter", "a", add, stamp(1, undefined, "k1"))
+      yield* second.send("counter", "a", add, stamp(1, undefined, "k2"))
+      const refused = { _tag: "Refuse", to: "a" } as const
+      const recorded = yield* first.send("counter", "a", refused, stamp(1, undefined, "k3"))
+      looks = 0
+      const answer = yield* Effect.result(second.send("counter", "a", refused, stamp(1, undefined, "k3")))
+      return { recorded, answer }
+    }).pipe(Effect.scoped, Effect.provide(ports))
+
+  it.effect("gets the recorded answer from the receipt", () =>
+    Effect.gen(function* () {
+      const vault = yield* Vault
+      const { answer, recorded } = yield* told((subject) => vault.key(subject))
+      assert.strictEqual(recorded._tag, "Rejected")
+      assert.deepStrictEqual(answer, Result.succeed({ ...recorded, repeated: true }))
+    }).pipe(Effect.provide(ports))
+  )
+
+  it.effect("is told that its subject was erased, where nothing opens the receipt any more", () =>
+    Effect.gen(function* () {
+      const { answer } = yield* told(() => Effect.succeed(null))
+      assert.strictEqual(answer._tag === "Failure" ? answer.failure.reason : answer._tag, "Erased")
+    })
+  )
+
+  it.effect("is told to try again, where the key does not come", () =>
+    Effect.gen(function* () {
+      const error = { reason: "Unavailable", operation: "wrappedKey", detail: "planned", retryable: true } as const
+      const { answer } = yield* told(() => Effect.fail(new EventStoreError(error)))
+      assert.deepInclude(answer._tag === "Failure" ? answer.failure : {}, { reason: "Unavailable", retryable: true })
     })
   )
 })
