@@ -28,6 +28,8 @@ interface Action {
   decided: string | null
   permitted: boolean
   isRemote: boolean
+  /** Nothing hinders it any more, and there is time. */
+  mustRun: boolean
   claimId: string | null
   ended: boolean
   /** The outcome came before the lease was over, so that nothing more may come. */
@@ -43,6 +45,8 @@ export interface Model {
   readonly isErased: (stream: string) => boolean
   /** A sentence for each thing that was due before that time and still is. */
   readonly late: (beforeMillis: number) => ReadonlyArray<string>
+  /** From here on nothing hinders anybody: what is permitted until that time or later must run. */
+  readonly unhindered: (untilMillis: number) => void
   /** Which halt stands, counted; null where none does. */
   readonly halt: () => number | null
   /** The command that brought the arguments of an action as they stand. */
@@ -208,6 +212,11 @@ export const make = (isCalm: boolean): Model => {
         !ended && dueAtMillis !== null && dueAtMillis < beforeMillis ? [`${id} waits, past its time`] : []
       )
     ],
+    unhindered: (untilMillis) => {
+      for (const action of actions.values()) {
+        action.mustRun = action.permitted && action.claimId === null && (action.dueAtMillis ?? 0) >= untilMillis
+      }
+    },
     halt: () => (halted ? halts : null),
     saidBy: (actionId) => actions.get(actionId)?.saidBy ?? null
   }
@@ -226,6 +235,7 @@ const fresh = (sessionId: string, proposer: Action["proposer"], saidBy: string):
   decided: null,
   permitted: false,
   isRemote: false,
+  mustRun: false,
   claimId: null,
   ended: false,
   known: false,

@@ -27,6 +27,7 @@ import * as SeededStamps from "#layers/stamps/SeededStamps.ts"
 import * as DeclaredTools from "#layers/tool-executor/DeclaredTools.ts"
 import * as ToolRegistry from "#layers/tool-executor/ToolRegistry.ts"
 import { EventStore, EventStoreError, Rows } from "#src/ports/EventStore.ts"
+import { KeyRing, KeyRingError } from "#src/ports/KeyRing.ts"
 import { PolicyEngine } from "#src/ports/PolicyEngine.ts"
 import { Responder } from "#src/ports/Responder.ts"
 import type { Life } from "./machine.ts"
@@ -100,7 +101,7 @@ export const compiled = VolatilePolicyEngine.layerText(policies).pipe(
 )
 
 export interface Line {
-  /** Reads that fail from here on. */
+  /** Reads, of the journal or of keys, that fail from here on. */
   blind: number
 }
 
@@ -120,7 +121,7 @@ export const layer = (options: {
     Layer.provideMerge(
       Layer.mergeAll(
         journal,
-        VolatileKeyRing.layerSeeded({ seed, life: life.number }),
+        Layer.effect(KeyRing, Effect.map(VolatileKeyRing.make({ seed, life: life.number }), distant(life, line))),
         SeededStamps.layer({ seed, life: life.number })
       )
     ),
@@ -165,6 +166,35 @@ const responder = Layer.succeed(Responder, {
 type Store = EventStore["Service"]
 
 /** A call goes out, and an answer comes back: both take a step, and neither reaches the dead. */
+const calling = (life: Life) => {
+  const living = Effect.suspend(() => (life.alive() ? Effect.yieldNow : Effect.never))
+  const call = <A, E>(there: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.andThen(living, Effect.tap(there, living))
+  return { living, call }
+}
+
+/** A key ring that takes its time, and does not always answer. */
+const distant =
+  (life: Life, line: Line) =>
+  (ring: KeyRing["Service"]): KeyRing["Service"] => {
+    const { call } = calling(life)
+    const ask = <A>(subject: string, there: Effect.Effect<A, KeyRingError>): Effect.Effect<A, KeyRingError> =>
+      call(
+        Effect.suspend(() => {
+          if (line.blind === 0) return there
+          line.blind -= 1
+          const detail = "planned fault"
+          return Effect.fail(new KeyRingError({ reason: "Unavailable", subject, detail, retryable: true }))
+        })
+      )
+    return KeyRing.of({
+      ...ring,
+      create: (subject) => ask(subject, ring.create(subject)),
+      unwrap: (wrapped) => ask(wrapped.subject, ring.unwrap(wrapped)),
+      rewrap: (wrapped) => ask(wrapped.subject, ring.rewrap(wrapped))
+    })
+  }
+
 const wired = (
   context: Context.Context<EventStore | Rows>,
   life: Life,
@@ -172,9 +202,7 @@ const wired = (
 ): Context.Context<EventStore | Rows> => {
   const store = Context.get(context, EventStore)
   const rows = Context.get(context, Rows)
-  const living = Effect.suspend(() => (life.alive() ? Effect.yieldNow : Effect.never))
-  const call = <A, E>(there: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-    Effect.andThen(living, Effect.tap(there, living))
+  const { call, living } = calling(life)
   const read = <A>(operation: string, there: Effect.Effect<A, EventStoreError>): Effect.Effect<A, EventStoreError> =>
     call(
       Effect.suspend(() => {

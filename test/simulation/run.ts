@@ -61,6 +61,8 @@ const startMillis = 1_767_225_600_000
 
 /** How long the timekeeper may take, once nothing hinders it: its pauses grow while it is hindered. */
 const lateMillis = 5_000
+/** Whoever is hindered tries again at least so often. */
+const againMillis = 3_000
 /** Longer than anything lives. */
 const aftermathMillis = 20_000
 
@@ -234,15 +236,19 @@ const make = (plan: Plan, compiled: Process.Compiled) => {
     history.note("faults cease and everybody is up")
     everybody((index) => {
       const running = processes[index]
-      if (running?.life.alive() === true && running.inside === null) kill(index, "is killed")
+      if (running?.life.alive() !== true || running.inside === null) return
+      running.line.blind = 0
+      Context.get(running.inside, FaultyEventStore.Faults).clear()
+    })
+    // What is under way may still crash.
+    machine.run(Number.POSITIVE_INFINITY)
+    everybody((index) => {
+      if (processes[index]?.inside === null) kill(index, "is killed")
       start(index)
-      if (running?.life.alive() === true && running.inside !== null) {
-        running.line.blind = 0
-        const faults = Context.get(running.inside, FaultyEventStore.Faults)
-        faults.clear()
-      }
     })
     machine.run(Number.POSITIVE_INFINITY)
+    audit.look()
+    audit.model.unhindered(machine.nowMillis() + againMillis)
     machine.pass(aftermathMillis)
     holds(() => audit.whole(machine.nowMillis(), lateMillis))
     for (const session of sessionsOf(plan)) {
