@@ -169,7 +169,7 @@ export const make = (
 // ---------------------------------------------------------------------------
 
 /** Deeds that still make sense in a session that was erased. */
-const unsealed: ReadonlySet<string> = new Set(["withdraw", "report", "renew"])
+const unsealed: ReadonlySet<string> = new Set(["cancel", "withdraw", "report", "renew"])
 /** Deeds that may be heard without an event. */
 const quiet: ReadonlySet<string> = new Set(["renew", "declare", "erase"])
 

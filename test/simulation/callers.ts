@@ -17,7 +17,7 @@ import { EventStore, type Rows } from "#src/ports/EventStore.ts"
 import type { Principal } from "#src/ports/Identity.ts"
 import { Vault } from "#src/ports/Vault.ts"
 import { actor } from "#test/kit/decider.ts"
-import { type Deed, type Made, mark, type Who } from "./plan.ts"
+import { type Deed, type Made, mark, type Who } from "./steps.ts"
 import type { Audit } from "./audit.ts"
 import { Violation } from "./violation.ts"
 
@@ -34,6 +34,10 @@ const principals: { readonly [W in Who]: Principal } = {
 export const sessionOf = ({ by, key }: Made): SessionId => SessionId.make(NodeDigest.derive("ses", by, key))
 export const actionOf = ({ by, key }: Made): ActionId => ActionId.make(NodeDigest.derive("act", by, key))
 export const turnOf = ({ by, key }: Made): TurnId => TurnId.make(NodeDigest.derive("trn", by, key))
+
+/** What a turn's only answer proposes, in its order. */
+export const proposedBy = (turn: Made, index: number): ActionId =>
+  ActionId.make(NodeDigest.derive("act", turnOf(turn), `c1.${index + 1}`))
 
 /** The command's stream. */
 export const streamOf = (deed: Exclude<Deed, { deed: "look" }>): string => {

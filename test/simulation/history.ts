@@ -5,8 +5,8 @@
  * Invariant: the same run gives the same bytes.
  */
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
-import { actionOf, sessionOf, turnOf } from "./callers.ts"
-import type { Made, Plan, Step } from "./plan.ts"
+import { actionOf, proposedBy, sessionOf, turnOf } from "./callers.ts"
+import type { Made, Plan, Step } from "./steps.ts"
 
 export interface History {
   readonly step: (step: Step) => void
@@ -26,7 +26,10 @@ export const make = (plan: Plan, sinceMillis: () => number): History => {
   for (const step of plan.steps) {
     if (step.deed === "create") names.set(sessionOf(step), `${step.by}.${step.key}`)
     if (step.deed === "propose") names.set(actionOf(step), `${step.by}.${step.key}`)
-    if (step.deed === "turn") names.set(turnOf(step), `${step.by}.${step.key}`)
+    if (step.deed === "turn") {
+      names.set(turnOf(step), `${step.by}.${step.key}`)
+      step.tools.forEach((_, index) => names.set(proposedBy(step, index), `${step.by}.${step.key}.${index + 1}`))
+    }
   }
   const called = (stream: string): string => {
     const [kind = "", id = ""] = stream.split(":")
@@ -70,6 +73,8 @@ const told = (step: Step): string => {
     }
     case "blind":
       return `${where}: the next ${step.reads} reads fail`
+    case "slow":
+      return `${where}: the next ${step.reads} reads take ${step.millis} ms`
     case "crash":
     case "start":
     case "stop":

@@ -31,7 +31,7 @@ import { KeyRing, KeyRingError } from "#src/ports/KeyRing.ts"
 import { PolicyEngine } from "#src/ports/PolicyEngine.ts"
 import { Responder } from "#src/ports/Responder.ts"
 import type { Life } from "./machine.ts"
-import { times } from "./plan.ts"
+import { times } from "./steps.ts"
 
 /** Small enough that a run of a minute meets them. */
 export const limits = { sessionsMax: 2, pendingMax: 4, pendingPerSessionMax: 2, turnsMax: 1 }
@@ -103,6 +103,9 @@ export const compiled = VolatilePolicyEngine.layerText(policies).pipe(
 export interface Line {
   /** Reads, of the journal or of keys, that fail from here on. */
   blind: number
+  /** Reads that take `slowMillis` from here on. */
+  slow: number
+  slowMillis: number
 }
 
 /** Everything a process does, until it dies. */
@@ -166,27 +169,33 @@ const responder = Layer.succeed(Responder, {
 type Store = EventStore["Service"]
 
 /** A call goes out, and an answer comes back: both take a step, and neither reaches the dead. */
-const calling = (life: Life) => {
+const calling = (life: Life, line: Line) => {
   const living = Effect.suspend(() => (life.alive() ? Effect.yieldNow : Effect.never))
   const call = <A, E>(there: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.andThen(living, Effect.tap(there, living))
-  return { living, call }
+  /** A read, which fails or waits where it was told to. */
+  const read = <A, E>(there: Effect.Effect<A, E>, failure: () => E): Effect.Effect<A, E> =>
+    call(
+      Effect.suspend(() => {
+        if (line.blind > 0) {
+          line.blind -= 1
+          return Effect.fail(failure())
+        }
+        if (line.slow === 0) return there
+        line.slow -= 1
+        return Effect.delay(there, line.slowMillis)
+      })
+    )
+  return { living, call, read }
 }
 
 /** A key ring that takes its time, and does not always answer. */
 const distant =
   (life: Life, line: Line) =>
   (ring: KeyRing["Service"]): KeyRing["Service"] => {
-    const { call } = calling(life)
+    const { read } = calling(life, line)
     const ask = <A>(subject: string, there: Effect.Effect<A, KeyRingError>): Effect.Effect<A, KeyRingError> =>
-      call(
-        Effect.suspend(() => {
-          if (line.blind === 0) return there
-          line.blind -= 1
-          const detail = "planned fault"
-          return Effect.fail(new KeyRingError({ reason: "Unavailable", subject, detail, retryable: true }))
-        })
-      )
+      read(there, () => new KeyRingError({ reason: "Unavailable", subject, detail: "planned fault", retryable: true }))
     return KeyRing.of({
       ...ring,
       create: (subject) => ask(subject, ring.create(subject)),
@@ -202,16 +211,11 @@ const wired = (
 ): Context.Context<EventStore | Rows> => {
   const store = Context.get(context, EventStore)
   const rows = Context.get(context, Rows)
-  const { call, living } = calling(life)
+  const { call, living, read: reading } = calling(life, line)
   const read = <A>(operation: string, there: Effect.Effect<A, EventStoreError>): Effect.Effect<A, EventStoreError> =>
-    call(
-      Effect.suspend(() => {
-        if (line.blind === 0) return there
-        line.blind -= 1
-        return Effect.fail(
-          new EventStoreError({ reason: "Unavailable", operation, detail: "planned fault", retryable: true })
-        )
-      })
+    reading(
+      there,
+      () => new EventStoreError({ reason: "Unavailable", operation, detail: "planned fault", retryable: true })
     )
   const wiredStore: Store = {
     append: (appends) => call(store.append(appends)),

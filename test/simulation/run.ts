@@ -19,7 +19,7 @@ import * as Audit from "./audit.ts"
 import * as Callers from "./callers.ts"
 import * as History from "./history.ts"
 import * as Machine from "./machine.ts"
-import type { Deed, Fault, Made, Plan, Step } from "./plan.ts"
+import type { Deed, Fault, Made, Plan, Step } from "./steps.ts"
 import * as Process from "./process.ts"
 import { Violation } from "./violation.ts"
 
@@ -114,7 +114,7 @@ const make = (plan: Plan, compiled: Process.Compiled) => {
   const start = (index: number): void => {
     if (processes[index]?.life.alive() === true) return
     const life = machine.live(history.process(index))
-    const line: Process.Line = { blind: 0 }
+    const line: Process.Line = { blind: 0, slow: 0, slowMillis: 0 }
     const scope = Effect.runSync(Scope.make())
     const outside = outsideOf(life, () => running)
     const base = Process.running(life, outside)
@@ -212,6 +212,11 @@ const make = (plan: Plan, compiled: Process.Compiled) => {
         if (running?.inside) running.line.blind = step.reads
         return
       }
+      case "slow": {
+        const running = processes[step.process]
+        if (running?.inside) Object.assign(running.line, { slow: step.reads, slowMillis: step.millis })
+        return
+      }
       case "crash":
         return kill(step.process, "is killed")
       case "start":
@@ -237,7 +242,7 @@ const make = (plan: Plan, compiled: Process.Compiled) => {
     everybody((index) => {
       const running = processes[index]
       if (running?.life.alive() !== true || running.inside === null) return
-      running.line.blind = 0
+      Object.assign(running.line, { blind: 0, slow: 0 })
       Context.get(running.inside, FaultyEventStore.Faults).clear()
     })
     // What is under way may still crash.
@@ -327,7 +332,7 @@ const wordsOf = ({ steps }: Plan, commandId: string | null): ReadonlyArray<strin
     return isIt && step.word !== null ? [step.word] : []
   })
 
-const hindering: ReadonlySet<string> = new Set(["fault", "blind", "crash", "stop", "halt"])
+const hindering: ReadonlySet<string> = new Set(["fault", "blind", "slow", "crash", "stop", "halt"])
 
 const isCalm = ({ steps }: Plan): boolean => !steps.some(({ deed }) => hindering.has(deed))
 

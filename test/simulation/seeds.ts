@@ -4,7 +4,8 @@
  * Every so many seeds one is run twice: a history that is not the same to the byte is a violation like any other.
  */
 import { hash } from "node:crypto"
-import { type Plan, plan } from "./plan.ts"
+import { plan } from "./plan.ts"
+import type { Plan } from "./steps.ts"
 import { prepare, type Result, run } from "./run.ts"
 import { shrink } from "./shrink.ts"
 

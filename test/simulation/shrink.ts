@@ -3,7 +3,8 @@
  *
  * Delta debugging (Zeller and Hildebrandt): halves first, then ever smaller pieces, then step by step. Bounded.
  */
-import { only, type Plan } from "./plan.ts"
+import { only } from "./plan.ts"
+import type { Plan } from "./steps.ts"
 
 /** Plans tried at most: each is a whole run. */
 const triesMax = 600
