@@ -102,6 +102,13 @@ export const mutants: { readonly [name: string]: Mutant } = {
     find: `        return (payload as Payloads["action.permitted"]).executorId === undefined`,
     replace: `        return (payload as Payloads["action.permitted"]).executorId === null`
   },
+  "leak-room": {
+    about: "a place for work is not given back where the work has ended",
+    file: "src/gateway/Lines.ts",
+    find: `        kept.delete(id)
+        inHand.delete(id)`,
+    replace: `        kept.delete(id)`
+  },
   "decide-with-a-dead-key": {
     about: "a command whose session is erased while it is decided crashes its actor: this one was ours, and found here",
     file: "layers/actors/Memory.ts",

@@ -40,7 +40,7 @@ export const plan = (seed: number): Plan => {
       if ("by" in step && step.deed !== "look") book.said.push(step)
     }
   }
-  return { seed, processes, steps }
+  return { seed, processes, isNarrow: seed % narrowEvery === 0, steps }
 }
 
 /** The plan with some of its steps only. */
@@ -66,6 +66,9 @@ const swarms: ReadonlyArray<Partial<Record<Kind, number>>> = [
   { create: 6, close: 4, remote: 0, turn: 0, halt: 0 },
   { halt: 5, turn: 0 }
 ]
+/** So often there is hardly room for work. */
+const narrowEvery = 4
+
 const scales = [0.3, 1, 1, 2]
 
 /** So often everything that can run has run before the next step comes; else only so many tasks. */

@@ -22,6 +22,7 @@ import * as VolatileKeyRing from "#layers/key-ring/VolatileKeyRing.ts"
 import * as VolatilePolicyEngine from "#layers/policy-engine/VolatilePolicyEngine.ts"
 import * as Core from "#layers/profiles/Core.ts"
 import { defaults } from "#layers/profiles/Settings.ts"
+import * as Lines from "#src/gateway/Lines.ts"
 import * as NoneRecollection from "#layers/recollection/NoneRecollection.ts"
 import * as SeededStamps from "#layers/stamps/SeededStamps.ts"
 import * as DeclaredTools from "#layers/tool-executor/DeclaredTools.ts"
@@ -47,6 +48,28 @@ const settings = {
   sessionsPerPrincipalMax: limits.sessionsMax,
   turnsPerSessionMax: limits.turnsMax,
   turnTimeoutMillis: times.turnMillis
+}
+
+const narrow = { turnsInFlightMax: 1, turnsWaitingMax: 1, toolsInFlightMax: 1, toolsWaitingMax: 1 }
+
+/** How many pieces of work a process has room for, once nothing is in hand; null where all have left. */
+export const leaked = ({ tools, turns }: Lines.Lines["Service"], isNarrow: boolean): string | null => {
+  const { toolsInFlightMax, toolsWaitingMax, turnsInFlightMax, turnsWaitingMax } = {
+    ...settings,
+    ...(isNarrow ? narrow : {})
+  }
+  const all = [
+    ["tools", tools, toolsInFlightMax + toolsWaitingMax],
+    ["turns", turns, turnsInFlightMax + turnsWaitingMax]
+  ] as const
+  for (const [name, line, places] of all) {
+    let room = 0
+    while (line.admit(`probe-${room}`)) room += 1
+    for (let probe = 0; probe < room; probe++) line.release(`probe-${probe}`)
+    if (room !== places || line.waiting() !== 0)
+      return `${places - room} of ${places} places for ${name} are never given back`
+  }
+  return null
 }
 
 /** The world that tools change. Each call is one run of a tool. */
@@ -115,10 +138,11 @@ export const layer = (options: {
   readonly store: Context.Context<EventStore | Rows>
   readonly compiled: Compiled
   readonly line: Line
+  readonly isNarrow: boolean
 }) => {
-  const { life, line, seed, compiled } = options
+  const { life, line, seed, compiled, isNarrow } = options
   const journal = Layer.provideMerge(FaultyEventStore.layer, Layer.succeedContext(wired(options.store, life, line)))
-  return Core.layer(settings).pipe(
+  return Core.layer(isNarrow ? { ...settings, ...narrow } : settings).pipe(
     Layer.provideMerge(Layer.provide(DeclaredTools.layer, ToolRegistry.layerCatalog)),
     Layer.provideMerge(Layer.succeedContext(compiled)),
     Layer.provideMerge(

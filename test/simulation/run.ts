@@ -12,6 +12,7 @@ import * as Scope from "effect/Scope"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
 import * as FaultyEventStore from "#layers/faults/FaultyEventStore.ts"
+import { Lines } from "#src/gateway/Lines.ts"
 import * as GatewayRows from "#src/gateway/Rows.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
 import { chance } from "#test/kit/seededScheduler.ts"
@@ -36,7 +37,9 @@ export interface Result {
 interface Running {
   readonly life: Machine.Life
   readonly base: Context.Context<never>
-  inside: Context.Context<Callers.Inside extends Context.Context<infer S> ? S | FaultyEventStore.Faults : never> | null
+  inside: Context.Context<
+    Callers.Inside extends Context.Context<infer S> ? S | FaultyEventStore.Faults | Lines : never
+  > | null
   readonly line: Process.Line
   readonly scope: Scope.Closeable
   /** Sessions whose erasure this life acknowledged. */
@@ -120,7 +123,10 @@ const make = (plan: Plan, compiled: Process.Compiled) => {
     const base = Process.running(life, outside)
     const running: Running = { life, base, inside: null, line, scope, forgotten: new Set(), halt: null }
     processes[index] = running
-    const built = Layer.buildWithScope(Process.layer({ seed: String(plan.seed), life, store, compiled, line }), scope)
+    const built = Layer.buildWithScope(
+      Process.layer({ seed: String(plan.seed), life, store, compiled, line, isNarrow: plan.isNarrow }),
+      scope
+    )
     const fiber = Effect.runForkWith(base)(built)
     fiber.addObserver((exit) => {
       if (Exit.isSuccess(exit)) running.inside = Context.merge(base, exit.value) as never
@@ -253,9 +259,16 @@ const make = (plan: Plan, compiled: Process.Compiled) => {
     })
     machine.run(Number.POSITIVE_INFINITY)
     audit.look()
-    audit.model.unhindered(machine.nowMillis() + againMillis)
+    if (!plan.isNarrow) audit.model.unhindered(machine.nowMillis() + againMillis)
     machine.pass(aftermathMillis)
     holds(() => audit.whole(machine.nowMillis(), lateMillis))
+    everybody((index) => {
+      const running = processes[index]
+      if (running?.life.alive() !== true || running.inside === null)
+        throw new Violation("does not start", `${history.process(index)} is not up, with nothing to hinder it`)
+      const leak = Process.leaked(Context.get(running.inside, Lines), plan.isNarrow)
+      if (leak !== null) throw new Violation("room leaked", `${running.life.name}: ${leak}`)
+    })
     for (const session of sessionsOf(plan)) {
       if (!audit.model.isErased(`session:${Callers.sessionOf(session)}`)) continue
       everybody((index) => look(index, session, 0, true))
@@ -334,7 +347,7 @@ const wordsOf = ({ steps }: Plan, commandId: string | null): ReadonlyArray<strin
 
 const hindering: ReadonlySet<string> = new Set(["fault", "blind", "slow", "crash", "stop", "halt"])
 
-const isCalm = ({ steps }: Plan): boolean => !steps.some(({ deed }) => hindering.has(deed))
+const isCalm = ({ isNarrow, steps }: Plan): boolean => !isNarrow && !steps.some(({ deed }) => hindering.has(deed))
 
 const sessionsOf = ({ steps }: Plan): ReadonlyArray<Made> => {
   const made = new Map<string, Made>()

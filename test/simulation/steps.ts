@@ -78,6 +78,8 @@ export type Step = (
 export interface Plan {
   readonly seed: number
   readonly processes: number
+  /** Each process has one place for turns and one for tools, and one may wait for each. */
+  readonly isNarrow: boolean
   readonly steps: ReadonlyArray<Step>
 }
 
