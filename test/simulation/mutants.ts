@@ -99,8 +99,8 @@ export const mutants: { readonly [name: string]: Mutant } = {
   "forget-work": {
     about: "what is permitted while a process is up is not started",
     file: "src/gateway/Dispatcher.ts",
-    find: `        return (payload as Payloads["action.permitted"]).executorId === undefined`,
-    replace: `        return (payload as Payloads["action.permitted"]).executorId === null`
+    find: `        if ((payload as Payloads["action.permitted"]).executorId === undefined) {`,
+    replace: `        if ((payload as Payloads["action.permitted"]).executorId === null) {`
   },
   "leak-room": {
     about: "a place for work is not given back where the work has ended",

@@ -27,7 +27,7 @@ export interface Report {
 }
 
 /** Small enough that a failure is told soon, large enough that telling costs nothing. */
-const stretchMax = 20
+const stretchMax = 10
 
 export const run = async (options: Options): Promise<Report> => {
   const since = performance.now()

@@ -40,8 +40,8 @@ const told = (name: string, text: string) => {
 }
 
 describe("simulated runs", () => {
-  it("hold in a hundred seeds, and the same seeds in another thread give the same bytes", async () => {
-    const options = { first: 1, count: 100, mutant: null, untilFailure: false, threads: 1 }
+  it("hold in sixty seeds, and the same seeds in another thread give the same bytes", async () => {
+    const options = { first: 1, count: 60, mutant: null, untilFailure: false, threads: 1 }
     const first = await Pool.run(options)
     assert.deepStrictEqual(failuresOf(first), [])
     assert.isAbove(
@@ -52,9 +52,9 @@ describe("simulated runs", () => {
       first.stretches.reduce((sum, { runs }) => sum + runs, 0),
       50
     )
-    const again = await Pool.run({ ...options, count: 40 })
+    const again = await Pool.run({ ...options, count: 20 })
     const digests = (report: Pool.Report) => report.stretches.flatMap((stretch) => stretch.digests)
-    assert.deepStrictEqual(digests(first).slice(0, 40), digests(again))
+    assert.deepStrictEqual(digests(first).slice(0, 20), digests(again))
   })
 
   it("hold today in every plan that once found something", () => {
@@ -82,7 +82,7 @@ describe("mutants", () => {
   it.each(["acknowledge-before-commit", "decide-twice", "forget-expiry", "cache-past-erasure"])(
     "%s is found within 200 seeds",
     async (mutant) => {
-      const report = await Pool.run({ first: 1, count: 200, mutant, untilFailure: true, shorten: false })
+      const report = await Pool.run({ first: 1, count: 200, mutant, untilFailure: true, shorten: false, threads: 1 })
       assert.isNotEmpty(failuresOf(report))
     }
   )
@@ -163,7 +163,7 @@ describe("the command", () => {
     assert.strictEqual(simulate("--seed", "3").stdout, stdout)
   })
 
-  it.each([["--seeds", "0"], ["--seeds", "many"], ["--mutant", "nobody"], ["--speed"]])("refuses %s %s", (...given) => {
+  it.each([["--seeds", "0"], ["--mutant", "nobody"], ["--speed"]])("refuses %s %s", (...given) => {
     const { status, stderr } = simulate(...given)
     assert.strictEqual(status, 2)
     assert.include(stderr, "usage: npm run simulate")
