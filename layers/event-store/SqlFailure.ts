@@ -17,6 +17,12 @@ export const sqlState = (error: SqlError): string | undefined => {
     : undefined
 }
 
+/**
+ * True where the server says that the session is over: it shuts down, an operator ended it, it was idle too long. What is
+ * asked on it afterwards gets no other answer.
+ */
+export const endsSession = (error: SqlError): boolean => /^(08|25P03|57P0)/.test(sqlState(error) ?? "")
+
 /** True where the statement may have been carried out although no answer came. */
 export const mayHaveRun = (error: SqlError): boolean =>
   sqlState(error) === undefined && error.reason._tag === "ConnectionError" && error.reason.operation !== "connect"

@@ -58,12 +58,17 @@ export const make = Effect.fnUntraced(function* ({
       return SqlFailure.within(timeoutMillis, session.connection.executeValues(text, values)).pipe(
         Effect.map((rows) => rows[0]?.[0]),
         Effect.catch((error): Effect.Effect<never, SqlError | SqlFailure.TimedOut> => {
-          // A server that answers with an error keeps its session; one that doesn't answer has none any more.
-          if (error._tag === "SqlError" && SqlFailure.sqlState(error) !== undefined) return Effect.fail(error)
+          // A server that answers with an error keeps its session, unless it says that this was its end; one that doesn't
+          // answer has none any more.
+          const isAnswer = error._tag === "SqlError" && SqlFailure.sqlState(error) !== undefined
+          if (isAnswer && !SqlFailure.endsSession(error)) return Effect.fail(error)
           held = null
           if (error._tag === "TimedOut") return Effect.andThen(giveUp(session), Effect.fail(error))
           // What failed before the event loop turned was never sent: the session had died while it was idle.
-          return Effect.andThen(Scope.close(session.scope, Exit.void), Effect.fail(turned ? error : notSent(error)))
+          return Effect.andThen(
+            Scope.close(session.scope, Exit.void),
+            Effect.fail(turned ? lost(error) : notSent(error))
+          )
         })
       )
     })
@@ -101,5 +106,13 @@ const giveUp = ({ scope }: Pick<Held, "scope">): Effect.Effect<void> =>
 /** As the driver says it of a connection that did not come about. */
 const notSent = (cause: unknown): SqlError =>
   new SqlError({ reason: new ConnectionError({ cause, message: "no session to send it on", operation: "connect" }) })
+
+/** What the server said last is no answer to the statement: it may have been carried out before. */
+const lost = (error: SqlError): SqlError =>
+  SqlFailure.endsSession(error)
+    ? new SqlError({
+        reason: new ConnectionError({ cause: error, message: "the session ended", operation: "execute" })
+      })
+    : error
 
 const isNotSent = ({ reason }: SqlError): boolean => reason._tag === "ConnectionError" && reason.operation === "connect"

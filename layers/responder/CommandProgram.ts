@@ -11,6 +11,7 @@
  */
 import * as Result from "effect/Result"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import * as JsonText from "#src/kernel/JsonText.ts"
 import type { Json } from "#src/kernel/Canonical.ts"
 import { wellFormed } from "./ModelAnswer.ts"
 
@@ -343,7 +344,7 @@ const readCall = (rest: string, here: string | null, before: number, tools: Read
   })
 
 const parseJson = (text: string): Result.Result<Json, string> =>
-  Result.try({ try: () => JSON.parse(text) as Json, catch: () => "these arguments are not JSON" })
+  Result.try({ try: () => JsonText.parse(text) as Json, catch: () => "these arguments are not JSON" })
 
 const jsonBlank = (value: Json, before: number, levels: number): Result.Result<Blank, string> =>
   Result.gen(function* () {

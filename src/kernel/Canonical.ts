@@ -7,6 +7,7 @@
  */
 import canonicalize from "canonicalize"
 import { jsonDepthMax } from "./Bounds.ts"
+import * as JsonText from "./JsonText.ts"
 
 export type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
 
@@ -37,7 +38,7 @@ export const encode = (value: Json): string => write(value, 0)
 export const encodePart = (value: Json, depth: number): string => write(value, depth)
 
 /** The inverse: text that this module wrote, or any JSON text. Throws `SyntaxError`. */
-export const decode = (text: string): Json => JSON.parse(text) as Json
+export const decode = (text: string): Json => JsonText.parse(text) as Json
 
 /** One text as a JSON string: for writers of a few fixed keys. Throws `NotCanonical`. */
 export const quote = (text: string): string => {

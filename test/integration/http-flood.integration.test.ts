@@ -26,6 +26,8 @@ const requests = (token: string): { readonly [what: string]: string } => {
   const own = `Authorization: Bearer ${token}\r\n`
   return {
     answered: `GET /v1/whoami ${head}${own}\r\n`,
+    // Without `Connection: Upgrade` it is a request like any other.
+    pretended: `GET /v1/whoami ${head}${own}Upgrade: x\r\n\r\n`,
     refused: `GET /v1/whoami ${head}\r\n`,
     written: `POST /v1/sessions ${head}${own}Idempotency-Key: one\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}`
   }

@@ -1,5 +1,6 @@
 /** The same service on PostgreSQL, and two processes of it on one journal. */
 import * as Redacted from "effect/Redacted"
+import pg from "pg"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Postgres from "#test/kit/postgres.ts"
@@ -39,6 +40,31 @@ describe.skipIf(server === null)("the service on PostgreSQL", () => {
         await Service.using(given, async (after) => {
           const found = await Promise.all(opened.map(({ body }) => after.get(`/v1/sessions/${body.sessionId}`)))
           assert.deepStrictEqual(new Set(found.map(({ body }) => body.status)), new Set(["Open"]))
+        })
+      }),
+    120_000
+  )
+
+  it.live(
+    "writes again at once after the server ended its session, as it does when it shuts down",
+    () =>
+      onPostgres(async (given) => {
+        const schema = String(given.flags!["database-schema"])
+        await Service.using(given, async (service) => {
+          assert.strictEqual((await service.post("/v1/sessions", "before", {})).status, 201)
+          const admin = new pg.Client({ connectionString: Redacted.value(server!.url) })
+          await admin.connect()
+          const ended = await admin.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE $1",
+            [`%${schema}.%`]
+          )
+          await admin.end()
+          assert.isAbove(ended.rows.length, 0)
+          const until = Date.now() + 10_000
+          let status = 0
+          // The first may be told that nobody knows; the same key tells.
+          while (status !== 201 && Date.now() < until) status = (await service.post("/v1/sessions", "after", {})).status
+          assert.strictEqual(status, 201, service.log().slice(-2_000))
         })
       }),
     120_000

@@ -8,6 +8,7 @@ import { escapeToken } from "effect/JsonPointer"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Stream from "effect/Stream"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import * as JsonText from "#src/kernel/JsonText.ts"
 import * as Problems from "../Problems.ts"
 
 export interface Limits {
@@ -114,7 +115,7 @@ const decode = (bytes: Uint8Array): string | null => {
 
 const parse = (text: string): unknown => {
   try {
-    return JSON.parse(text)
+    return JsonText.parse(text)
   } catch {
     return undefined
   }

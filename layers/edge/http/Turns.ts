@@ -36,9 +36,10 @@ export const make = () => {
 
   return <E, R>(app: App<E, R>): App<E, R | HttpServerRequest> =>
     Effect.flatMap(HttpServerRequest, (request) => {
-      const { headers, socket } = NodeHttpServerRequest.toIncomingMessage(request)
-      // The last request of its connection, which is none for HTTP from then on.
-      if (headers.upgrade !== undefined) return app
+      const incoming = NodeHttpServerRequest.toIncomingMessage(request)
+      const { socket } = incoming
+      // As Node took it, whatever its headers say: the last request of its connection, which is none for HTTP from then on.
+      if ("upgrade" in incoming && incoming.upgrade === true) return app
       const { inTurn, waiting } = of(socket)
       const answered = sent(NodeHttpServerRequest.toServerResponse(request), socket)
       const pause = (status: number) =>
