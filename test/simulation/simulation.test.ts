@@ -36,7 +36,8 @@ const told = (name: string, text: string) => {
     return
   }
   const [, shown = ""] = page.split(`<!-- ${name} -->`)
-  assert.strictEqual(narrow(shown.split("<!-- end of")[0]!.trim()), narrow(text))
+  const stale = "KEELSON_TEST_UPDATE=1 npx vitest run test/simulation && npm run format"
+  assert.strictEqual(narrow(shown.split("<!-- end of")[0]!.trim()), narrow(text), `the page is stale: ${stale}`)
 }
 
 describe("simulated runs", () => {
