@@ -158,7 +158,6 @@ export const serve = Effect.fnUntraced(function* (
     return id
   }).pipe(Effect.timeout(answerMillisMax))
   const executorId = yield* outlast(declare, "Declaring the tools", isFinal, pauseMillis)
-  yield* Effect.logInfo(`${[...byName.keys()].join(", ")}: declared, and waiting for what is approved`)
 
   const look = Effect.gen(function* () {
     const room = concurrency - (yield* FiberMap.size(runs))
