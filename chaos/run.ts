@@ -148,19 +148,31 @@ const start = (
     }
   })
 
-/** Each point as often as the others, in an order that chance decides; random moments and the database between them. */
-const plan = (world: World): ReadonlyArray<Point> => {
-  const { kills } = world.options
+/** A point among the others: how often it was tried, and how often the service died there. */
+interface Candidate {
+  readonly point: Point
+  tries: number
+  hits: number
+}
+
+/** All points; random moments and the database twice, so that they come twice as often. */
+const candidatesOf = (world: World): ReadonlyArray<Candidate> => {
   const outside: ReadonlyArray<Point> = [
     { name: moment, recipe: "approve" },
     ...(world.server === null || process.env["DATABASE_URL"] ? [] : [{ name: database, recipe: "approve" as const }])
   ]
-  const planned: Array<Point> = []
-  while (planned.length < kills) {
-    const round = [...points, ...outside, ...outside]
-    while (round.length > 0) planned.push(...round.splice(Math.floor(world.random() * round.length), 1))
-  }
-  return planned.slice(0, kills)
+  return [...points, ...outside, ...outside].map((point) => ({ point, tries: 0, hits: 0 }))
+}
+
+/** Tries that may miss their moment before a point's turn is taken for used. */
+const missesMax = 4
+
+/** One of the points that were hit least; chance decides which. */
+const next = (candidates: ReadonlyArray<Candidate>, random: () => number): Candidate => {
+  const score = ({ hits, tries }: Candidate) => Math.max(hits, tries - missesMax)
+  const least = Math.min(...candidates.map(score))
+  const all = candidates.filter((candidate) => score(candidate) === least)
+  return all[Math.floor(random() * all.length)]!
 }
 
 const killAll = async (world: World): Promise<number> => {
@@ -168,17 +180,16 @@ const killAll = async (world: World): Promise<number> => {
   const first = await start(world, null, null)
   const agent = await Workload.prepare(first)
   await first.kill()
-  const waiting = [...plan(world)]
+  const candidates = candidatesOf(world)
   const found = () => count(world)
-  let again = Math.ceil(options.kills / 4)
   let kills = 0
   while (kills < options.kills && (options.mutant === null || found() === 0)) {
-    const point = waiting.shift() ?? { name: moment, recipe: "approve" }
-    world.died = await oneLife(world, agent, point, kills)
+    const candidate = next(candidates, world.random)
+    world.died = await oneLife(world, agent, candidate.point, kills)
     world.rows.set(world.died, { ...rowOf(world, world.died), hits: rowOf(world, world.died).hits + 1 })
     kills += 1
-    // Its moment did not come in this life: another one waits for it, within reason.
-    if (world.died !== point.name && (again -= 1) >= 0) waiting.push(point)
+    candidate.tries += 1
+    if (world.died === candidate.point.name) candidate.hits += 1
     if (kills % options.auditEvery === 0 || kills === options.kills) await quiet(world)
     const { acknowledged } = world.ledger
     options.say(`${kills}/${options.kills} ${world.died}; ${acknowledged} acknowledged, ${found()} found`)
