@@ -38,6 +38,7 @@ export const targets = {
   lint: work(["node_modules/oxlint/bin/oxlint"], "the linter alone"),
   format: work(["node_modules/oxfmt/bin/oxfmt"], "format every file"),
   "test:crash": work(["chaos/main.ts"], "kill the service again and again, and look what is left"),
+  "test:burst": work(["chaos/burstMain.ts"], "a kill right after a burst, and deciders who all come at once"),
   "test:race": work(["chaos/raceMain.ts"], "twenty clients at once, and whether what they saw can be"),
   bench: work(["bench/main.ts"], "the benches"),
   simulate: work(["test/simulation/main.ts"], "seeded runs of simulated processes"),

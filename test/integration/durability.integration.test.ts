@@ -11,24 +11,6 @@ const inFolder = (work: (folder: string) => Promise<void>) =>
 
 describe("the service", () => {
   it.live(
-    "keeps all of 60 sessions acknowledged in a burst, after a SIGKILL at once",
-    () =>
-      inFolder(async (folder) => {
-        const before = await Service.start({ folder })
-        const opened = await Promise.all(
-          Array.from({ length: 60 }, (_, index) => before.post("/v1/sessions", `burst-${index}`, {}))
-        )
-        await before.kill()
-        assert.deepStrictEqual(new Set(opened.map(({ status }) => status)), new Set([201]))
-        await Service.using({ folder }, async (after) => {
-          const found = await Promise.all(opened.map(({ body }) => after.get(`/v1/sessions/${body.sessionId}`)))
-          assert.deepStrictEqual(new Set(found.map(({ body }) => body.status)), new Set(["Open"]))
-        })
-      }),
-    120_000
-  )
-
-  it.live(
     "answers the same key with the same answer and no second effect, in flight, later and after a restart",
     () =>
       inFolder(async (folder) => {
