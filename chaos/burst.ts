@@ -8,6 +8,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { type Machine, machine } from "../bench/kit/machine.ts"
 import * as PostgresServer from "#test/kit/PostgresServer.ts"
 import * as SeededScheduler from "#test/kit/seededScheduler.ts"
 import * as Service from "#test/kit/service.ts"
@@ -24,7 +25,7 @@ export interface Options {
 
 export const standard = { sessions: 60, confirmations: 400 } as const
 
-export interface Report {
+export interface Report extends Machine {
   readonly store: Options["store"]
   readonly seed: number
   readonly sessions: number
@@ -81,7 +82,7 @@ export const run = async (options: Options): Promise<Report> => {
       confirmations === 0
         ? []
         : await inPlace(options, databaseUrl, runs, (start) => rivals(start, confirmations, random))
-    return { store, seed, sessions, kept, rivals: judge(decided) }
+    return { ...machine(), store, seed, sessions, kept, rivals: judge(decided) }
   } finally {
     if (server !== null) PostgresServer.stop(server)
   }

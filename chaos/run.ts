@@ -12,6 +12,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { type Machine, machine } from "../bench/kit/machine.ts"
 import * as PostgresServer from "#test/kit/PostgresServer.ts"
 import * as SeededScheduler from "#test/kit/seededScheduler.ts"
 import * as Service from "#test/kit/service.ts"
@@ -36,7 +37,7 @@ export interface Row {
   readonly found: Array<Violation>
 }
 
-export interface Report {
+export interface Report extends Machine {
   readonly seed: number
   readonly store: Options["store"]
   readonly kills: number
@@ -78,6 +79,7 @@ export const run = async (options: Options): Promise<Report> => {
     const rows = [...world.rows.values()]
     const seconds = (performance.now() - startedAt) / 1_000
     return {
+      ...machine(),
       seed: options.seed,
       store: options.store,
       kills,

@@ -1,0 +1,95 @@
+/**
+ * What the reports of this folder say, each in a line for the page of promises.
+ *
+ * A report is what a command wrote with `--json docs/figures/NAME.json`.
+ */
+import { existsSync, readFileSync } from "node:fs"
+import type * as Concurrency from "../../bench/concurrency.ts"
+import type * as HumanGate from "../../bench/humanGate.ts"
+import type * as Journal from "../../bench/journal.ts"
+import { about, type Machine } from "../../bench/kit/machine.ts"
+import type { Spread } from "../../bench/kit/statistics.ts"
+import type * as Burst from "#chaos/burst.ts"
+import type * as Crash from "#chaos/run.ts"
+import type * as Race from "#chaos/raceMain.ts"
+import type * as Simulation from "#test/simulation/main.ts"
+
+const count = (figure: number): string => figure.toLocaleString("en")
+const ratio = ({ high, low, median }: Spread): string =>
+  `${median.toFixed(2)} of the floor (${low.toFixed(2)} to ${high.toFixed(2)})`
+
+const crash = ({ acknowledged, kills, rows, whole }: Crash.Report): string => {
+  const found = whole.length + rows.reduce((sum, row) => sum + row.found.length, 0)
+  const named = rows.filter(({ point }) => /^(before|after) |^recovery/.test(point))
+  const least = Math.min(...named.map(({ hits }) => hits))
+  return (
+    `${count(kills)} kills at ${named.length} named moments, each hit ${least} times or more, and at random ones; ` +
+    `${count(acknowledged)} acknowledged operations; ${found} lost, double, orphaned, phantom or broken`
+  )
+}
+
+const burst = ({ kept, rivals, sessions, store }: Burst.Report): string =>
+  `${store}: ${kept.filter((one) => one === sessions).length} of ${kept.length} bursts of ${sessions} kept whole; ` +
+  `${rivals.twice} of ${rivals.confirmations} actions ran twice`
+
+const simulation = ({ events, seconds, seeds, violations }: Simulation.SeedsReport): string =>
+  `${count(seeds)} seeds, ${violations} violations, ${count(events)} events, ${count(Math.round((60 * seeds) / seconds))} ` +
+  `seeds a minute`
+
+const mutants = ({ mutants: found, seedsMax }: Simulation.MutantsReport): string => {
+  const seeds = Object.values(found)
+  const missed = seeds.filter((one) => one === null).length
+  const most = Math.max(...seeds.map((one) => one ?? seedsMax))
+  return `${seeds.length - missed} of ${seeds.length} found, the last of them in ${most} seeds`
+}
+
+const race = ({ contended, corruptions, operations, runs }: Race.Report): string =>
+  `${runs} runs, ${count(operations)} operations, ${count(contended)} of them at once with another on the same object; ` +
+  `${corruptions} corruptions`
+
+const journal = ({ rows }: Journal.Report): string =>
+  rows
+    .filter(
+      ({ callers, database, eventsPerAppend, what }) =>
+        database === "PostgreSQL" && what === "append" && eventsPerAppend === 1 && callers > 1
+    )
+    .map((row) => `${row.callers} callers: ${ratio(row.ratio)}`)
+    .join(", ")
+
+const concurrency = ({ corruptions, rows }: Concurrency.Report): string =>
+  [
+    ...rows
+      .filter(({ what }) => what !== "floor")
+      .map((row) => `${row.outstanding} outstanding: ${ratio(row.ratio)}, p99 ${row.p99Millis.toFixed(1)} ms`),
+    `${corruptions.length} corruptions`
+  ].join("; ")
+
+const humanGate = ({ corruptions, steps }: HumanGate.Report): string =>
+  [
+    ...steps.map(({ millis, what }) => `${what} in ${millis.median.toFixed(0)} ms`),
+    `${corruptions.length} corruptions`
+  ].join(", ")
+
+const lines: { readonly [name: string]: (report: any) => string } = {
+  "crash-pglite": crash,
+  "crash-postgres": crash,
+  "burst-pglite": burst,
+  "burst-postgres": burst,
+  "race-pglite": race,
+  "race-postgres": race,
+  simulation,
+  mutants,
+  "bench-journal": journal,
+  "bench-concurrency": concurrency,
+  "bench-human-gate": humanGate
+}
+
+/** The figures of a report with machine and date; `null` where there is no such report. */
+export const line = (name: string): string | null => {
+  const of = lines[name]
+  if (of === undefined) throw new Error(`nobody says what a report ${name} holds`)
+  const file = new URL(`${name}.json`, import.meta.url)
+  if (!existsSync(file)) return null
+  const report: Machine = JSON.parse(readFileSync(file, "utf8"))
+  return `${of(report)} (${about(report)})`
+}
