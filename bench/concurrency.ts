@@ -271,7 +271,7 @@ const measure = async (options: Options, subject: Subject): Promise<ReadonlyArra
 }
 
 const check = async (place: Audit.Place, told: Told): Promise<ReadonlyArray<string>> => {
-  const found = (await Audit.look(place, 60_000)).map(({ detail }) => detail)
+  const found = (await Audit.look(place)).map(({ detail }) => detail)
   const byType = await Audit.eventsByType(place)
   let events = 0
   for (const [type, count] of byType) if (!apart.has(type)) events += count

@@ -99,7 +99,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   for (let number = 1; number <= rounds; number++) taken.push(yield* Effect.promise(() => round(number)))
   yield* Effect.promise(() => service.stop())
   const corruptions = yield* Effect.promise(async () => {
-    const found = (await Audit.look(place, 60_000)).map(({ detail }) => detail)
+    const found = (await Audit.look(place)).map(({ detail }) => detail)
     const byType = await Audit.eventsByType(place)
     const expected = (rounds + 1) * actions
     const count = byType.get("action.executed") ?? 0

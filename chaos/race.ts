@@ -55,7 +55,7 @@ export const run = async (options: Options): Promise<Run> => {
     const startedAt = performance.now()
     const history = await race(options, place)
     const seconds = (performance.now() - startedAt) / 1_000
-    const violations = [...judge(history), ...(await Audit.look(place, 60_000)), ...(await counted(place, history))]
+    const violations = [...judge(history), ...(await Audit.look(place)), ...(await counted(place, history))]
     const operations = [...history.values()].flatMap((object) => object.operations)
     const report: Report = {
       operations: operations.length,

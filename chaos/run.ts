@@ -216,7 +216,7 @@ const quiet = async (world: World): Promise<void> => {
   await settle(world, service)
   await new Promise((wake) => setTimeout(wake, Workload.confirmationMillis + graceMillis))
   await service.kill()
-  world.whole.push(...(await Audit.look(world.place, graceMillis)))
+  world.whole.push(...(await Audit.look(world.place, { atMillis: Date.now(), graceMillis })))
 }
 
 /** Works until it dies; answers at which moment it did. */

@@ -33,6 +33,17 @@ describe("the crash kit", () => {
   })
 })
 
+describe("its look at the journal", () => {
+  it("holds sessions against the moment of the kill, not against that of the look", () => {
+    const query = "x + 60000 < extract(epoch FROM clock_timestamp()) * 1000"
+    assert.strictEqual(Audit.judgedAt(query, { atMillis: 7, graceMillis: 2 }), "x + 2 < 7")
+    assert.throws(() => Audit.judgedAt("x < 1", { atMillis: 7, graceMillis: 2 }), "no longer says: + 60000")
+  })
+
+  it("prints counts, which are bigints", () =>
+    assert.strictEqual(Audit.shown({ n: 2n, of: "a" }), '{"n":"2","of":"a"}'))
+})
+
 describe("its look at the world outside", () => {
   const done = { action: "act_1", claimed: true, executed: true }
 
