@@ -58,6 +58,8 @@ export interface Limits {
   readonly requestsMax: number
   /** Of one principal. */
   readonly requestsPerSecondMax: number
+  readonly waitsMax: number
+  readonly waitsPerPrincipalMax: number
   readonly eventStreamsMax: number
   readonly eventStreamsPerPrincipalMax: number
   readonly headersMillis: number
@@ -170,6 +172,8 @@ const defaults: Limits = {
   connectionsMax: Bounds.httpConnectionsMax,
   requestsMax: Bounds.httpRequestsMax,
   requestsPerSecondMax: Bounds.httpRequestsPerSecondMax,
+  waitsMax: Bounds.waitsMax,
+  waitsPerPrincipalMax: Bounds.waitsPerPrincipalMax,
   eventStreamsMax: Bounds.eventStreamsMax,
   eventStreamsPerPrincipalMax: Bounds.eventStreamsPerPrincipalMax,
   headersMillis: Bounds.httpHeadersMillis,
@@ -223,7 +227,7 @@ const routes = (limits: Limits, origins: ReadonlyArray<string>, lasting: Scope.S
     ]),
     // A halt is looked at by the same reading of rows as everything else, which may wait for a change of them.
     Layer.provide([Authentication.layer, Intake.layer(limits), HaltNews.layer]),
-    Layer.provide([Admission.layer(limits), Layer.effect(LongPoll.LongPoll, LongPoll.make)]),
+    Layer.provide([Admission.layer(limits), Layer.effect(LongPoll.LongPoll, LongPoll.make(limits))]),
     Layer.provide(NodeHttpServer.layerHttpServices)
   )
 

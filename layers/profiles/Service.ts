@@ -200,6 +200,8 @@ export const served = (settings: Settings, environment: NodeTelemetry.Options["e
       connectionsMax: settings.connectionsMax,
       requestsMax: settings.requestsMax,
       requestsPerSecondMax: settings.requestsPerSecondMax,
+      waitsMax: settings.waitsMax,
+      waitsPerPrincipalMax: settings.waitsPerPrincipalMax,
       eventStreamsMax: settings.eventStreamsMax,
       eventStreamsPerPrincipalMax: settings.eventStreamsPerPrincipalMax,
       sockets: {

@@ -18,6 +18,8 @@ interface Related {
   readonly turnsInFlightMax: number
   readonly turnsPerSessionMax: number
   readonly turnsWaitingMax: number
+  readonly waitsMax: number
+  readonly waitsPerPrincipalMax: number
 }
 
 /** As `Bounds.relations`, between what is set. */
@@ -27,8 +29,12 @@ export const relations = (set: Related): ReadonlyArray<Bounds.Relation> => [
     `one principal can't follow more than all may: eventStreamsPerPrincipalMax (${set.eventStreamsPerPrincipalMax}) <= eventStreamsMax (${set.eventStreamsMax})`
   ],
   [
-    set.eventStreamsMax + set.socketsMax < set.connectionsMax,
-    `followers and WebSockets leave connections for everybody else: eventStreamsMax (${set.eventStreamsMax}) + socketsMax (${set.socketsMax}) < connectionsMax (${set.connectionsMax})`
+    set.eventStreamsMax + set.socketsMax + set.waitsMax < set.connectionsMax,
+    `followers, WebSockets and waits leave connections for everybody else: eventStreamsMax (${set.eventStreamsMax}) + socketsMax (${set.socketsMax}) + waitsMax (${set.waitsMax}) < connectionsMax (${set.connectionsMax})`
+  ],
+  [
+    set.waitsPerPrincipalMax <= set.waitsMax,
+    `one principal can't wait more often than all may: waitsPerPrincipalMax (${set.waitsPerPrincipalMax}) <= waitsMax (${set.waitsMax})`
   ],
   [
     set.socketsPerPrincipalMax <= set.socketsMax,
@@ -110,6 +116,12 @@ export const Settings = Schema.Struct({
   requestsMax: count(1, 100_000).annotate({
     description: "HTTP requests in hand at once, those that wait included; more are told to come back."
   }),
+  waitsMax: count(1, 100_000).annotate({
+    description: "HTTP requests that wait for something at once, in all; more are told to come back."
+  }),
+  waitsPerPrincipalMax: count(1, 100_000).annotate({
+    description: "HTTP requests that wait for something at once, of one principal."
+  }),
   eventStreamsMax: count(1, 100_000).annotate({
     description: "Readers that follow events by HTTP at once, in all; more are told to come back."
   }),
@@ -163,6 +175,8 @@ export const defaults: Settings = {
   bodyBytesMax: Bounds.httpBodyBytesMax,
   connectionsMax: Bounds.httpConnectionsMax,
   requestsMax: Bounds.httpRequestsMax,
+  waitsMax: Bounds.waitsMax,
+  waitsPerPrincipalMax: Bounds.waitsPerPrincipalMax,
   eventStreamsMax: Bounds.eventStreamsMax,
   eventStreamsPerPrincipalMax: Bounds.eventStreamsPerPrincipalMax,
   socketsMax: Bounds.socketsMax,

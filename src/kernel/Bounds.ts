@@ -146,6 +146,10 @@ export const httpSurplusMax = 64
 export const httpSurplusMillis = 1_000
 /** Requests in hand at once, long polls included; beyond it: `Overloaded`. */
 export const httpRequestsMax = 2_048
+/** Long polls at once; beyond it: `Overloaded`. Each keeps a connection, so that they must not take all of them. */
+export const waitsMax = 192
+/** Of one principal; beyond it: `LimitReached`. */
+export const waitsPerPrincipalMax = 32
 /** Readers that follow events at once; beyond it: `Overloaded`. */
 export const eventStreamsMax = 256
 /** Of one principal; beyond it: `LimitReached`. */
@@ -367,11 +371,12 @@ export const relations: ReadonlyArray<Relation> = [
   ],
   [vitalsMillis < httpStallMillis, "numbers are shown before their reader counts as stuck"],
   [heartbeatMillis < httpStallMillis, "a follower is heard of before its connection counts as stuck"],
-  [eventStreamsMax < httpConnectionsMax, "followers leave connections for everybody else"],
   [eventStreamsPerPrincipalMax <= eventStreamsMax, "one principal can't follow more than all may"],
+  [socketsPerPrincipalMax <= socketsMax, "one principal can't open more WebSockets than all may"],
+  [waitsPerPrincipalMax <= waitsMax, "one principal can't wait more often than all may"],
   [
-    socketsPerPrincipalMax <= socketsMax && socketsMax + eventStreamsMax < httpConnectionsMax,
-    "WebSockets and followers leave connections for everybody else"
+    socketsMax + eventStreamsMax + waitsMax < httpConnectionsMax,
+    "WebSockets, followers and long polls leave connections for everybody else"
   ],
   [
     argumentsTextMax + eventFrameMax <= socketFrameBytesMax && inputTextMax <= socketFrameBytesMax,

@@ -53,7 +53,88 @@ const refused = (answer: Kit.Answer, status: number, problem: { readonly [member
   assert.strictEqual(answer.headers["retry-after"], "1")
 }
 
+const opened = (port: number) =>
+  Effect.acquireRelease(
+    Effect.promise(
+      () =>
+        new Promise<Socket>((resolve, reject) => {
+          const socket = connect(port, "127.0.0.1", () => resolve(socket))
+          socket.once("error", reject)
+        })
+    ),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+
+/** What a connection hears to one question; empty where it was closed. */
+const heard = (socket: Socket, ask: string) =>
+  Effect.promise(
+    () =>
+      new Promise<string>((resolve) => {
+        socket.once("data", (chunk: Buffer) => resolve(chunk.toString()))
+        socket.on("error", () => undefined).once("close", () => resolve(""))
+        socket.write(ask)
+      })
+  )
+
+/** An action that waits for a person, and one poll after the other that waits for it, until the scope ends. */
+const waits = Effect.gen(function* () {
+  const { get, post } = yield* Kit.Caller
+  const { sessionId } = (yield* post("/v1/sessions", { key: "waits" })).json
+  const note = { tool: "note", arguments: { text: "a" } }
+  const { actionId } = (yield* post(`/v1/sessions/${sessionId}/actions`, { key: "waits-a", body: note })).json
+  const ask = (as: Kit.Name, waitMillis: number) => get(`/v1/actions/${actionId}?waitMillis=${waitMillis}`, { as })
+  return { actionId, ask, begin: (as: Kit.Name) => Effect.forkChild(ask(as, 20_000)) }
+})
+
 describe("a limit of the door", () => {
+  it.live("of waits is met, in all and of one principal, and one that ends makes room", () => {
+    const { count, layer } = Kit.watched()
+    return Effect.gen(function* () {
+      const { actionId, ask, begin } = yield* waits
+      const first = yield* begin("owner")
+      yield* begin("owner")
+      yield* count(`action:${actionId}`, 2)
+      const own = { code: "LimitReached", limit: "waitsPerPrincipal", maximum: 2 }
+      refused(yield* ask("owner", 20_000), 429, own)
+      yield* begin("ana")
+      yield* count(`action:${actionId}`, 3)
+      refused(yield* ask("ana", 20_000), 503, { code: "Overloaded" })
+      assert.strictEqual((yield* ask("ana", 0)).status, 200)
+      yield* Fiber.interrupt(first)
+      yield* served(ask("owner", 1))
+    }).pipe(Effect.provide(Kit.doorOver(layer(World.make()), { limits: { waitsMax: 3, waitsPerPrincipalMax: 2 } })))
+  })
+
+  it.live("keeps no operator out: where all wait and every place is taken, a halt is answered within a second", () => {
+    const { count, layer } = Kit.watched()
+    return Effect.gen(function* () {
+      const { get, port, post } = yield* Kit.Caller
+      const { actionId, begin } = yield* waits
+      for (const as of ["owner", "ana"] as const) yield* begin(as)
+      yield* count(`action:${actionId}`, 2)
+      refused(yield* get("/v1/whoami"), 503, { code: "Overloaded" })
+      const before = performance.now()
+      assert.strictEqual((yield* post("/v1/halt", { key: "h", body: { reason: "a" } })).status, 200)
+      assert.isBelow(performance.now() - before, 1_000)
+      for (const path of ["/health", "/ready", "/metrics", "/v1/metrics", "/v1/halt"]) {
+        assert.strictEqual((yield* get(path)).status, 200, path)
+      }
+      // Connections too: one that is one too many is served no further, and this far.
+      for (const _ of [1, 2]) yield* heard(yield* opened(port), "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+      refused(yield* get("/v1/whoami"), 503, { code: "Overloaded" })
+      const resumed = yield* post("/v1/resume", { key: "r" })
+      assert.deepInclude(resumed.json, { halted: false })
+      assert.strictEqual(resumed.headers["connection"], "close")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Kit.doorOver(layer(World.make()), {
+          limits: { waitsMax: 2, waitsPerPrincipalMax: 1, requestsMax: 2, connectionsMax: 4 }
+        })
+      )
+    )
+  })
+
   it.live("of followers in all is met, and one that leaves makes room", () =>
     Effect.gen(function* () {
       const { get, port } = yield* Kit.Caller
@@ -153,46 +234,26 @@ describe("a limit of the door", () => {
   })
 
   it.live("of connections is met: the next one is told so and closed, and one that leaves makes room", () => {
-    const ask = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    const opened = (port: number) =>
-      Effect.acquireRelease(
-        Effect.promise(
-          () =>
-            new Promise<Socket>((resolve, reject) => {
-              const socket = connect(port, "127.0.0.1", () => resolve(socket))
-              socket.once("error", reject)
-            })
-        ),
-        (socket) => Effect.sync(() => socket.destroy())
-      )
-    /** What a connection hears to one question; empty where it was closed. */
-    const heard = (socket: Socket) =>
-      Effect.promise(
-        () =>
-          new Promise<string>((resolve) => {
-            socket.once("data", (chunk: Buffer) => resolve(chunk.toString()))
-            socket.on("error", () => undefined).once("close", () => resolve(""))
-            socket.write(ask)
-          })
-      )
+    const ask = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
     return Effect.gen(function* () {
       const { port } = yield* Kit.Caller
       const first = yield* opened(port)
       const second = yield* opened(port)
-      for (const socket of [first, second]) assert.match(yield* heard(socket), /^HTTP\/1\.1 200 /)
+      for (const socket of [first, second]) assert.match(yield* heard(socket, ask), /^HTTP\/1\.1 200 /)
       const third = yield* opened(port)
-      const answer = yield* heard(third)
+      const answer = yield* heard(third, ask)
       assert.match(answer, /^HTTP\/1\.1 503 /)
       for (const header of ["content-type: application/problem+json", "retry-after: 1", "connection: close"]) {
         assert.include(answer.toLowerCase(), `\r\n${header}\r\n`)
       }
       assert.deepInclude(JSON.parse(answer.split("\r\n\r\n")[1]!), { code: "Overloaded", retryable: true })
       yield* Effect.promise(async () => third.closed || once(third, "close"))
-      assert.match(yield* heard(second), /^HTTP\/1\.1 200 /, "who was in is still served")
+      assert.match(yield* heard(second, ask), /^HTTP\/1\.1 200 /, "who was in is still served")
       first.destroy()
       yield* Effect.eventually(
-        Effect.flatMap(Effect.flatMap(opened(port), heard), (text) =>
-          text.startsWith("HTTP/1.1 200 ") ? Effect.void : Effect.fail("not yet")
+        Effect.flatMap(
+          Effect.flatMap(opened(port), (socket) => heard(socket, ask)),
+          (text) => (text.startsWith("HTTP/1.1 200 ") ? Effect.void : Effect.fail("not yet"))
         )
       )
     }).pipe(Effect.scoped, Effect.provide(over({ connectionsMax: 2 })))

@@ -56,6 +56,8 @@ it.live(
         "body-bytes-max": 900_000,
         "connections-max": 520,
         "requests-max": 1,
+        "waits-max": 4,
+        "waits-per-principal-max": 1,
         "event-streams-max": 2,
         "event-streams-per-principal-max": 1
       },
@@ -162,6 +164,9 @@ it.live("a service whose limits contradict each other does not start, and says w
       })
     )
     assert.match(error.message, /^the service ended \(2\)/)
-    assert.include(error.message, "--event-streams-max (600) + --sockets-max (512) < --connections-max (1024)")
+    assert.include(
+      error.message,
+      "--event-streams-max (600) + --sockets-max (512) + --waits-max (192) < --connections-max (1024)"
+    )
   }).pipe(Effect.scoped)
 )

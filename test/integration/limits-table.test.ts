@@ -47,6 +47,8 @@ const edges: { readonly [setting: string]: Edge } = {
   bodyBytesMax: [door, "of a body is met to the byte, and what is too large says what fits"],
   connectionsMax: [door, "of connections is met: the next one is told so and closed, and one that leaves makes room"],
   requestsMax: [door, "of requests in hand is met, and one that is answered makes room"],
+  waitsMax: [door, "of waits is met, in all and of one principal, and one that ends makes room"],
+  waitsPerPrincipalMax: [door, "of waits is met, in all and of one principal, and one that ends makes room"],
   requestsPerSecondMax: [
     gateway,
     "of requests per second is one principal's own: others are served, and so is it once it slows down"

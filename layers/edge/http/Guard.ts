@@ -3,7 +3,8 @@
  * answer or a problem, with the headers that keep browsers at bay.
  *
  * Invariants: no defect, no unknown path and no failure of the platform leaves as anything but a problem; every
- * answer carries the request's id; nothing is cached anywhere, nothing is framed, no other origin is let in.
+ * answer carries the request's id; nothing is cached anywhere, nothing is framed, no other origin is let in; nobody
+ * who waits, and no number of requests or connections, keeps an operator from the doors of an emergency.
  */
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Cause from "effect/Cause"
@@ -12,7 +13,7 @@ import * as HttpServerError from "effect/http/HttpServerError"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { Socket } from "node:net"
-import { docsPath, socketPath } from "../Api.ts"
+import { Api, docsPath, socketPath } from "../Api.ts"
 import * as Problems from "../Problems.ts"
 import * as Answers from "./Answers.ts"
 import * as Authentication from "./Authentication.ts"
@@ -37,14 +38,16 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   let inHand = 0
 
   const refusal = (request: HttpServerRequest, surplus: boolean): Problems.Problem | null => {
-    if (surplus) return Problems.make("Overloaded", "there are as many connections as the service takes")
+    const path = pathOf(request.url)
+    if (surplus && !operators.has(path))
+      return Problems.make("Overloaded", "there are as many connections as the service takes")
     const { host } = request.headers
     // RFC 9112 section 3.2: none, or more than one (which arrive joined), is malformed.
     const name = host === undefined ? null : Hosts.nameOf(host)
     if (name === null) return Problems.make("MalformedRequest", "the request needs one valid `Host`")
     if (options.hosts !== null && !options.hosts.has(name)) return Problems.make("HostRefused")
     if (drain.begun()) return Problems.make("Draining")
-    if (pathOf(request.url) === socketPath) return null
+    if (apart(path)) return null
     return inHand >= options.requestsMax ? Problems.make("Overloaded") : null
   }
 
@@ -77,18 +80,18 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       const { requestId } = yield* Exchange.Current
       const surplus = options.isSurplus(NodeHttpServerRequest.toIncomingMessage(request).socket)
       const refused = refusal(request, surplus)
-      const socket = pathOf(request.url) === socketPath
-      const named = socket ? Effect.provideService(app, HttpServerRequest, Authentication.withToken(request)) : app
+      const path = pathOf(request.url)
+      const named =
+        path === socketPath ? Effect.provideService(app, HttpServerRequest, Authentication.withToken(request)) : app
       const served: App<E, R | HttpServerRequest> = refused === null ? named : Answers.refuse(refused)
-      // WebSockets last, and have places of their own.
-      const place = socket ? 0 : 1
+      const place = apart(path) ? 0 : 1
       inHand += place
       const answer = yield* served.pipe(
         Effect.catchCause((cause) => unexpected(cause, request)),
         Effect.ensuring(Effect.sync(() => (inHand -= place)))
       )
       return HttpServerResponse.setHeaders(answer, {
-        ...(pathOf(request.url) === docsPath ? page : plain),
+        ...(path === docsPath ? page : plain),
         ...(drain.begun() || surplus ? { connection: "close" } : {}),
         "x-request-id": requestId
       })
@@ -104,6 +107,19 @@ const gone = HttpServerResponse.empty({ status: 499 })
 
 const isGone = (cause: Cause.Cause<unknown>): boolean =>
   cause.reasons.some((reason) => reason._tag === "Interrupt" && reason.annotations.has(HttpServerError.ClientAbort.key))
+
+/**
+ * What an operator needs when nothing else goes: a halt, whether the service lives, its numbers. They are done at once and
+ * wait for nothing, so the connections are limit enough; and a connection that is one too many lasts long enough for them.
+ */
+const operators: ReadonlySet<string> = new Set(
+  [Api.groups.halt, Api.groups.probes, Api.groups.metrics, Api.groups.prometheus].flatMap(({ endpoints }) =>
+    Object.values(endpoints).map(({ path }) => path)
+  )
+)
+
+/** Counted elsewhere: WebSockets last, and have places of their own. */
+const apart = (path: string): boolean => path === socketPath || operators.has(path)
 
 const pathOf = (url: string): string => url.split("?", 1)[0] ?? ""
 

@@ -10,8 +10,11 @@ import type { Principal } from "#src/ports/Identity.ts"
 import * as Problems from "../Problems.ts"
 
 export interface Limits {
-  readonly eventStreamsMax: number
-  readonly eventStreamsPerPrincipalMax: number
+  readonly allMax: number
+  readonly perPrincipalMax: number
+  /** What a problem calls the limit of one principal, and what one principal does as often at once. */
+  readonly limit: string
+  readonly deed: string
 }
 
 /** Takes a place, until the scope ends; refused where there is none. */
@@ -20,17 +23,13 @@ export type Take = (by: Principal) => Effect.Effect<void, Problems.Problem, Scop
 export const make = (limits: Limits): Take => {
   const mine = new Map<string, number>()
   let all = 0
-  const maximum = limits.eventStreamsPerPrincipalMax
-  const full = Problems.limitReached(
-    "eventStreamsPerPrincipal",
-    maximum,
-    `one principal follows with ${maximum} streams at once`
-  )
+  const maximum = limits.perPrincipalMax
+  const full = Problems.limitReached(limits.limit, maximum, `one principal ${limits.deed} ${maximum} times at once`)
 
   const take = (name: string) =>
     Effect.suspend(() => {
       const already = mine.get(name) ?? 0
-      if (all >= limits.eventStreamsMax) return Effect.fail(Problems.make("Overloaded"))
+      if (all >= limits.allMax) return Effect.fail(Problems.make("Overloaded"))
       if (already >= maximum) return Effect.fail(full)
       all += 1
       mine.set(name, already + 1)

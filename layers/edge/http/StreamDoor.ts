@@ -33,6 +33,11 @@ import { Drain } from "./Drain.ts"
 import * as Places from "./Places.ts"
 import * as Readable from "./Readable.ts"
 
+export interface Limits {
+  readonly eventStreamsMax: number
+  readonly eventStreamsPerPrincipalMax: number
+}
+
 interface Which {
   readonly executorId?: PrincipalId | undefined
   readonly sessionId?: SessionId | undefined
@@ -40,7 +45,7 @@ interface Which {
   readonly type?: string | undefined
 }
 
-export const layer = (limits: Places.Limits) =>
+export const layer = (limits: Limits) =>
   HttpApiBuilder.group(
     Api,
     "stream",
@@ -61,7 +66,12 @@ export const layer = (limits: Places.Limits) =>
         yield* readable.session(by, which.sessionId)
       })
       const ending = yield* makeEnding(permit)
-      const place = Places.make(limits)
+      const place = Places.make({
+        allMax: limits.eventStreamsMax,
+        perPrincipalMax: limits.eventStreamsPerPrincipalMax,
+        limit: "eventStreamsPerPrincipal",
+        deed: "follows events"
+      })
       const news = yield* HaltNews
 
       /** What stands, and each change; of those that a slow reader did not take, the newest. */

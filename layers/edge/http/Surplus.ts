@@ -1,7 +1,8 @@
 /**
- * Connections beyond the limit: a few more are taken, for long enough to hear why they are not served.
+ * Connections beyond the limit: a few more are taken, for long enough to hear why they are not served, or to
+ * bring a halt.
  *
- * Owns which connections those are. Does not own the answer, which is a problem like any other (`Guard`).
+ * Owns which connections those are. Does not own the answer, nor what is served all the same (`Guard`).
  *
  * Invariants: at most `connectionsMax` are served at once, and `surplusMax` are refused at once, each for at most
  * `surplusMillis`; what comes beyond both is closed by Node without a word.

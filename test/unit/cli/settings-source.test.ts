@@ -103,11 +103,17 @@ describe("a wrong setting", () => {
     )
     assert.strictEqual(settings({ eventStreamsMax: "32" }).eventStreamsMax, 32)
     assert.strictEqual(
-      refusal({}, { KEELSON_CONNECTIONS_MAX: "768" }).detail,
-      "the settings contradict each other: followers and WebSockets leave connections for everybody else: " +
-        "--event-streams-max (256) + --sockets-max (512) < --connections-max (768)"
+      refusal({}, { KEELSON_CONNECTIONS_MAX: "960" }).detail,
+      "the settings contradict each other: followers, WebSockets and waits leave connections for everybody else: " +
+        "--event-streams-max (256) + --sockets-max (512) + --waits-max (192) < --connections-max (960)"
     )
-    assert.strictEqual(settings({}, { KEELSON_CONNECTIONS_MAX: "769" }).connectionsMax, 769)
+    assert.strictEqual(settings({}, { KEELSON_CONNECTIONS_MAX: "961" }).connectionsMax, 961)
+    assert.strictEqual(
+      refusal({ waitsMax: "31" }).detail,
+      "the settings contradict each other: one principal can't wait more often than all may: " +
+        "--waits-per-principal-max (32) <= --waits-max (31)"
+    )
+    assert.strictEqual(settings({ waitsMax: "32" }).waitsMax, 32)
     assert.strictEqual(
       refusal({ socketsMax: "63" }).detail,
       "the settings contradict each other: one principal can't open more WebSockets than all may: " +
@@ -130,6 +136,8 @@ describe("a wrong setting", () => {
       ["connectionsMax", 1, 100_000],
       ["requestsMax", 1, 100_000],
       ["requestsPerSecondMax", 1, 1_000_000],
+      ["waitsMax", 1, 100_000],
+      ["waitsPerPrincipalMax", 1, 100_000],
       ["eventStreamsMax", 1, 100_000],
       ["eventStreamsPerPrincipalMax", 1, 100_000],
       ["socketsMax", 1, 100_000],
@@ -154,7 +162,11 @@ describe("a wrong setting", () => {
       { bodyBytesMax: String(Bounds.httpBodyBytesMin) },
       { requestsMax: "1" },
       { turnsInFlightMax: "1", turnsWaitingMax: "0", toolsInFlightMax: "1", toolsWaitingMax: "0" },
-      { eventStreamsMax: "1", eventStreamsPerPrincipalMax: "1", connectionsMax: String(Bounds.socketsMax + 2) }
+      {
+        eventStreamsMax: "1",
+        eventStreamsPerPrincipalMax: "1",
+        connectionsMax: String(Bounds.socketsMax + Bounds.waitsMax + 2)
+      }
     ]) {
       assert.deepInclude(
         settings(lowest),

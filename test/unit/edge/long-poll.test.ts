@@ -9,7 +9,7 @@ import * as LongPoll from "#layers/edge/http/LongPoll.ts"
 import { KeyId } from "#src/kernel/Ids.ts"
 import { Feed } from "#src/ports/Feed.ts"
 import { Identity, Unauthenticated } from "#src/ports/Identity.ts"
-import { owner } from "#test/kit/world.ts"
+import { owner, person } from "#test/kit/world.ts"
 
 /** A feed that is told by hand, a row that changes by hand, and a record of what was done in which order. */
 const stage = Effect.gen(function* () {
@@ -34,7 +34,7 @@ const stage = Effect.gen(function* () {
     authenticate: () => Effect.die("nobody is asked who they are"),
     renew: (by) => (revoked ? Effect.fail(new Unauthenticated({ retryable: false })) : Effect.succeed(by))
   })
-  const longPoll = yield* LongPoll.make.pipe(
+  const longPoll = yield* LongPoll.make({ waitsMax: 2, waitsPerPrincipalMax: 1 }).pipe(
     Effect.provide(Layer.mergeAll(feed, identity, Layer.succeed(Drain.Drain, drain)))
   )
   const look = () =>
@@ -125,6 +125,26 @@ describe("a long poll", () => {
       assert.strictEqual(yield* Fiber.join(poll), "Pending")
       assert.strictEqual(yield* until(30_000), "Pending")
     })
+  )
+
+  it.effect(
+    "takes a place while it waits: none is left for one too many, and one that ends or is interrupted makes room",
+    () =>
+      Effect.gen(function* () {
+        const { become, until } = yield* stage
+        const first = yield* Effect.forkChild(until(30_000))
+        yield* settle
+        const own = yield* Effect.flip(until(30_000))
+        assert.deepInclude(own, { code: "LimitReached", fields: { limit: "waitsPerPrincipal", maximum: 1 } })
+        const second = yield* Effect.forkChild(until(30_000, person("ana")))
+        yield* settle
+        assert.deepInclude(yield* Effect.flip(until(30_000, person("bob"))), { code: "Overloaded" })
+        assert.strictEqual(yield* until(0, person("bob")), "Pending", "who does not wait needs no place")
+        yield* Fiber.interrupt(first)
+        yield* become("Denied")
+        assert.strictEqual(yield* Fiber.join(second), "Denied")
+        for (const by of [owner, person("ana"), person("bob")]) assert.strictEqual(yield* until(30_000, by), "Denied")
+      })
   )
 
   it.effect("lets go when it is interrupted", () =>
