@@ -19,7 +19,7 @@ import type { ServeError } from "effect/http/HttpServerError"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
-import { createServer } from "node:http"
+import { createServer, type IncomingMessage } from "node:http"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { Api, asyncApiPath, docsPath, openApiPath } from "./Api.ts"
 import * as AsyncApi from "./AsyncApi.ts"
@@ -47,6 +47,7 @@ import * as StreamDoor from "./http/StreamDoor.ts"
 import * as ToolsDoor from "./http/ToolsDoor.ts"
 import * as Surplus from "./http/Surplus.ts"
 import * as Turns from "./http/Turns.ts"
+import * as Upgrades from "./http/Upgrades.ts"
 import * as TurnsDoor from "./http/TurnsDoor.ts"
 import * as SocketDoor from "./socket/SocketDoor.ts"
 
@@ -124,11 +125,13 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     Effect.provideService(Drain.Drain, drain),
     Effect.provideService(HttpRouter.RouterConfig, Paths.spelling)
   )
-  const server = nodeServer(limits)
+  const upgrades = Upgrades.make()
+  const server = nodeServer(limits, upgrades.shouldUpgradeCallback)
   const guard = yield* Guard.make({
     hosts: Hosts.answered(options.host, options.hosts ?? []),
     requestsMax: limits.requestsMax,
-    isSurplus: Surplus.watch(server, Surplus.limits(limits.connectionsMax))
+    isSurplus: Surplus.watch(server, Surplus.limits(limits.connectionsMax)),
+    isLast: upgrades.isLast
   }).pipe(Effect.provideService(Drain.Drain, drain))
 
   if (!Hosts.isLoopback(options.host)) {
@@ -184,8 +187,9 @@ const defaults: Limits = {
   sockets: SocketDoor.defaults
 }
 
-const nodeServer = (limits: Limits) => {
+const nodeServer = (limits: Limits, shouldUpgradeCallback: (request: IncomingMessage) => boolean) => {
   const server = createServer({
+    shouldUpgradeCallback,
     maxHeaderSize: limits.headerBytesMax,
     headersTimeout: limits.headersMillis,
     // The door's own clock over the body ends first, and says so; this one catches what reads no body.

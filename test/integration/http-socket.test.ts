@@ -49,6 +49,8 @@ const close = "Connection: close\r\n"
 const post = (headers: string, body = "") =>
   `POST /v1/sessions HTTP/1.1\r\n${host}${auth}Content-Type: application/json\r\nIdempotency-Key: raw\r\n${headers}\r\n${body}`
 
+const upgrade = (protocol: string) => `Connection: Upgrade\r\nUpgrade: ${protocol}\r\n`
+
 const limits = { headersMillis: 150, bodyMillis: 150, headerBytesMax: 4_096 }
 
 layer(Kit.serve(World.make(), { limits }), { excludeTestServices: true })("a raw socket", (it) => {
@@ -196,13 +198,43 @@ layer(Kit.serve(World.make(), { limits }), { excludeTestServices: true })("a raw
     })
   )
 
-  it.effect("may ask for an upgrade or a tunnel, and gets none", () =>
+  it.effect("may ask for an upgrade, and gets its answer, the last one of the connection", () =>
     Effect.gen(function* () {
-      const upgrade = yield* ask(
-        `GET /v1/whoami HTTP/1.1\r\n${host}${auth}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
-      )
-      assert.notInclude(upgrade, "101 Switching")
-      assert.notInclude(yield* ask(`CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n`), " 200 ")
+      const get = `GET /v1/whoami HTTP/1.1\r\n${host}${auth}`
+      for (const protocol of ["websocket", "h2c"]) {
+        const text = yield* ask(`${get}${upgrade(protocol)}\r\n${get}\r\n`)
+        assert.deepStrictEqual(
+          replies(text).map(({ status }) => status),
+          [200]
+        )
+        assert.match(text, /\r\nconnection: close\r\n/i)
+      }
+      // Chunks are a body too, and go on behind a piece.
+      for (const [key, ...parts] of [
+        ["whole", "Content-Length: 13\r\n\r\n", '{"title":"a"}'],
+        ["chunks", "Transfer-Encoding: chunked\r\n\r\n5\r\n{}   \r\n", "1\r\n \r\n0\r\n\r\n"]
+      ] as const) {
+        const head = post(upgrade("websocket")).replace("Key: raw", `Key: ${key}`).slice(0, -2)
+        const text = yield* ask(head, ...parts)
+        assert.strictEqual(replies(text)[0]?.status, 201, text)
+      }
+      yield* alive
+    })
+  )
+
+  it.effect("that asks for an upgrade is held to the limits of a body all the same", () =>
+    Effect.gen(function* () {
+      const large = `${upgrade("h2c")}Content-Length: 999999999\r\n`
+      problem(yield* ask(post(large)), 413, "BodyTooLarge")
+      problem(yield* ask(post(`${upgrade("websocket")}Content-Length: 50\r\n`, "{")), 408, "RequestTimeout")
+    })
+  )
+
+  it.effect("may ask for a tunnel, and is told that there is none", () =>
+    Effect.gen(function* () {
+      const text = yield* ask(`CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n`)
+      problem(text, 405, "MethodNotAllowed")
+      assert.match(text, /\r\nallow: \r\n/i)
       yield* alive
     })
   )
@@ -226,6 +258,29 @@ layer(Kit.serve(World.make(), { limits }), { excludeTestServices: true })("a raw
     })
   )
 })
+
+it.live("a handshake that was refused keeps no connection, though its peer does not hang up", () =>
+  Effect.gen(function* () {
+    const { port } = yield* Kit.Caller
+    const handshake = `GET /v1/socket HTTP/1.1\r\n${host}${upgrade("websocket")}\r\n`
+    const stubborn = yield* Effect.acquireRelease(
+      Effect.promise(
+        () =>
+          new Promise<Socket>((resolve) => {
+            const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true })
+            socket.once("data", () => resolve(socket)).on("error", () => undefined)
+            socket.write(handshake)
+          })
+      ),
+      (socket) => Effect.sync(() => socket.destroy())
+    )
+    const next = Effect.promise(() => talk(port, `GET /openapi.json HTTP/1.1\r\n${host}${close}\r\n`))
+    yield* Effect.eventually(
+      Effect.flatMap(next, (text) => (text.includes(" 200 ") ? Effect.void : Effect.fail("not yet")))
+    ).pipe(Effect.timeout("10 seconds"))
+    assert.isFalse(stubborn.destroyed)
+  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make(), { limits: { connectionsMax: 1 } })))
+)
 
 it.live("headers have a clock of their own: who may take long over a body may not take long over them", () =>
   Effect.gen(function* () {

@@ -1,12 +1,15 @@
 /**
- * Requests that never became one: what the parser refuses, headers that are too large or too slow.
+ * Requests that never became one: what the parser refuses, headers that are too large or too slow, and a wish for a
+ * tunnel.
  *
  * They reach no handler, so the problem is written to the socket here, by hand.
  */
 import { randomUUID } from "node:crypto"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
+import type { Duplex } from "node:stream"
 import * as Problems from "../Problems.ts"
+import * as Upgrades from "./Upgrades.ts"
 
 export const attach = (server: Server): void => {
   // A socket whose answer has begun can't take another.
@@ -26,9 +29,11 @@ export const attach = (server: Server): void => {
       socket.destroy()
       return
     }
-    socket.end(text(Problems.make(codeOf(error))))
-    // A caller that never reads must not keep the socket.
-    setTimeout(() => socket.destroy(), graceMillis).unref()
+    lastWord(socket, Problems.make(codeOf(error)))
+  })
+  server.on("connect", (_request: IncomingMessage, socket: Duplex) => {
+    socket.on("error", () => undefined)
+    lastWord(socket, Problems.make("MethodNotAllowed", "there are no tunnels here", { allow: [] }))
   })
   server.on("dropRequest", (_request: IncomingMessage, socket: Socket) => socket.destroy())
 }
@@ -37,7 +42,11 @@ export const attach = (server: Server): void => {
 // internal
 // ---------------------------------------------------------------------------
 
-const graceMillis = 500
+/** A caller that never reads must not keep the socket. */
+const lastWord = (socket: Duplex, problem: Problems.Problem): void => {
+  socket.end(text(problem))
+  Upgrades.letGo(socket)
+}
 
 const codeOf = (error: NodeJS.ErrnoException): Problems.Code => {
   switch (error.code) {
@@ -60,7 +69,8 @@ const answer = (problem: Problems.Problem) => {
     "content-length": String(Buffer.byteLength(body)),
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
-    "x-request-id": requestId
+    "x-request-id": requestId,
+    ...Problems.headers(problem)
   }
   return { body, headers }
 }

@@ -28,6 +28,8 @@ export interface Options {
   readonly requestsMax: number
   /** Whether a connection is one too many, and kept only to be told so. */
   readonly isSurplus: (socket: Socket) => boolean
+  /** Whether its connection takes no request after this one. */
+  readonly isLast: (request: object) => boolean
 }
 
 type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
@@ -78,7 +80,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     Effect.gen(function* () {
       const request = yield* HttpServerRequest
       const { requestId } = yield* Exchange.Current
-      const surplus = options.isSurplus(NodeHttpServerRequest.toIncomingMessage(request).socket)
+      const incoming = NodeHttpServerRequest.toIncomingMessage(request)
+      const surplus = options.isSurplus(incoming.socket)
       const refused = refusal(request, surplus)
       const path = pathOf(request.url)
       const named =
@@ -92,7 +95,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       )
       return HttpServerResponse.setHeaders(answer, {
         ...(path === docsPath ? page : plain),
-        ...(drain.begun() || surplus ? { connection: "close" } : {}),
+        ...(drain.begun() || surplus || options.isLast(incoming) ? { connection: "close" } : {}),
         "x-request-id": requestId
       })
     })

@@ -20,6 +20,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { Socket } from "node:net"
 import type { Writable } from "node:stream"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import * as Upgrades from "./Upgrades.ts"
 
 type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
 
@@ -38,8 +39,8 @@ export const make = () => {
     Effect.flatMap(HttpServerRequest, (request) => {
       const incoming = NodeHttpServerRequest.toIncomingMessage(request)
       const { socket } = incoming
-      // As Node took it, whatever its headers say: the last request of its connection, which is none for HTTP from then on.
-      if ("upgrade" in incoming && incoming.upgrade === true) return app
+      // What is refused before the handshake has no turn to wait for, and none to keep.
+      if (Upgrades.isHandedOver(incoming)) return Effect.tap(app, ({ status }) => unopened(status, socket))
       const { inTurn, waiting } = of(socket)
       const answered = sent(NodeHttpServerRequest.toServerResponse(request), socket)
       const pause = (status: number) =>
@@ -89,6 +90,13 @@ const connection = (socket: Socket): Connection => {
       })
   }
 }
+
+/** A connection that was handed over for a WebSocket, which it did not become. */
+const unopened = (status: number, socket: Socket) =>
+  Effect.sync(() => (status === opened ? undefined : Upgrades.letGo(socket)))
+
+/** What the log says of a WebSocket that was opened. */
+const opened = 204
 
 /** How long the next request of the connection waits after an answer. */
 const pauseMillis = (status: number, waiting: number): number => {

@@ -8,13 +8,14 @@ import { createServer } from "node:http"
 import { connect, type Socket } from "node:net"
 import { join } from "node:path"
 import * as Turns from "#layers/edge/http/Turns.ts"
+import * as Upgrades from "#layers/edge/http/Upgrades.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 
 /** A server that answers `/<status>` at once, and `/held` once it is let go; knows what was begun, and when. */
 const served = Effect.gen(function* () {
   const path = join(yield* TemporaryFolder.make, "socket")
-  const server = createServer()
+  const server = createServer(Upgrades.make())
   const http = yield* NodeHttpServer.make(() => server, { path })
   const letGo = Deferred.makeUnsafe<void>()
   const begun: Array<{ readonly url: string; readonly atMillis: number }> = []
@@ -55,6 +56,22 @@ it.live("what is sent on before an answer waits for it, and answers come in orde
     assert.deepStrictEqual(statuses(), [200, 201, 202, 203])
     const gaps = begun.slice(1).map(({ atMillis }, index) => atMillis - begun[index]!.atMillis)
     for (const gap of gaps) assert.isAtLeast(gap, Bounds.httpPipelinedMillis - 2)
+  }).pipe(Effect.scoped)
+)
+
+it.live("a request that asks for an upgrade waits its turn like any other", () =>
+  Effect.gen(function* () {
+    const { begun, letGo, socket, statuses, until } = yield* served
+    const wish = ask("/201").replace("\r\n\r\n", "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    socket.write(ask("/held"))
+    yield* until(() => begun.length > 0)
+    socket.write(wish)
+    // What there is to be read is read in a round of the event loop.
+    yield* Effect.repeat(Effect.yieldNow, { times: 100 })
+    assert.strictEqual(begun.length, 1)
+    yield* Deferred.succeed(letGo, undefined)
+    yield* until(() => statuses().length === 2)
+    assert.deepStrictEqual(statuses(), [200, 201])
   }).pipe(Effect.scoped)
 )
 
