@@ -6,7 +6,7 @@
  * (`effect/observability`).
  *
  * Invariants: without an endpoint nothing is sent; a collector that is slow, away or refuses costs what it did not
- * take, nothing else: at most `otlpRequestsMax` requests to each address, each for a bounded time, and never a growing
+ * take, nothing else: at most `otlpRequestsMax` requests of each signal, each for a bounded time, and never a growing
  * queue; the log says of each address when it begins to take nothing, and when it takes something again.
  */
 import * as Config from "effect/Config"
@@ -19,8 +19,10 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import * as Otlp from "effect/observability/Otlp"
 import { Flusher } from "effect/observability/OtlpExporter"
+import * as OtlpLogger from "effect/observability/OtlpLogger"
+import * as OtlpMetrics from "effect/observability/OtlpMetrics"
+import * as OtlpTracer from "effect/observability/OtlpTracer"
 import * as OtlpSerialization from "effect/observability/OtlpSerialization"
 import * as Schema from "effect/Schema"
 import * as Bounds from "#src/kernel/Bounds.ts"
@@ -55,20 +57,20 @@ export const layer = (environment: Variables.Environment): Layer.Layer<Flusher, 
     Effect.suspend(() => {
       const problems = wrong(environment)
       return problems.length === 0
-        ? Effect.succeed(Otlp.layerFromConfig())
+        ? Effect.succeed(signals(environment))
         : Effect.fail(new OtelWrong({ detail: problems.join("\n"), retryable: false }))
     })
   ).pipe(
-    Layer.provide([serialization(environment), client(environment).pipe(Layer.provide(FetchHttpClient.layer))]),
+    Layer.provide([serialization(environment), FetchHttpClient.layer]),
     Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: standard(environment) }))),
     // Effect gives a wrong variable as a defect: it is the operator's, and has a name.
     Layer.catchCause((cause) => {
       const defects = cause.reasons.flatMap((reason) => (Cause.isDieReason(reason) ? [reason.defect] : []))
-      const wrong = defects.find((defect) => defect instanceof Config.ConfigError)
+      const misread = defects.find((defect) => defect instanceof Config.ConfigError)
       const failed: Effect.Effect<never, OtelWrong> =
-        wrong === undefined
+        misread === undefined
           ? Effect.failCause(cause)
-          : Effect.fail(new OtelWrong({ detail: `an OTEL_ variable: ${String(wrong)}`, retryable: false }))
+          : Effect.fail(new OtelWrong({ detail: `an OTEL_ variable: ${String(misread)}`, retryable: false }))
       return Layer.effect(Flusher, failed)
     })
   )
@@ -112,14 +114,29 @@ const serialization = (environment: Variables.Environment) =>
     ? OtlpSerialization.layerJson
     : OtlpSerialization.layerProtobuf
 
+/** Each signal has a way of its own, for each has a time of its own. */
+const signals = (environment: Variables.Environment) =>
+  Layer.mergeAll(
+    Layer.provide(OtlpTracer.layerFromConfig(), client(patience(environment, "TRACES"))),
+    Layer.provide(OtlpMetrics.layerFromConfig(), client(patience(environment, "METRICS"))),
+    Layer.provide(OtlpLogger.layerFromConfig(), client(patience(environment, "LOGS")))
+  )
+
+/** How long one request of a signal may take: its own word, else that for all of them. */
+const patience = (environment: Variables.Environment, signal: "TRACES" | "METRICS" | "LOGS"): number =>
+  Number(
+    Variables.given(environment, `OTEL_EXPORTER_OTLP_${signal}_TIMEOUT`) ??
+      Variables.given(environment, "OTEL_EXPORTER_OTLP_TIMEOUT") ??
+      Bounds.otlpMillis
+  )
+
 /** Few requests at once, none for long. What finds no place fails at once, and what it carried is dropped. */
-const client = (environment: Variables.Environment) =>
+const client = (timeoutMillis: number) =>
   Layer.effect(
     HttpClient.HttpClient,
     Effect.gen(function* () {
       const fetching = yield* HttpClient.HttpClient
-      const timeoutMillis = Number(Variables.given(environment, "OTEL_EXPORTER_OTLP_TIMEOUT") ?? Bounds.otlpMillis)
-      // One for every signal at most: the exporter's addresses do not change.
+      // One: the address of a signal does not change.
       const ways = new Map<string, Way>()
       const wayTo = (url: string): Way => {
         const known = ways.get(url)
@@ -167,7 +184,7 @@ const client = (environment: Variables.Environment) =>
     })
   )
 
-/** The way to one address: traces, metrics and logs may each have their own. */
+/** The way of one signal to its address. */
 interface Way {
   inFlight: number
   broken: boolean

@@ -109,6 +109,41 @@ describe("an export", () => {
     }).pipe(Effect.scoped)
   )
 
+  for (const signal of ["traces", "metrics", "logs"] as const) {
+    it.live(`of ${signal} waits as long as is said for ${signal}, whatever is said for all`, () =>
+      Effect.gen(function* () {
+        const lines: Array<string> = []
+        const told = Logger.layer([Logger.map(Logger.formatSimple, (line) => void lines.push(line))])
+        const collector = yield* Collector.make(() => null)
+        const given = Effect.gen(function* () {
+          const context = yield* Layer.build(
+            OtelExport.layer({
+              OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "1",
+              OTEL_BLRP_MAX_EXPORT_BATCH_SIZE: "1",
+              OTEL_METRIC_EXPORT_INTERVAL: "20",
+              OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+              // So long the others are waited for at the end.
+              OTEL_EXPORTER_OTLP_TIMEOUT: "2000",
+              [`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_TIMEOUT`]: "50"
+            })
+          )
+          yield* spans(Context.get(context, Tracer.Tracer), 1)
+          yield* Effect.provide(Effect.logInfo("a line"), context)
+          yield* Effect.eventually(
+            Effect.suspend(() => (lines.some((line) => line.includes("takes nothing")) ? Effect.void : Effect.fail(0)))
+          )
+          yield* Effect.eventually(
+            Effect.suspend(() => (collector.received.length >= 3 ? Effect.void : Effect.fail("not yet")))
+          )
+          return lines.filter((line) => line.includes("takes nothing"))
+        })
+        const lost = yield* given.pipe(Effect.scoped, Effect.provide(told), Effect.timeout("20 seconds"))
+        assert.lengthOf(lost, 1)
+        assert.include(lost[0], `${collector.url}/v1/${signal}:`)
+      }).pipe(Effect.scoped, Effect.provideService(Metric.MetricRegistry, new Map()))
+    )
+  }
+
   it.live("by a wrong variable is refused with its name and what was expected", () =>
     Effect.gen(function* () {
       const url = "http://127.0.0.1:9"
