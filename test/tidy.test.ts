@@ -17,7 +17,52 @@ interface Example {
 
 const lines = (count: number) => "/** Long. */\n".padEnd(count + 12, "\n")
 
+/** Ways to read a variable of the environment: an undeclared one, and one that is declared. */
+const waysToVariables: ReadonlyArray<readonly [bad: string, good: string]> = [
+  ["export const { KEELSON_COLOUR } = process.env", "export const { KEELSON_URL, PATH: path } = process.env"],
+  [
+    "const { PATH, KEELSON_COLOUR: colour } = options.environment",
+    "const { PATH, KEELSON_URL: url } = options.environment"
+  ],
+  ['const { "KEELSON_COLOUR": colour } = env', 'const { "KEELSON_URL": url } = env'],
+  [
+    'const name = "KEELSON_COLOUR"\nconst { [name]: colour } = env',
+    'const name = "KEELSON_URL"\nconst { [name]: url } = env'
+  ],
+  [
+    "export const colour = ({ KEELSON_COLOUR }: Variables.Environment) => KEELSON_COLOUR",
+    "export const colour = ({ KEELSON_URL }: Variables.Environment) => KEELSON_URL"
+  ],
+  ["const { env: vars } = process", "const { env, execPath } = process"],
+  ["const { env: { KEELSON_COLOUR } } = process", "const { env: { KEELSON_URL } } = process"],
+  ['import { env as vars } from "node:process"', 'import { env } from "node:process"'],
+  ["const vars = process.env", "const environment = process.env"],
+  [
+    'const name = "KEELSON_COLOUR"\nexport const a = environment[name]',
+    'const name = "KEELSON_URL"\nexport const a = environment[name]'
+  ],
+  ["export const a = (name) => process.env[name]", "export const a = (environment, name) => environment[name]"],
+  [
+    'export const a = Config.Literals(["a", "b"], "KEELSON_COLOUR")',
+    'export const a = Config.Literals(["a", "b"], "OTEL_SERVICE_NAME")'
+  ],
+  [
+    'export const a = Config.schema(\n  Schema.Literals(["a", "b"]),\n  "KEELSON_COLOUR"\n)',
+    'export const a = Config.schema(Schema.Literals(["a", "b"]), "OTEL_SERVICE_NAME").pipe(Config.withDefault("a"))'
+  ],
+  [
+    'const name = "KEELSON_COLOUR"\nexport const a = Config.String(name)',
+    'const name = "OTEL_SERVICE_NAME"\nexport const a = Config.String(name)'
+  ]
+]
+
 const examples: ReadonlyArray<Example> = [
+  ...waysToVariables.map(([bad, good]) => ({
+    rule: "undeclared variable",
+    path: "layers/a/B.ts",
+    bad: `/** A. */\n${bad}\n`,
+    good: `/** A. */\n${good}\n`
+  })),
   { rule: "size", path: "src/a/B.ts", bad: lines(401), good: lines(400) },
   { rule: "size", path: "layers/a/B.ts", bad: lines(501), good: lines(500) },
   { rule: "size", path: "test/a/b.test.ts", bad: lines(401), good: lines(400) },

@@ -146,9 +146,8 @@ export const httpSurplusMax = 64
 export const httpSurplusMillis = 1_000
 /** Requests in hand at once, long polls included; beyond it: `Overloaded`. */
 export const httpRequestsMax = 2_048
-/** Long polls at once; beyond it: `Overloaded`. Each keeps a connection, so that they must not take all of them. */
+/** Long polls at once, in all (`Overloaded`) and of one principal (`LimitReached`): each keeps a connection. */
 export const waitsMax = 192
-/** Of one principal; beyond it: `LimitReached`. */
 export const waitsPerPrincipalMax = 32
 /** Readers that follow events at once; beyond it: `Overloaded`. */
 export const eventStreamsMax = 256
@@ -371,9 +370,11 @@ export const relations: ReadonlyArray<Relation> = [
   ],
   [vitalsMillis < httpStallMillis, "numbers are shown before their reader counts as stuck"],
   [heartbeatMillis < httpStallMillis, "a follower is heard of before its connection counts as stuck"],
-  [eventStreamsPerPrincipalMax <= eventStreamsMax, "one principal can't follow more than all may"],
+  [
+    eventStreamsPerPrincipalMax <= eventStreamsMax && waitsPerPrincipalMax <= waitsMax,
+    "one principal can't follow or wait more often than all may"
+  ],
   [socketsPerPrincipalMax <= socketsMax, "one principal can't open more WebSockets than all may"],
-  [waitsPerPrincipalMax <= waitsMax, "one principal can't wait more often than all may"],
   [
     socketsMax + eventStreamsMax + waitsMax < httpConnectionsMax,
     "WebSockets, followers and long polls leave connections for everybody else"

@@ -7,6 +7,7 @@
  */
 import * as path from "node:path"
 import * as Variables from "#src/kernel/Variables.ts"
+import { variablesRead } from "./variablesRead.ts"
 
 export interface TextFile {
   /** Relative to the root, with forward slashes. */
@@ -38,6 +39,9 @@ export interface House {
 
 /** The places where the rules and their known-bad examples are written down. */
 const speaksOfRules = /^test\/(house\/|tidy\.test\.ts$)/
+
+/** Where every variable is declared. */
+const declaration = "src/kernel/Variables.ts"
 
 const code = /\.(ts|mts|mjs|js)$/
 const anyText = /./
@@ -197,13 +201,13 @@ const rules: ReadonlyArray<Rule> = [
   {
     name: "undeclared variable",
     covers: /^(src|layers|bin)\/|^deploy\/launch/,
-    check: inCode((file, house) =>
-      hits(
-        /\benv(?:ironment)?(?:\?\.)?\[\s*["'`]([^"'`]+)["'`]|\benv(?:ironment)?\??\.([A-Z]\w*)|\bConfig\.\w+\(\s*["'`]([^"'`]+)["'`]/g,
-        (hit) => String(hit[1] ?? hit[2] ?? hit[3])
-      )(file, house)
-        .filter(({ detail }) => !Variables.isDeclared(detail))
-        .map(({ detail, line }) => ({ line, detail: `${detail} is not in src/kernel/Variables.ts` }))
+    check: inCode(({ text }) =>
+      variablesRead(text)
+        .filter(({ name }) => name === null || !Variables.isDeclared(name))
+        .map(({ line, name, text }) => ({
+          line,
+          detail: name === null ? `hides which variable is read: ${text}` : `${name} is not in ${declaration}`
+        }))
     )
   },
   {

@@ -115,7 +115,9 @@ describe("an export", () => {
         const lines: Array<string> = []
         const told = Logger.layer([Logger.map(Logger.formatSimple, (line) => void lines.push(line))])
         const collector = yield* Collector.make(() => null)
+        const generalMillis = 2_000
         const given = Effect.gen(function* () {
+          const beganMillis = performance.now()
           const context = yield* Layer.build(
             OtelExport.layer({
               OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "1",
@@ -123,7 +125,7 @@ describe("an export", () => {
               OTEL_METRIC_EXPORT_INTERVAL: "20",
               OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
               // So long the others are waited for at the end.
-              OTEL_EXPORTER_OTLP_TIMEOUT: "2000",
+              OTEL_EXPORTER_OTLP_TIMEOUT: String(generalMillis),
               [`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_TIMEOUT`]: "50"
             })
           )
@@ -132,6 +134,7 @@ describe("an export", () => {
           yield* Effect.eventually(
             Effect.suspend(() => (lines.some((line) => line.includes("takes nothing")) ? Effect.void : Effect.fail(0)))
           )
+          assert.isBelow(performance.now() - beganMillis, generalMillis)
           yield* Effect.eventually(
             Effect.suspend(() => (collector.received.length >= 3 ? Effect.void : Effect.fail("not yet")))
           )
