@@ -149,9 +149,8 @@ export const httpRequestsMax = 2_048
 /** Long polls at once, in all (`Overloaded`) and of one principal (`LimitReached`): each keeps a connection. */
 export const waitsMax = 192
 export const waitsPerPrincipalMax = 32
-/** Readers that follow events at once; beyond it: `Overloaded`. */
+/** Readers that follow events at once, in all (`Overloaded`) and of one principal (`LimitReached`). */
 export const eventStreamsMax = 256
-/** Of one principal; beyond it: `LimitReached`. */
 export const eventStreamsPerPrincipalMax = 32
 /** A follower without news hears so often that it missed nothing. */
 export const heartbeatMillis = 15_000
@@ -370,11 +369,8 @@ export const relations: ReadonlyArray<Relation> = [
   ],
   [vitalsMillis < httpStallMillis, "numbers are shown before their reader counts as stuck"],
   [heartbeatMillis < httpStallMillis, "a follower is heard of before its connection counts as stuck"],
-  [
-    eventStreamsPerPrincipalMax <= eventStreamsMax && waitsPerPrincipalMax <= waitsMax,
-    "one principal can't follow or wait more often than all may"
-  ],
-  [socketsPerPrincipalMax <= socketsMax, "one principal can't open more WebSockets than all may"],
+  [eventStreamsPerPrincipalMax <= eventStreamsMax, "one principal can't follow more than all may"],
+  [socketsPerPrincipalMax <= socketsMax && waitsPerPrincipalMax <= waitsMax, "no principal has more places than all"],
   [
     socketsMax + eventStreamsMax + waitsMax < httpConnectionsMax,
     "WebSockets, followers and long polls leave connections for everybody else"
