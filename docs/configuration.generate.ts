@@ -48,7 +48,7 @@ ${besideRows.join("\n")}
 
 A wrong value is refused by whoever reads it. Other \`OTEL_\` variables mean nothing here. [To a collector](operations.md#to-a-collector) says what is sent.
 
-Limits that no deployment changes stand in \`src/kernel/Bounds.ts\`, with the relations between them asserted when the program loads.
+Limits that no deployment changes stand in \`src/kernel/Bounds.ts\`; \`src/kernel/Relations.ts\` asserts how they stand to each other when the program loads.
 `
 
 /** As the formatter lines tables up: cells and their rules are compared without their padding. */

@@ -133,7 +133,7 @@ const journal = Effect.fnUntraced(function* (cursor: Dispatcher.Cursor) {
 export const layer = (settings: Settings) =>
   processes.pipe(
     Layer.provideMerge(gateway(settings)),
-    Layer.provideMerge(GuardedToolExecutor.layer(settings)),
+    Layer.provideMerge(GuardedToolExecutor.layer),
     Layer.provideMerge(bypasses),
     Layer.provideMerge(actors(settings)),
     Layer.provideMerge(lines(settings)),

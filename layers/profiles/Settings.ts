@@ -5,6 +5,8 @@
  */
 import * as Schema from "effect/Schema"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import type * as Relations from "#src/kernel/Relations.ts"
+import "#src/kernel/Relations.ts"
 
 const count = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
@@ -16,14 +18,15 @@ interface Related {
   readonly socketsMax: number
   readonly socketsPerPrincipalMax: number
   readonly turnsInFlightMax: number
+  readonly turnsPerPrincipalMax: number
   readonly turnsPerSessionMax: number
   readonly turnsWaitingMax: number
   readonly waitsMax: number
   readonly waitsPerPrincipalMax: number
 }
 
-/** As `Bounds.relations`, between what is set. */
-export const relations = (set: Related): ReadonlyArray<Bounds.Relation> => [
+/** As `Relations.relations`, between what is set. */
+export const relations = (set: Related): ReadonlyArray<Relations.Relation> => [
   [
     set.eventStreamsPerPrincipalMax <= set.eventStreamsMax,
     `one principal can't follow more than all may: eventStreamsPerPrincipalMax (${set.eventStreamsPerPrincipalMax}) <= eventStreamsMax (${set.eventStreamsMax})`
@@ -39,6 +42,10 @@ export const relations = (set: Related): ReadonlyArray<Bounds.Relation> => [
   [
     set.socketsPerPrincipalMax <= set.socketsMax,
     `one principal can't open more WebSockets than all may: socketsPerPrincipalMax (${set.socketsPerPrincipalMax}) <= socketsMax (${set.socketsMax})`
+  ],
+  [
+    set.turnsPerSessionMax <= set.turnsPerPrincipalMax,
+    `what one session may run its owner may: turnsPerSessionMax (${set.turnsPerSessionMax}) <= turnsPerPrincipalMax (${set.turnsPerPrincipalMax})`
   ],
   [
     set.turnsPerSessionMax <= set.turnsInFlightMax + set.turnsWaitingMax,
@@ -74,7 +81,7 @@ export const Settings = Schema.Struct({
   confirmationTtlMillis: count(1_000, Bounds.sessionTtlMillisMax).annotate({
     description: "How long an action waits for people; covers its execution too."
   }),
-  claimLeaseMillis: count(1_000, Bounds.claimLeaseMillis).annotate({
+  claimLeaseMillis: count(Bounds.claimLeaseMillisMin, Bounds.claimLeaseMillis).annotate({
     description: "How long a claimed action may run before SYSTEM says Unknown."
   }),
   confirmationsPendingMax: count(1, 100_000).annotate({ description: "Actions that may wait at once, in all." }),
@@ -93,11 +100,17 @@ export const Settings = Schema.Struct({
   turnsWaitingMax: count(0, Bounds.waitingMax).annotate({
     description: "Turns that may wait in line for that; more are told to come back."
   }),
+  turnsPerPrincipalMax: count(1, Bounds.waitingMax).annotate({
+    description: "Turns of one principal that are worked on or wait in that line."
+  }),
   toolsInFlightMax: count(1, Bounds.inFlightMax).annotate({
     description: "Tools that one process runs at once; what agents run elsewhere is not counted."
   }),
   toolsWaitingMax: count(0, Bounds.waitingMax).annotate({
     description: "Permitted actions that may wait in line for that; then proposals and turns are told to come back."
+  }),
+  toolsPerPrincipalMax: count(1, Bounds.waitingMax).annotate({
+    description: "Actions that one principal proposed and that run or wait in that line."
   }),
   turnStepsMax: count(1, 1_000).annotate({ description: "Answers of the model in one turn." }),
   turnTokensMax: count(1, 100_000_000).annotate({ description: "Tokens in one turn, input and output." }),
@@ -166,8 +179,10 @@ export const defaults: Settings = {
   turnsPerSessionMax: Bounds.turnsPerSessionMax,
   turnsInFlightMax: Bounds.turnsInFlightMax,
   turnsWaitingMax: Bounds.turnsWaitingMax,
+  turnsPerPrincipalMax: Bounds.turnsPerPrincipalMax,
   toolsInFlightMax: Bounds.toolsInFlightMax,
   toolsWaitingMax: Bounds.toolsWaitingMax,
+  toolsPerPrincipalMax: Bounds.toolsPerPrincipalMax,
   turnStepsMax: Bounds.turnStepsMax,
   turnTokensMax: Bounds.turnTokensMax,
   turnTimeoutMillis: Bounds.turnMillisMax,

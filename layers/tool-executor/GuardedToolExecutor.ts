@@ -4,8 +4,8 @@
  *   genuine? -> this life? -> in time? -> tool unchanged? -> digest true? -> claim committed? -> spend -> run
  *    Forged      Stale         Expired     ToolChanged       DigestMismatch   Unclaimed/Foreign   Spent
  *
- * Owns the judgement and the limits of a run: time, size, how many at once. Does not own the decision,
- * the claim, or what becomes of the outcome (room `gateway`).
+ * Owns the judgement and the limits of a run: time and size. Does not own the decision, the claim, how many run at once
+ * (`gateway/Lines`), or what becomes of the outcome (room `gateway`).
  *
  * A halt is met last, before the permit is spent: it is no bypass, so it is told as a failure that ran nothing.
  *
@@ -19,7 +19,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import * as Semaphore from "effect/Semaphore"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
 import { digestInput, isGenuine, type Permit, type PermitFields, spend } from "#src/kernel/Permit.ts"
@@ -34,8 +33,8 @@ import { type Entry, failed, layerCatalog, ToolRegistry } from "./ToolRegistry.t
 export const Codes = {
   /** The journal or the key ring did not answer, so the permit could not be judged. Nothing ran. */
   Unverified: "Unverified",
-  /** No slot came free within the lease. Nothing ran. */
-  Busy: "Busy",
+  /** Too little of the lease is left to run it in, and to stop it. Nothing ran. */
+  LeaseSpent: "LeaseSpent",
   /** The schema refuses what was claimed. Nothing ran. */
   ArgumentsInvalid: "ArgumentsInvalid",
   /** Stopped at its time limit; it may have done part of its work. */
@@ -61,19 +60,13 @@ export const runs = Metric.counter("tool_runs_total", {
   incremental: true
 })
 
-export interface Options {
-  /** Tools that run at once; more wait, each as long as its lease. */
-  readonly toolsInFlightMax: number
-}
-
-export const make = Effect.fnUntraced(function* ({ toolsInFlightMax }: Options) {
+export const make = Effect.gen(function* () {
   const registry = yield* ToolRegistry
   const rows = yield* Rows
   const stamps = yield* Stamps
   const vault = yield* Vault
   const bypasses = yield* Bypasses
   const haltSwitch = yield* HaltSwitch
-  const slots = yield* Semaphore.make(toolsInFlightMax)
   const spendOnce = makeSpendOnce()
 
   const refuse = (reason: PermitRefused["reason"], fields: PermitFields | null) => {
@@ -125,7 +118,7 @@ export const make = Effect.fnUntraced(function* ({ toolsInFlightMax }: Options) 
     const now = yield* stamps.nowMillis
     const untilMillis = Math.min(fields.leaseUntilMillis, fields.expiresAtMillis) - Bounds.toolStopMillis
     const limitMillis = Math.min(entry.timeoutMillis, Bounds.toolMillisMax, untilMillis - now)
-    if (limitMillis <= 0) return yield* busy(fields.tool)
+    if (limitMillis <= 0) return yield* leaseSpent(fields.tool)
     // Last before the start: nothing is waited for in between.
     const cancelled = haltSwitch.cancelled()
     if (haltSwitch.on()) return yield* halted(fields.tool)
@@ -136,25 +129,9 @@ export const make = Effect.fnUntraced(function* ({ toolsInFlightMax }: Options) 
     )
   })
 
-  /** A slot is waited for no longer than the lease lasts, so that waiting in line is never taken for a bypass. */
-  const inSlot = (permit: Permit) =>
-    Effect.suspend(() => {
-      let admitted = false
-      const admission = Effect.suspend(() => {
-        admitted = true
-        return admit(permit)
-      })
-      const patience = Effect.gen(function* () {
-        const now = yield* stamps.nowMillis
-        yield* Effect.sleep(Math.max(0, permit.fields.leaseUntilMillis - now))
-        return yield* admitted ? Effect.never : busy(permit.fields.tool)
-      })
-      return Effect.raceFirst(slots.withPermit(admission), patience)
-    })
-
   return ToolExecutor.of({
     execute: (permit) =>
-      Effect.suspend(() => (isGenuine(permit) ? inSlot(permit) : refuse("Forged", null))).pipe(
+      Effect.suspend(() => (isGenuine(permit) ? admit(permit) : refuse("Forged", null))).pipe(
         Effect.onExit((exit) => Metric.update(Metric.withAttributes(runs, { outcome: outcomeOf(exit) }), 1)),
         Effect.withSpan("ToolExecutor.execute")
       )
@@ -164,14 +141,12 @@ export const make = Effect.fnUntraced(function* ({ toolsInFlightMax }: Options) 
 /** What the executor asks before it runs anything. */
 type Judges = Rows | Stamps | Vault | Bypasses | HaltSwitch
 
-export const layer = (
-  options: Options = { toolsInFlightMax: Bounds.toolsInFlightMax }
-): Layer.Layer<ToolExecutor, never, ToolRegistry | Judges> => Layer.effect(ToolExecutor, make(options))
+export const layer: Layer.Layer<ToolExecutor, never, ToolRegistry | Judges> = Layer.effect(ToolExecutor, make)
 
 /** Executor and catalog over one registry, which stays hidden: its handlers are reached through a permit alone. */
 export const layerWithCatalog = <E, R>(
   registry: Layer.Layer<ToolRegistry, E, R>
-): Layer.Layer<ToolExecutor | ToolCatalog, E, R | Judges> => Layer.provide(Layer.merge(layer(), layerCatalog), registry)
+): Layer.Layer<ToolExecutor | ToolCatalog, E, R | Judges> => Layer.provide(Layer.merge(layer, layerCatalog), registry)
 
 // ---------------------------------------------------------------------------
 // internal
@@ -210,8 +185,8 @@ const sameText = (a: string, b: string): boolean => {
 const unverified = (tool: string) => (): ToolFailed =>
   failed(tool, Codes.Unverified, "the permit could not be checked against the journal; nothing was run", true)
 
-const busy = (tool: string) =>
-  Effect.fail(failed(tool, Codes.Busy, "too many tools were running to start this one in time; nothing was run", true))
+const leaseSpent = (tool: string) =>
+  Effect.fail(failed(tool, Codes.LeaseSpent, "too little of its claim's lease was left; nothing was run", true))
 
 const halted = (tool: string) =>
   Effect.fail(failed(tool, Codes.Halted, "a person stopped all actions; nothing was run", true))

@@ -34,9 +34,6 @@ import { subjectOf } from "./Session.ts"
 import { system } from "./System.ts"
 import * as TurnRunner from "./TurnRunner.ts"
 
-/** Turns and actions in hand, those that wait for people included; beyond it the rows are asked again once there is room. */
-const inHandMax = 10_000
-
 /** How far the journal was followed, kept by whoever restarts the process: what happened meanwhile is not skipped. */
 export interface Cursor {
   position: number | null
@@ -51,8 +48,7 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
   const questions = yield* Questions.make
   const actions = yield* ActionRunner.make
   const turns = yield* TurnRunner.make
-  const { tools, turns: runs } = yield* Lines
-  const lines = { turn: runs, action: tools }
+  const lines = yield* Effect.map(Lines, (all) => ({ turn: all.turns, action: all.tools }))
   const running = {
     turn: yield* FiberMap.make<string, void>(),
     action: yield* FiberMap.make<string, void>()
@@ -70,14 +66,14 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
 
   /** Starts a piece of work unless it runs already. A failure is logged: the deadline in the journal outlives it. */
   const start = Effect.fnUntraced(function* <E>(kind: "turn" | "action", id: string, work: Effect.Effect<unknown, E>) {
-    if ((yield* FiberMap.size(running[kind])) >= inHandMax) {
+    if ((yield* FiberMap.size(running[kind])) >= Bounds.workInHandMax) {
       missed = true
       return
     }
     const guarded = Effect.acquireUseRelease(
-      Effect.sync(() => lines[kind].enter(id)),
+      lines[kind].enter(id),
       () => work,
-      () => Effect.sync(() => lines[kind].leave(id))
+      () => lines[kind].leave(id)
     ).pipe(
       Effect.catchCause((cause) => Effect.logWarning(`${kind} ${id} did not come to its end here`, cause)),
       Effect.asVoid
@@ -86,7 +82,7 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
   })
 
   /** What nobody here begins keeps no room: an agent elsewhere runs it, or it was over before there was room in hand. */
-  const leave = (kind: "turn" | "action", id: string) => Effect.sync(() => lines[kind].leave(id))
+  const leave = (kind: "turn" | "action", id: string) => lines[kind].leave(id)
 
   /** Runs beside the feed: one stream that is slow to take a word holds nobody else up. */
   const end = <E>(name: string, work: Effect.Effect<void, E>) =>
@@ -242,7 +238,7 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
           cursor.position = stored.position
           // The rows are asked again once there is room for half of what may be in hand.
           const waiting = (yield* FiberMap.size(running.turn)) + (yield* FiberMap.size(running.action))
-          if (missed && waiting < inHandMax / 2) yield* recover
+          if (missed && waiting < Bounds.workInHandMax / 2) yield* recover
         })
       ),
       Effect.andThen(Effect.die(new Error("the journal's feed ended")))

@@ -14,6 +14,7 @@ import type { EventStoreError } from "../ports/EventStore.ts"
 import type { Principal } from "../ports/Identity.ts"
 import { Responder } from "../ports/Responder.ts"
 import { Stamps } from "../ports/Stamps.ts"
+import { ToolCatalog } from "../ports/ToolExecutor.ts"
 import * as Authority from "./Authority.ts"
 import {
   ActionAnswer,
@@ -49,6 +50,7 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
   const responder = yield* Responder
   const questions = yield* Questions.make
   const lines = yield* Lines
+  const catalog = yield* ToolCatalog
 
   /**
    * Sends what brings work where its line has room for it: room is kept before the journal is asked, and given back
@@ -56,19 +58,20 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
    */
   const inLine = Effect.fnUntraced(function* <A extends { readonly repeated: boolean }, E>(
     line: Line,
+    by: Principal,
     id: string,
     known: Effect.Effect<unknown, EventStoreError>,
     sent: Effect.Effect<A, E>,
     stays: (answered: A) => boolean
   ) {
-    const begun = line.has(id)
-    if (!line.admit(id) && (yield* Effect.catch(known, unreadable)) === null) return yield* refuse(line.refusal)
-    return yield* Effect.onExit(sent, (exit) =>
-      Effect.sync(() => {
-        const works = Exit.isSuccess(exit) && !exit.value.repeated && stays(exit.value)
-        if (!begun && !works) line.release(id)
-      })
-    )
+    const admitted = yield* line.admit(id, by.actor.id)
+    if (typeof admitted !== "string" && (yield* Effect.catch(known, unreadable)) === null) {
+      return yield* refuse(admitted)
+    }
+    return yield* Effect.onExit(sent, (exit) => {
+      const works = Exit.isSuccess(exit) && !exit.value.repeated && stays(exit.value)
+      return admitted === "Kept" && !works ? line.release(id) : Effect.void
+    })
   })
 
   const session = Effect.fnUntraced(function* (by: Principal, id: SessionId, deed: Authority.Deed) {
@@ -135,11 +138,8 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
       quota: config.turnsPerSessionMax
     }
     const known = questions.turn(turnId)
-    // Its tools would wait in the other line.
-    if (lines.tools.full() && (yield* Effect.catch(known, unreadable)) === null)
-      return yield* refuse(lines.tools.refusal)
     const sent = send(by, key, { kind: "turn", id: turnId }, command, { sessionId, input }, TurnAnswer)
-    const answered = yield* inLine(lines.turns, turnId, known, sent, ({ body }) => body.status === "Running")
+    const answered = yield* inLine(lines.turns, by, turnId, known, sent, ({ body }) => body.status === "Running")
     if (!answered.repeated) yield* touched(sessionId, turnId)
     return answered
   })
@@ -170,8 +170,12 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
       ...input
     }
     const sent = send(by, key, { kind: "action", id: actionId }, command, { ...input } as Json, ActionAnswer)
+    // What an agent runs elsewhere, and what nobody runs, never stands in a line here.
+    const tool = yield* Effect.catch(catalog.find(input.tool), unreadable)
+    if (tool === null || tool.executor !== null) return yield* sent
     return yield* inLine(
       lines.tools,
+      by,
       actionId,
       questions.action(actionId),
       sent,

@@ -217,13 +217,13 @@ export const make = Effect.gen(function* () {
         return line.within(respond(turn, due.step))
       case "Outcomes":
         return Effect.acquireUseRelease(
-          Effect.sync(() => line.leave(turn.turnId)),
+          line.leave(turn.turnId),
           () =>
             Effect.forEach(due.calls, (call) => resolve(turn, call), {
               concurrency: Bounds.proposalsPerStepMax,
               discard: true
             }),
-          () => Effect.sync(() => line.enter(turn.turnId))
+          () => line.enter(turn.turnId)
         )
       case "Remember":
         return line.within(remember(turn))

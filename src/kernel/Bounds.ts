@@ -1,5 +1,5 @@
 /**
- * Every limit in the system, in one place, with the relations between them asserted at load.
+ * Every limit in the system, in one place. `Relations` asserts how they stand to each other.
  *
  * A limit that a deployment may change is a default here and a configuration key in `layers/profiles`.
  */
@@ -84,6 +84,8 @@ export const confirmationsPendingMax = 50
 export const confirmationsPendingPerSessionMax = 10
 /** A claim's lease; after it only SYSTEM may say `Unknown`. Within the confirmation's life. */
 export const claimLeaseMillis = 60_000
+/** The least that may be set: a tool that is stopped in time has had a second. */
+export const claimLeaseMillisMin = 2_000
 export const turnsPerSessionMax = 1
 export const turnStepsMax = 16
 export const turnTokensMax = 100_000
@@ -103,9 +105,14 @@ export const toolsInFlightMax = 16
  * tools take milliseconds: a burst from many callers fits, and each has its deadline.
  */
 export const toolsWaitingMax = 4_096
+/** Of these lines and places, what one principal's own wishes may take. */
+export const turnsPerPrincipalMax = 256
+export const toolsPerPrincipalMax = 2_048
+/** Turns and actions in hand, those that wait for people included; beyond it the rows are asked again once there is room. */
+export const workInHandMax = 10_000
 /** What a deployment may set of these at most. */
-export const inFlightMax = 10_000
-export const waitingMax = 100_000
+export const inFlightMax = 2_000
+export const waitingMax = 8_000
 
 // --- principals ----------------------------------------------------------------------------
 
@@ -300,101 +307,3 @@ export const policyUnrestMillisMax = 2_000
 export const policyLookMillis = 5_000
 /** Changes of policies that wait to be written into the journal; the next one is taken once there is room. */
 export const policyChangesWaitingMax = 64
-
-/** A relation between limits: whether it holds, and what it says. */
-export type Relation = readonly [holds: boolean, law: string]
-
-export const relations: ReadonlyArray<Relation> = [
-  [batchAppendsMax <= journalQueueMax, "a batch fits into the journal's queue"],
-  [mailboxTakeMax <= batchAppendsMax, "what one actor decides at once fits into one batch"],
-  [mailboxTakeMax <= mailboxMax, "an actor takes no more than may wait"],
-  [actorsMax <= subjectKeysMax, "every actor in memory can have its key in hand"],
-  [eventTextMax <= batchBytesMax, "one event fits into a batch"],
-  [queryTimeoutMillis < serverPeerTimeoutMillis, "a client gives up before the server gives its lock away"],
-  [
-    sessionIdleMillis <= sessionTtlMillis && sessionTtlMillis <= sessionTtlMillisMax,
-    "idle <= absolute <= longest session"
-  ],
-  [claimLeaseMillis < confirmationTtlMillis, "a lease ends within the confirmation's life, execution included"],
-  [toolSchemaDepthMax <= argumentsDepthMax, "a declared tool's schema is no deeper than arguments may be"],
-  [toolSchemaPartsMax <= toolCheckStepsMax, "every part of a schema can be held against a value"],
-  [toolMillis <= toolMillisMax && toolMillisMax <= claimLeaseMillis, "a tool ends before its lease does"],
-  [toolMillis + toolStopMillis <= claimLeaseMillis, "an ordinary run can be stopped within its lease"],
-  [
-    remoteLeaseMillisMin <= remoteLeaseMillis && remoteLeaseMillis <= remoteLeaseMillisMax,
-    "shortest <= default <= longest lease of a remote executor"
-  ],
-  [
-    remoteLeaseMillis <= remoteRunMillis && remoteRunMillis <= remoteRunMillisMax,
-    "a lease fits into a run, and a run into the longest one"
-  ],
-  [
-    (3 * remoteRunMillisMax) / remoteLeaseMillisMin < streamEventsMax / 2,
-    "the signs of life of one run leave an action's stream room"
-  ],
-  [
-    streamEventsMax + commandEventsMax <= streamEventsTotalMax,
-    "a stream that is full for growing has room for a command that ends it"
-  ],
-  [2 * shellOutputBytesMax <= toolOutputBytesMax, "both outputs of a command fit into a tool's output"],
-  [listEntriesMax <= listScanMax, "a listing looks at no fewer entries than it gives"],
-  [confirmationsPendingPerSessionMax <= confirmationsPendingMax, "one session can't hold more than all may"],
-  [proposalsPerStepMax <= confirmationsPendingPerSessionMax, "one step's proposals can all wait at once"],
-  [toolOutputBytesMax <= resultTextMax && fileBytesMax <= resultTextMax, "what a tool gives fits into a result"],
-  [
-    sealedUnitsMax * inputTextMax + eventFrameMax <= eventTextMax &&
-      sealedJsonUnitsMax * Math.max(argumentsTextMax, resultTextMax) + eventFrameMax <= eventTextMax,
-    "words fit into an event"
-  ],
-  [responderMillis <= turnMillisMax, "one answer ends within its turn"],
-  [turnsPerSessionMax <= turnsInFlightMax + turnsWaitingMax, "what one session may run can be taken in"],
-  [proposalsPerStepMax <= toolsInFlightMax + toolsWaitingMax, "one step's proposals find room"],
-  [argumentsTextMax <= httpBodyBytesMax && inputTextMax <= httpBodyBytesMax, "words fit into a body"],
-  [httpBodyBytesMin <= httpBodyBytesMax, "the default of a body holds what every body may"],
-  [
-    checkpointMillisMin <= checkpointMillis && checkpointMillis <= checkpointMillisMax,
-    "the default time between checkpoints is among what may be set"
-  ],
-  [policyQuietMillis < policyUnrestMillisMax, "a policy folder may come to rest before it is read all the same"],
-  [policyFileBytesMax <= policySetBytesMax, "one file of policies fits into a set"],
-  [policyArgumentDepthMax <= argumentsDepthMax, "policies see no deeper than arguments may be"],
-  [argumentsDepthMax * 2 <= jsonDepthMax, "arguments can be encoded wherever they are put"],
-  [
-    httpDrainMillis + toolDrainMillis + drainMillis + checkpointStopMillis + telemetryFlushMillis < 10_000,
-    "a drain ends within the ten seconds that operators are promised"
-  ],
-  [
-    traceFileBytesMin <= traceFileBytes && traceFileBytes <= traceFileBytesMax,
-    "a trace file's default is among what may be set"
-  ],
-  [vitalsMillis < httpStallMillis, "numbers are shown before their reader counts as stuck"],
-  [heartbeatMillis < httpStallMillis, "a follower is heard of before its connection counts as stuck"],
-  [eventStreamsPerPrincipalMax <= eventStreamsMax, "one principal can't follow more than all may"],
-  [socketsPerPrincipalMax <= socketsMax && waitsPerPrincipalMax <= waitsMax, "no principal has more places than all"],
-  [
-    socketsMax + eventStreamsMax + waitsMax < httpConnectionsMax,
-    "WebSockets, followers and long polls leave connections for everybody else"
-  ],
-  [
-    argumentsTextMax + eventFrameMax <= socketFrameBytesMax && inputTextMax <= socketFrameBytesMax,
-    "words fit into a frame"
-  ],
-  [sessionsPerPrincipalMax <= socketSessionsMax, "one WebSocket can follow all sessions of its principal"],
-  [longPollMillisMax < httpStallMillis, "a wait ends before its connection counts as stuck"],
-  [pageMax <= pageScanMax && pageMax <= readLimitMax, "a page looks at no fewer rows than it may hold"],
-  [resultTextMax <= pageTextMax && eventTextMax <= pageTextMax, "one item fits into a page"],
-  [sessionTtlMillisMax < receiptRetentionMillis, "a session ends before its receipts may be forgotten"],
-  [
-    restartBackoffBaseMillis <= restartBackoffMaxMillis && restartBackoffMaxMillis < restartWindowMillis,
-    "backoff stays within the window"
-  ]
-]
-
-/** Throws at the first relation that is broken. Run at load: a program with contradictory limits does not start. */
-export const check = (relations: ReadonlyArray<Relation>): void => {
-  for (const [holds, law] of relations) {
-    if (!holds) throw new Error(`Bounds: ${law} does not hold`)
-  }
-}
-
-check(relations)

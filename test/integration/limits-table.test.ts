@@ -27,6 +27,8 @@ const waitingActions = "of waiting actions, per session and in all, is met, and 
 const turnsAtOnce = "is kept: the next waits in line, the one after is told to come back, and one that ends makes room"
 const toolsAtOnce =
   "is kept: the next waits unclaimed, the one after is told to come back, and one that ends makes room"
+const ofOnePrincipal =
+  "is one principal's own: what it has at work and in line is counted, others are let in, and one that ends makes room"
 const sockets = "the door of a service keeps the limits of WebSockets that its deployment sets"
 
 const edges: { readonly [setting: string]: Edge } = {
@@ -36,8 +38,10 @@ const edges: { readonly [setting: string]: Edge } = {
   turnsPerSessionMax: [gateway, "of turns that run in a session is met, and one that ends makes room"],
   turnsInFlightMax: [work, turnsAtOnce],
   turnsWaitingMax: [work, turnsAtOnce],
+  turnsPerPrincipalMax: [work, ofOnePrincipal],
   toolsInFlightMax: [work, toolsAtOnce],
   toolsWaitingMax: [work, toolsAtOnce],
+  toolsPerPrincipalMax: [work, ofOnePrincipal],
   turnStepsMax: [work, "ends by itself with its last step, and with StepsSpent where it would take one more"],
   turnTokensMax: [work, "ends by itself with its last token, and with TokensSpent where it used one more"],
   turnTimeoutMillis: [

@@ -35,10 +35,10 @@ const refused = ({ headers, json, status }: Kit.Answer, limit: string, maximum: 
 }
 
 /** A turn in a session of its own. */
-const start = Effect.fnUntraced(function* (key: string, input: string) {
+const start = Effect.fnUntraced(function* (key: string, input: string, as: Kit.Name = "owner") {
   const { post } = yield* Kit.Caller
-  const { sessionId } = (yield* post("/v1/sessions", { key: `s-${key}` })).json
-  return yield* post(`/v1/sessions/${sessionId}/turns`, { key, body: { input } })
+  const { sessionId } = (yield* post("/v1/sessions", { as, key: `s-${key}` })).json
+  return yield* post(`/v1/sessions/${sessionId}/turns`, { as, key, body: { input } })
 })
 
 const ended = (turn: Kit.Answer) =>
@@ -46,10 +46,10 @@ const ended = (turn: Kit.Answer) =>
     Effect.map(get(`/v1/turns/${turn.json.turnId}?waitMillis=20000`), ({ json }) => [json.status, json.failure])
   )
 
-const propose = Effect.fnUntraced(function* (key: string, tool = "look") {
+const propose = Effect.fnUntraced(function* (key: string, tool = "look", as: Kit.Name = "owner") {
   const { post } = yield* Kit.Caller
-  const { sessionId } = (yield* post("/v1/sessions", { key: "session" })).json
-  return yield* post(`/v1/sessions/${sessionId}/actions`, { key, body: { tool, arguments: { text: key } } })
+  const { sessionId } = (yield* post("/v1/sessions", { as, key: "session" })).json
+  return yield* post(`/v1/sessions/${sessionId}/actions`, { as, key, body: { tool, arguments: { text: key } } })
 })
 
 /** Something that holds whoever comes, until it is opened for that name. */
@@ -291,6 +291,64 @@ describe("a limit of tools that run at once", () => {
       yield* Effect.forEach(names, (name) => propose(name), { concurrency: "unbounded" })
       yield* holds(...names)
       yield* Effect.forEach(names, open)
+    }).pipe(Effect.provide(serve(world)))
+  })
+})
+
+describe("a share of the lines", () => {
+  it.live(
+    "is one principal's own: what it has at work and in line is counted, others are let in, and one that ends makes room",
+    () => {
+      const [tools, turns] = [gate(), gate()]
+      const responder = model((input) => Effect.as(turns.hold(input), { text: "done" }))
+      const settings = { toolsInFlightMax: 1, toolsPerPrincipalMax: 2, turnsInFlightMax: 1, turnsPerPrincipalMax: 2 }
+      const world = World.make({ settings, responder }, tools.hold)
+      return Effect.gen(function* () {
+        const { get } = yield* Kit.Caller
+        const first = yield* propose("a")
+        yield* propose("b")
+        yield* tools.holds("a")
+        refused(yield* propose("c"), "toolsPerPrincipal", 2)
+        assert.strictEqual((yield* propose("b")).status, 201, "who was let in before is told so again")
+        assert.strictEqual((yield* propose("x", "look", "ana")).status, 201)
+        yield* tools.open("a")
+        yield* get(`/v1/actions/${first.json.actionId}?waitMillis=20000`)
+        assert.strictEqual((yield* Effect.repeat(propose("c"), { until: ({ status }) => status === 201 })).status, 201)
+        refused(yield* propose("d"), "toolsPerPrincipal", 2)
+
+        const turn = yield* start("1", "1")
+        yield* start("2", "2")
+        yield* turns.holds("1")
+        refused(yield* start("3", "3"), "turnsPerPrincipal", 2)
+        assert.strictEqual((yield* start("4", "4", "ana")).status, 202)
+        yield* turns.open("1")
+        assert.deepStrictEqual(yield* ended(turn), ["Completed", null])
+        yield* Effect.repeat(start("3", "3"), { until: ({ status }) => status === 202 })
+        for (const name of ["b", "x", "c"]) yield* tools.open(name)
+        for (const name of ["2", "3", "4"]) yield* turns.open(name)
+      }).pipe(Effect.provide(serve(world)))
+    }
+  )
+
+  it.live("is not taken by what an agent runs elsewhere, and given back by what waits for a person", () => {
+    const policies = {
+      "all.cedar": `
+@id("most") permit (principal, action, resource) when { action != Action::"note" };
+@id("note") @gate("human") permit (principal, action == Action::"note", resource);`
+    }
+    const { hold, holds, open } = gate()
+    const world = World.make({ settings: { toolsInFlightMax: 1, toolsPerPrincipalMax: 1 }, policies }, hold)
+    return Effect.gen(function* () {
+      const { post } = yield* Kit.Caller
+      const tool = { name: "deploy", description: "Deploys.", inputSchema: Kit.remoteSchema }
+      assert.strictEqual((yield* post("/v1/tools", { as: "robot", key: "tool", body: tool })).status, 201)
+      for (const name of ["a", "b"]) assert.strictEqual((yield* propose(name, "deploy")).status, 201)
+      for (const name of ["c", "d"]) assert.deepInclude((yield* propose(name, "note")).json, { status: "Pending" })
+      assert.strictEqual((yield* propose("e")).status, 201)
+      yield* holds("e")
+      refused(yield* propose("f"), "toolsPerPrincipal", 1)
+      assert.strictEqual((yield* propose("g", "deploy")).status, 201, "however full the line is")
+      yield* open("e")
     }).pipe(Effect.provide(serve(world)))
   })
 })

@@ -105,9 +105,8 @@ export const mutants: { readonly [name: string]: Mutant } = {
   "leak-room": {
     about: "a place for work is not given back where the work has ended",
     file: "src/gateway/Lines.ts",
-    find: `        kept.delete(id)
-        inHand.delete(id)`,
-    replace: `        kept.delete(id)`
+    find: `          take(id, () => true),`,
+    replace: `          take(id, ({ came }) => !came),`
   },
   "decide-with-a-dead-key": {
     about: "a command whose session is erased while it is decided crashes its actor: this one was ours, and found here",

@@ -266,7 +266,7 @@ const make = (plan: Plan, compiled: Process.Compiled) => {
       const running = processes[index]
       if (running?.life.alive() !== true || running.inside === null)
         throw new Violation("does not start", `${history.process(index)} is not up, with nothing to hinder it`)
-      const leak = Process.leaked(Context.get(running.inside, Lines), plan.isNarrow)
+      const leak = Process.leaked(Context.get(running.inside, Lines))
       if (leak !== null) throw new Violation("room leaked", `${running.life.name}: ${leak}`)
     })
     for (const session of sessionsOf(plan)) {

@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as SettingsSource from "#layers/cli/SettingsSource.ts"
 import * as Settings from "#layers/profiles/Settings.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import * as Relations from "#src/kernel/Relations.ts"
 import { definition } from "./kit.ts"
 
 const typed = (flags: { readonly [name: string]: string }): SettingsSource.Typed =>
@@ -27,7 +28,7 @@ const refusal = (flags: { readonly [name: string]: string }, environment: Settin
 
 describe("settings", () => {
   it("do not contradict each other where nothing is set", () =>
-    assert.doesNotThrow(() => Bounds.check(Settings.relations(Settings.defaults))))
+    assert.doesNotThrow(() => Relations.check(Settings.relations(Settings.defaults))))
 
   it("are the defaults where nothing is given", () => assert.deepStrictEqual(settings({}), Settings.defaults))
 
