@@ -153,13 +153,19 @@ const decideWith = Effect.fnUntraced(function* (
   if (known !== undefined && digest !== null) return done(repeat(known, memory.stream, digest, key))
 
   const prepared: Result.Result<unknown, unknown> = yield* behaviour.prepare(memory.state, command, stamp, commit)
+  // Nothing opens any more what was answered: a repeat hears how things stand, and changes nothing.
+  if (known !== undefined && Result.isSuccess(prepared)) {
+    return done(
+      Result.succeed({ _tag: "Accepted", body: behaviour.answer(memory.state, prepared.success), repeated: true })
+    )
+  }
   const decided: Result.Result<ReadonlyArray<Envelope.Draft>, unknown> = Result.isFailure(prepared)
     ? Result.fail(prepared.failure)
     : behaviour.decider.decide(memory.state, prepared.success, stamp)
   if (Result.isFailure(decided)) {
     const reply = rejected(decided.failure)
     if (behaviour.passing(decided.failure)) return done(Result.succeed(reply))
-    // A refusal of something that does not exist has no subject to seal a receipt under.
+    // A refusal of something that does not exist has no subject to seal a receipt under, and one that was forgotten no key.
     if (key === null || digest === null || memory.version === 0) return done(Result.succeed(reply))
     return commitStep(memory, memory, stamp, { reply, key, digest, subject, prepared: null }, [], [])
   }
@@ -169,7 +175,7 @@ const decideWith = Effect.fnUntraced(function* (
   const { next, events, rows } = advance(tools, behaviour, memory, drafts, stamp, key)
   const input = Result.getOrThrow(prepared)
   const reply: Reply = { _tag: "Accepted", body: behaviour.answer(next.state, input), repeated: false }
-  if (events.length === 0 && digest === null) return done(Result.succeed(reply))
+  if (events.length === 0 && subject === null) return done(Result.succeed(reply))
   const step = commitStep(memory, next, stamp, { reply, key, digest, subject, prepared: input }, events, rows)
   return {
     ...step,
@@ -310,8 +316,9 @@ const commitStep = (
   rows: Append["rows"]
 ): Extract<Step, { _tag: "Commit" }> => {
   const { reply, key, digest, subject } = answered
+  // Where the subject was forgotten nothing seals the answer: that the command was given stands all the same.
   const receipt: Receipt | null =
-    key === null || digest === null || subject === null
+    subject === null
       ? null
       : {
           principal: stamp.actor.id,
@@ -320,11 +327,14 @@ const commitStep = (
           stream: before.stream,
           version: next.version,
           subject,
-          digest,
-          answer: key.seal(
-            Envelope.receiptAad(before.stream, stamp.actor.id, stamp.key),
-            Canonical.encode({ tag: reply._tag, body: reply.body })
-          ),
+          digest: digest ?? "",
+          answer:
+            key === null
+              ? ""
+              : key.seal(
+                  Envelope.receiptAad(before.stream, stamp.actor.id, stamp.key),
+                  Canonical.encode({ tag: reply._tag, body: reply.body })
+                ),
           recordedAtMillis: stamp.atMillis
         }
   return {

@@ -231,6 +231,30 @@ layer(Kit.serve(world), { excludeTestServices: true })("a tool that runs elsewhe
     30_000
   )
 
+  it.effect(
+    "reports once into a session that was erased meanwhile: a repeat hears how things stand, and changes nothing",
+    () =>
+      Effect.gen(function* () {
+        const { get, post } = yield* Kit.Caller
+        const { actionId, sessionId } = yield* approved("forgets")
+        const claim = { as: "robot", key: `c-${actionId}` } as const
+        const { claimId } = (yield* post(`/v1/actions/${actionId}/claim`, claim)).json
+        yield* post(`/v1/sessions/${sessionId}/erase`, { key: "e-forgets" })
+        const body = { claimId, outcome: "Executed", output: "version 2" }
+        const report = post(`/v1/actions/${actionId}/outcome`, { as: "robot", key: `r-${actionId}`, body })
+        const first = yield* report
+        assert.deepInclude(first.json, { status: "Executed" })
+        const head = (yield* get("/v1/events?limit=200")).json.items.length
+        const again = yield* report
+        assert.deepStrictEqual([again.status, again.json], [first.status, first.json])
+        assert.strictEqual(again.headers["idempotent-replayed"], "true")
+        assert.strictEqual((yield* get("/v1/events?limit=200")).json.items.length, head)
+        // One that was refused there left none: it is judged each time.
+        const other = post(`/v1/actions/${actionId}/outcome`, { as: "robot", key: `o-${actionId}`, body })
+        for (const { json } of [yield* other, yield* other]) assert.deepInclude(json, { code: "Conflict" })
+      })
+  )
+
   it.effect("is not claimed while everything is halted, and is told to stop where that was asked", () =>
     Effect.gen(function* () {
       const { post } = yield* Kit.Caller

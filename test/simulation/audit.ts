@@ -35,8 +35,6 @@ export interface Audit {
     readonly key: string
     readonly commandId: string
     readonly stream: string
-    /** The stream of the session it is about. */
-    readonly session: string | null
     readonly repeated: boolean
     readonly deed: string
   }) => void
@@ -143,14 +141,11 @@ export const make = (
       permits.add(run.permitId)
       model.ran(run.actionId, run.permitId)
     },
-    acknowledged: ({ commandId, deed, key, principal, repeated, session, stream }) => {
+    acknowledged: ({ commandId, deed, key, principal, repeated, stream }) => {
       look()
       const receipt = Effect.runSync(store.receipt(principal as never, key as never))
       const isHeld = commands.has(commandId)
       if (receipt === null) {
-        // Nothing seals a receipt once the session is erased: what still makes sense then is known by its event.
-        const isErased = session !== null && model.isErased(session)
-        if (isErased && (deed === "erase" || (unsealed.has(deed) && (isHeld || deed === "renew")))) return
         throw new Violation("no receipt", `${deed} was acknowledged, but the journal holds no receipt of it`)
       }
       const head = heads.get(stream)?.version ?? 0
@@ -168,8 +163,6 @@ export const make = (
 // internal
 // ---------------------------------------------------------------------------
 
-/** Deeds that still make sense in a session that was erased. */
-const unsealed: ReadonlySet<string> = new Set(["cancel", "withdraw", "report", "renew"])
 /** Deeds that may be heard without an event. */
 const quiet: ReadonlySet<string> = new Set(["renew", "declare", "erase"])
 

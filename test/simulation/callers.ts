@@ -165,6 +165,8 @@ export const answers = (audit: Audit): Answers => {
     const wish = wishOf(deed)
     const before = recorded.get(name)
     if (before === undefined) recorded.set(name, { wish, answer })
+    // What a wish said is forgotten with its session: nobody can tell any more whether a repeat says the same.
+    else if ("session" in deed && audit.model.isErased(`session:${sessionOf(deed.session)}`)) return
     else if (before.wish !== wish) throw new Violation("key reused", `${name} answered two different wishes`)
     else if (before.answer !== answer) {
       throw new Violation("another answer", `${name} was answered ${before.answer}, and then ${answer}`)
@@ -212,7 +214,6 @@ export const answers = (audit: Audit): Answers => {
           key: deed.key,
           commandId: NodeDigest.derive("cmd", deed.by, deed.key),
           stream: streamOf(deed),
-          session: "session" in deed ? `session:${sessionOf(deed.session)}` : null,
           repeated,
           deed: deed.deed
         })
