@@ -210,6 +210,12 @@ const settle = async (world: World, service: Service.Service): Promise<void> => 
   if (world.died !== null) rowOf(world, world.died).found.push(...world.ledger.violations.splice(0))
 }
 
+/** A halt that outlived its client would keep everything from being done in this life, and in every later one. */
+const goOn = (service: Service.Service, life: number): Promise<unknown> =>
+  service
+    .post("/v1/resume", `go-on-${life}`, { reason: "the halt's client died with the life before" })
+    .catch(() => null)
+
 /** A life in which nothing happens and everything that is due is done; then all of it is looked through. */
 const quiet = async (world: World): Promise<void> => {
   const service = await start(world, null, world.options.mutant)
@@ -236,6 +242,7 @@ const oneLife = async (world: World, agent: Workload.Agent, point: Point, life: 
   )
   if (service === null) return deaths()!
   await settle(world, service)
+  await goOn(service, life)
   const clients = clientsOf(world, agent, life)
   const over = { yet: false }
   const favourite = isOutside ? null : point.recipe
