@@ -16,18 +16,23 @@ export interface Point {
   readonly once?: boolean
 }
 
-/** Appends, by what they are called, and who makes them. */
-const appends: { readonly [append: string]: Recipe } = {
+/** Work that makes each append that has moments. */
+const appends: { readonly [append in CrashPoints.Named]: Recipe } = {
   "session.created": "session",
   "session.touched": "touch",
   "session.closed": "close",
   "session.expired": "expire",
   erasure: "erase",
   "turn.started": "turn",
+  "turn.recalled": "turn",
   "turn.responded": "turn",
+  "turn.outcome-recorded": "turn",
+  "turn.memories-recorded": "turn",
   "turn.completed": "turn",
   "turn.cancelled": "cancel",
   "tool.declared": "declare",
+  "tool.withdrawn": "declare",
+  "tool.restored": "declare",
   "action.proposed": "approve",
   "confirmation.approved": "approve",
   "confirmation.denied": "deny",
@@ -35,6 +40,7 @@ const appends: { readonly [append: string]: Recipe } = {
   "confirmation.withdrawn": "withdraw",
   "action.lapsed": "lapse",
   "action.claimed": "approve",
+  "action.lease-renewed": "remote",
   "action.executed": "approve",
   "action.failed": "fail",
   "action.unknown": "abandon",
@@ -42,7 +48,12 @@ const appends: { readonly [append: string]: Recipe } = {
   refusal: "rivals",
   "service.halted": "halt",
   "service.resumed": "halt",
-  "principal.created": "principal"
+  "principal.created": "principal",
+  "principal.key-issued": "principal",
+  "principal.key-revoked": "principal",
+  "principal.roles-changed": "principal",
+  "principal.disabled": "principal",
+  "principal.enabled": "principal"
 }
 
 const around = (name: string, recipe: Recipe): ReadonlyArray<Point> =>
@@ -62,3 +73,14 @@ export const points: ReadonlyArray<Point> = [
 export const moment = "a random moment"
 /** The database's own process killed, while the service lives. */
 export const database = "the database"
+
+/** What stands in `docs/crash.md` of every event. */
+export const table = (): string => {
+  const rows = Object.entries(CrashPoints.byEvent).map(([type, moments]) => {
+    if (moments === "begins") return `| \`${type}\` | before and after it |`
+    return "inside" in moments
+      ? `| \`${type}\` | with ${moments.inside} |`
+      : `| \`${type}\` | none: ${moments.unplanned} |`
+  })
+  return ["| an append that begins with | its moments |", "| --- | --- |", ...rows].join("\n")
+}

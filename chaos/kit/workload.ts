@@ -213,19 +213,29 @@ const doing: { readonly [R in Recipe]: (client: Client, post: Post) => Promise<u
   },
   remote: async (client, post) => {
     const { claimId, path } = await claim(client, post)
+    await post(`${path}/heartbeat`, { claimId }, client.agent.token)
     await post(`${path}/outcome`, { claimId, outcome: "Executed", output: {} }, client.agent.token)
   },
   halt: async (_, post) => {
     await post("/v1/halt", { reason: "chaos" })
     await post("/v1/resume", { reason: "chaos is over" })
   },
-  declare: async (client, post) =>
-    post("/v1/tools", {
-      name: `chaos.${client.name}.${client.count}`,
-      description: "Declared and never used.",
-      inputSchema: { type: "object", properties: {}, additionalProperties: false },
-      executorId: "chaos-agent"
-    }),
-  principal: async (client, post) =>
-    post("/v1/principals", { principalId: `agent-${client.name}-${client.count}`, kind: "AGENT" })
+  declare: async (client, post) => {
+    const name = `chaos.${client.name}.${client.count}`
+    const inputSchema = { type: "object", properties: {}, additionalProperties: false }
+    const tool = { name, description: "Declared and never used.", inputSchema, executorId: "chaos-agent" }
+    await post("/v1/tools", tool)
+    await post(`/v1/tools/${name}/withdraw`)
+    await post("/v1/tools", tool)
+  },
+  principal: async (client, post) => {
+    const principalId = `agent-${client.name}-${client.count}`
+    await post("/v1/principals", { principalId, kind: "AGENT" })
+    const path = `/v1/principals/${principalId}`
+    await post(`${path}/keys`)
+    await post(`${path}/keys`, { replace: true })
+    await post(`${path}/roles`, { roles: ["agent"] })
+    await post(`${path}/disable`)
+    await post(`${path}/enable`)
+  }
 }

@@ -8,11 +8,15 @@
  *
  * An append is called after its first event (`action.claimed`), after what it destroys (`erasure`), or `refusal` where
  * it leaves a receipt only. `before` it nothing is written; `after` it everything is, and nobody was answered.
+ *
+ * Invariants: every event type there is has its moments or the reason why it has none (the compiler holds the list
+ * against the events); an append that begins with an event that is said never to begin one is a bug.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import type { Payloads } from "#src/gateway/Events.ts"
 import type { Append } from "#src/kernel/Append.ts"
 import { EventStore, EventStoreError } from "#src/ports/EventStore.ts"
 import { KeyRing } from "#src/ports/KeyRing.ts"
@@ -37,10 +41,69 @@ export const layer = (options: Options): Layer.Layer<EventStore | KeyRing, never
     })
   )
 
+/** What an append that begins with an event has: moments before and after it, or none, and then why. */
+type Moments = "begins" | { readonly inside: string } | { readonly unplanned: string }
+
+const withProposal = { inside: "action.proposed, or with the decision that lets the action go on" } as const
+
+export const byEvent = {
+  "session.created": "begins",
+  "session.touched": "begins",
+  "session.closed": "begins",
+  "session.expired": "begins",
+  "session.erased": { inside: "erasure" },
+  "turn.started": "begins",
+  "turn.recalled": "begins",
+  "turn.responded": "begins",
+  "turn.outcome-recorded": "begins",
+  "turn.memories-recorded": "begins",
+  "turn.completed": "begins",
+  "turn.failed": { unplanned: "no client can make a turn fail when it likes; `turn.cancelled` ends one the same way" },
+  "turn.cancelled": "begins",
+  "tool.declared": "begins",
+  "tool.withdrawn": "begins",
+  "tool.restored": "begins",
+  "action.proposed": "begins",
+  "action.judged": withProposal,
+  "action.denied": { inside: "action.proposed" },
+  "confirmation.requested": { inside: "action.proposed" },
+  "confirmation.approved": "begins",
+  "confirmation.denied": "begins",
+  "confirmation.expired": "begins",
+  "confirmation.withdrawn": "begins",
+  "action.permitted": withProposal,
+  "action.lapsed": "begins",
+  "action.claimed": "begins",
+  "action.lease-renewed": "begins",
+  "action.executed": "begins",
+  "action.failed": "begins",
+  "action.unknown": "begins",
+  "action.reconciled": "begins",
+  "principal.created": "begins",
+  "principal.key-issued": "begins",
+  "principal.key-revoked": "begins",
+  "principal.roles-changed": "begins",
+  "principal.disabled": "begins",
+  "principal.enabled": "begins",
+  "service.halted": "begins",
+  "service.resumed": "begins",
+  "policy.changed": { unplanned: "written by a start whose policies are others, and no client works yet" },
+  "permit.refused": { unplanned: "no client can bring a forged permit as far as the executor" }
+} as const satisfies { readonly [T in keyof Payloads]: Moments }
+
+/** What appends with moments are called. */
+export type Named =
+  | "erasure"
+  | "refusal"
+  | { readonly [T in keyof typeof byEvent]: (typeof byEvent)[T] extends "begins" ? T : never }[keyof typeof byEvent]
+
 /** What an append is called: see above. */
 export const nameOf = ({ events, shred }: Append): string => {
   if (shred.length > 0) return "erasure"
-  return events[0]?.envelope.type ?? "refusal"
+  const type = events[0]?.envelope.type ?? "refusal"
+  const moments: Moments | undefined = isKnown(type) ? byEvent[type] : undefined
+  if (typeof moments === "object" && "inside" in moments) throw new Error(`${type} began an append`)
+  return type
 }
 
 /** The moments of a start: what it reads first, and the streams of work that a crash left. */
@@ -49,6 +112,8 @@ export const recovery = { head: "recovery: the head was read", stream: "recovery
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+const isKnown = (type: string): type is keyof typeof byEvent => Object.hasOwn(byEvent, type)
 
 const between = <A, E, R>({ pass }: Options, name: string, work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.andThen(
