@@ -40,7 +40,7 @@ const appends: { readonly [append in CrashPoints.Named]: Recipe } = {
   "confirmation.withdrawn": "withdraw",
   "action.lapsed": "lapse",
   "action.claimed": "approve",
-  "action.lease-renewed": "remote",
+  "action.lease-renewed": "renew",
   "action.executed": "approve",
   "action.failed": "fail",
   "action.unknown": "abandon",

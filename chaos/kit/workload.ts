@@ -25,6 +25,7 @@ export const recipes = [
   "abandon",
   "reconcile",
   "remote",
+  "renew",
   "halt",
   "declare",
   "principal"
@@ -32,7 +33,16 @@ export const recipes = [
 export type Recipe = (typeof recipes)[number]
 
 /** These stop or fill something for everybody: done only where they are the point. */
-const rare: ReadonlySet<Recipe> = new Set(["halt", "declare", "principal", "forget", "lapse", "abandon", "reconcile"])
+const rare: ReadonlySet<Recipe> = new Set([
+  "renew",
+  "halt",
+  "declare",
+  "principal",
+  "forget",
+  "lapse",
+  "abandon",
+  "reconcile"
+])
 const ordinary = recipes.filter((recipe) => !rare.has(recipe))
 
 /** The agent that runs a tool elsewhere. */
@@ -213,6 +223,12 @@ const doing: { readonly [R in Recipe]: (client: Client, post: Post) => Promise<u
   },
   remote: async (client, post) => {
     const { claimId, path } = await claim(client, post)
+    await post(`${path}/outcome`, { claimId, outcome: "Executed", output: {} }, client.agent.token)
+  },
+  renew: async (client, post) => {
+    const { claimId, path } = await claim(client, post)
+    // A sign of life that gains less is not written down.
+    await pause(remoteLeaseMillis / 3 + 100)
     await post(`${path}/heartbeat`, { claimId }, client.agent.token)
     await post(`${path}/outcome`, { claimId, outcome: "Executed", output: {} }, client.agent.token)
   },
