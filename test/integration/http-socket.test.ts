@@ -5,6 +5,7 @@ import { connect, type Socket } from "node:net"
 import { networkInterfaces } from "node:os"
 import * as World from "#test/kit/world.ts"
 import * as Kit from "./http-kit.ts"
+import * as Sockets from "./socket-kit.ts"
 
 interface Reply {
   readonly status: number
@@ -259,27 +260,31 @@ layer(Kit.serve(World.make(), { limits }), { excludeTestServices: true })("a raw
   )
 })
 
-it.live("a handshake that was refused keeps no connection, though its peer does not hang up", () =>
-  Effect.gen(function* () {
-    const { port } = yield* Kit.Caller
-    const handshake = `GET /v1/socket HTTP/1.1\r\n${host}${upgrade("websocket")}\r\n`
-    const stubborn = yield* Effect.acquireRelease(
-      Effect.promise(
-        () =>
-          new Promise<Socket>((resolve) => {
-            const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true })
-            socket.once("data", () => resolve(socket)).on("error", () => undefined)
-            socket.write(handshake)
-          })
-      ),
-      (socket) => Effect.sync(() => socket.destroy())
-    )
-    const next = Effect.promise(() => talk(port, `GET /openapi.json HTTP/1.1\r\n${host}${close}\r\n`))
-    yield* Effect.eventually(
-      Effect.flatMap(next, (text) => (text.includes(" 200 ") ? Effect.void : Effect.fail("not yet")))
-    ).pipe(Effect.timeout("10 seconds"))
-    assert.isFalse(stubborn.destroyed)
-  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make(), { limits: { connectionsMax: 1 } })))
+it.live(
+  "a handshake that was refused keeps no connection, though its peer does not hang up; one that opened does",
+  () =>
+    Effect.gen(function* () {
+      const { port } = yield* Kit.Caller
+      const before = yield* Sockets.client({ as: "owner" })
+      const handshake = `GET /v1/socket HTTP/1.1\r\n${host}${upgrade("websocket")}\r\n`
+      const stubborn = yield* Effect.acquireRelease(
+        Effect.promise(
+          () =>
+            new Promise<Socket>((resolve) => {
+              const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true })
+              socket.once("data", () => resolve(socket)).on("error", () => undefined)
+              socket.write(handshake)
+            })
+        ),
+        (socket) => Effect.sync(() => socket.destroy())
+      )
+      const next = Effect.promise(() => talk(port, `GET /openapi.json HTTP/1.1\r\n${host}${close}\r\n`))
+      yield* Effect.eventually(
+        Effect.flatMap(next, (text) => (text.includes(" 200 ") ? Effect.void : Effect.fail("not yet")))
+      ).pipe(Effect.timeout("10 seconds"))
+      assert.isFalse(stubborn.destroyed)
+      assert.strictEqual((yield* before.ask({ type: "halt.get", id: "h" })).type, "answer")
+    }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make(), { limits: { connectionsMax: 2 } })))
 )
 
 it.live("headers have a clock of their own: who may take long over a body may not take long over them", () =>

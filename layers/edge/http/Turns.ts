@@ -95,8 +95,8 @@ const connection = (socket: Socket): Connection => {
 const unopened = (status: number, socket: Socket) =>
   Effect.sync(() => (status === opened ? undefined : Upgrades.letGo(socket)))
 
-/** What the log says of a WebSocket that was opened. */
-const opened = 204
+/** Switching Protocols. */
+const opened = 101
 
 /** How long the next request of the connection waits after an answer. */
 const pauseMillis = (status: number, waiting: number): number => {
