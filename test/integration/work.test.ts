@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as RemoteTool from "#layers/client/RemoteTool.ts"
+import * as WorkSeen from "#layers/edge/WorkSeen.ts"
 import * as World from "#test/kit/world.ts"
 import * as Kit from "./http-kit.ts"
 import * as Remote from "./remote-kit.ts"
@@ -24,7 +25,8 @@ const declare = (name: string, key: string, call: Kit.Call = { as: "robot" }) =>
 /** The session's agent wishes something; what is asked about it is not answered yet. */
 const proposed = Effect.fnUntraced(function* (sessionId: string, tool: string, key: string) {
   const body = { tool, arguments: { text: `words for ${tool}` } }
-  const json = yield* post(`/v1/sessions/${sessionId}/actions`, { as: "agent", key, body })
+  const headers = { "x-correlation-id": "whispered-correlation" }
+  const json = yield* post(`/v1/sessions/${sessionId}/actions`, { as: "agent", key, body, headers })
   return json as { readonly actionId: string; readonly confirmationId: string }
 })
 
@@ -84,55 +86,68 @@ const journal = Effect.gen(function* () {
 })
 
 layer(Kit.serve(World.make()), { excludeTestServices: true })("an agent that follows its work", (it) => {
-  it.effect("is told, by both doors, all of the actions with its tools in any session, and nothing else of those", () =>
-    Effect.gen(function* () {
-      const { get } = yield* Kit.Caller
-      yield* declare("far", "d-far")
-      yield* declare("near", "d-near", { as: "agent" })
-      const [sse, socket] = [
-        yield* bySse("executorId=robot", { as: "robot", headers: { "last-event-id": "0" } }),
-        yield* bySocket("robot", 0, { as: "robot" })
-      ]
-      const mine: Array<string> = []
-      for (const number of [1, 2]) {
-        const { sessionId } = yield* post("/v1/sessions", { key: `s-${number}`, body: { title: "whispered title" } })
-        const turn = yield* post(`/v1/sessions/${sessionId}/turns`, {
-          key: `t-${number}`,
-          body: { input: "whispered" }
-        })
-        yield* get(`/v1/turns/${turn.turnId}?waitMillis=20000`)
-        yield* post(`/v1/sessions/${sessionId}/actions`, {
-          key: `l-${number}`,
-          body: { tool: "look", arguments: { text: "whispered" } }
-        })
-        yield* approved(sessionId, "near", `n-${number}`)
-        mine.push(yield* approved(sessionId, "far", `f-${number}`))
-      }
-      const claim = yield* post(`/v1/actions/${mine[0]}/claim`, { as: "robot", key: "claim" })
-      const body = { claimId: claim.claimId, outcome: "Executed", output: { done: true } }
-      yield* post(`/v1/actions/${mine[0]}/outcome`, { as: "robot", key: "outcome", body })
-      const expected = (yield* journal).filter(({ stream }) => mine.includes(String(stream).slice("action:".length)))
-      assert.isAbove(expected.length, 10)
-      for (const reader of [sse, socket]) {
-        yield* reader.until(mine[0]!, "action.executed")
-        assert.deepStrictEqual(reader.events(), expected)
-        assert.notInclude(JSON.stringify(reader.events()), "whispered")
-      }
-      for (const [index, { previous, sequence, event }] of socket.told().entries()) {
-        assert.strictEqual(sequence, event.position)
-        assert.strictEqual(previous, index === 0 ? 0 : socket.told()[index - 1].sequence)
-      }
-      // Where it broke off, it goes on.
-      const third = expected[2].position
-      const again = yield* bySocket("robot", third, { as: "robot" })
-      const later = yield* bySse(`executorId=robot&after=${third}`, { as: "robot" })
-      for (const reader of [again, later]) {
-        yield* reader.until(mine[0]!, "action.executed")
-        assert.deepStrictEqual(reader.events(), expected.slice(3))
-      }
-      for (const actionId of mine)
-        assert.strictEqual((yield* get(`/v1/actions/${actionId}`, { as: "robot" })).status, 200)
-    }).pipe(Effect.scoped)
+  it.effect(
+    "is told, by both doors, of each action with its tools in any session what that shows, and nothing else",
+    () =>
+      Effect.gen(function* () {
+        const { get } = yield* Kit.Caller
+        yield* declare("far", "d-far")
+        yield* declare("near", "d-near", { as: "agent" })
+        const [sse, socket] = [
+          yield* bySse("executorId=robot", { as: "robot", headers: { "last-event-id": "0" } }),
+          yield* bySocket("robot", 0, { as: "robot" })
+        ]
+        const mine: Array<string> = []
+        let last = ""
+        for (const number of [1, 2]) {
+          const { sessionId } = yield* post("/v1/sessions", { key: `s-${number}`, body: { title: "whispered title" } })
+          last = sessionId
+          const turn = yield* post(`/v1/sessions/${sessionId}/turns`, {
+            key: `t-${number}`,
+            body: { input: "whispered" }
+          })
+          yield* get(`/v1/turns/${turn.turnId}?waitMillis=20000`)
+          yield* post(`/v1/sessions/${sessionId}/actions`, {
+            key: `l-${number}`,
+            body: { tool: "look", arguments: { text: "whispered" } }
+          })
+          yield* approved(sessionId, "near", `n-${number}`)
+          mine.push(yield* approved(sessionId, "far", `f-${number}`))
+        }
+        const { actionId, confirmationId } = yield* proposed(last, "far", "f-denied")
+        yield* post(`/v1/confirmations/${confirmationId}/deny`, { key: "f-deny", body: { reason: "whispered words" } })
+        mine.push(actionId)
+        const claim = yield* post(`/v1/actions/${mine[0]}/claim`, { as: "robot", key: "claim" })
+        const body = { claimId: claim.claimId, outcome: "Executed", output: { done: true } }
+        yield* post(`/v1/actions/${mine[0]}/outcome`, { as: "robot", key: "outcome", body })
+        const whole = (yield* journal).filter(({ stream }) => mine.includes(String(stream).slice("action:".length)))
+        const expected = whole.map((event) => WorkSeen.cut(event))
+        assert.include(JSON.stringify(whole), "whispered words")
+        assert.isAbove(expected.length, 10)
+        for (const reader of [sse, socket]) {
+          yield* reader.until(mine[0]!, "action.executed")
+          assert.deepStrictEqual(reader.events(), expected)
+          // What the action's own page does not show: words of whoever denied one, roles, correlations of others.
+          const { json } = yield* get(`/v1/actions/${actionId}`, { as: "robot" })
+          for (const text of [JSON.stringify(reader.events()), JSON.stringify(json)]) {
+            for (const kept of ["whispered", '"roles"']) assert.notInclude(text, kept)
+          }
+        }
+        for (const [index, { previous, sequence, event }] of socket.told().entries()) {
+          assert.strictEqual(sequence, event.position)
+          assert.strictEqual(previous, index === 0 ? 0 : socket.told()[index - 1].sequence)
+        }
+        // Where it broke off, it goes on.
+        const third = expected[2]!.position
+        const again = yield* bySocket("robot", third, { as: "robot" })
+        const later = yield* bySse(`executorId=robot&after=${third}`, { as: "robot" })
+        for (const reader of [again, later]) {
+          yield* reader.until(mine[0]!, "action.executed")
+          assert.deepStrictEqual(reader.events(), expected.slice(3))
+        }
+        for (const actionId of mine)
+          assert.strictEqual((yield* get(`/v1/actions/${actionId}`, { as: "robot" })).status, 200)
+      }).pipe(Effect.scoped)
   )
 
   it.effect("narrows it to a session, a stream or a type, and never widens it by them", () =>

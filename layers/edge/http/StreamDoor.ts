@@ -28,6 +28,7 @@ import type { Message } from "../api/StreamApi.ts"
 import * as Belonging from "../Belonging.ts"
 import { HaltNews } from "../HaltNews.ts"
 import * as Problems from "../Problems.ts"
+import * as WorkSeen from "../WorkSeen.ts"
 import * as Answers from "./Answers.ts"
 import { Drain } from "./Drain.ts"
 import * as Places from "./Places.ts"
@@ -103,7 +104,8 @@ export const layer = (limits: Limits) =>
             (which.stream === undefined || which.stream === stream) && (which.type === undefined || which.type === type)
           if (!meant) return passed(position)
           if (!(yield* concerns(stored, which))) return passed(position)
-          const text = JSON.stringify(yield* readable.show.event(stored))
+          const event = yield* readable.show.event(stored)
+          const text = JSON.stringify(which.executorId === undefined ? event : WorkSeen.cut(event))
           yield* judge(by, which)
           // Of an agent's work each event is judged by its action.
           const { executorId } = which

@@ -72,7 +72,7 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
             follower.advance(stored.position)
             return null
           }
-          const event = yield* show.event(stored)
+          const event = followed.cut(yield* show.event(stored))
           if (!line.isTrusted()) return null
           const frame = { type: types.event, ...name, sequence: stored.position, previous, event }
           previous = stored.position

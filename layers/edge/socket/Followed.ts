@@ -5,8 +5,10 @@
 import * as Effect from "effect/Effect"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
 import type { PrincipalId, SessionId } from "#src/kernel/Ids.ts"
+import type { Event } from "../api/Resources.ts"
 import type { Belonging } from "../Belonging.ts"
 import type * as Problems from "../Problems.ts"
+import * as WorkSeen from "../WorkSeen.ts"
 
 /** Ids of sessions have no colon. */
 export type Key = SessionId | `work:${PrincipalId}`
@@ -27,6 +29,8 @@ export interface Followed {
     readonly end: "end" | "work.end"
   }
   readonly concerns: (belonging: Belonging) => boolean
+  /** What of an event it is told. */
+  readonly cut: (event: Event) => Event
   /** Whether the reader may be told that event of it, as the rows stand now. */
   readonly mayTell: (stored: StoredEvent) => Effect.Effect<boolean, Problems.Failure>
 }
@@ -37,6 +41,7 @@ export const session = (sessionId: SessionId): Followed => ({
   name: { sessionId },
   types: { subscribe: "subscribe", event: "event", end: "end" },
   concerns: (belonging) => belonging.sessionId === sessionId,
+  cut: (event) => event,
   mayTell: () => Effect.succeed(true)
 })
 
@@ -45,5 +50,6 @@ export const work = (executorId: PrincipalId, mayTell: Followed["mayTell"]): Fol
   name: { executorId },
   types: { subscribe: "work.subscribe", event: "work", end: "work.end" },
   concerns: (belonging) => belonging.executorId === executorId,
+  cut: WorkSeen.cut,
   mayTell
 })
