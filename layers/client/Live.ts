@@ -12,12 +12,14 @@
  * Invariants: nothing that one stream or wish waits for holds up another; a stream that nobody takes from is left behind
  * and resumed where it was. What is followed is followed by one stream at a time.
  *
- * Limits: a WebSocket does not tell why it could not be opened. So a token that is refused at first ends it, as any
- * failure then; one that is taken away while the service can't be reached is tried again for ever.
+ * A WebSocket does not tell why it could not be opened. So after each that was not, HTTP is asked once whether the service
+ * takes the token at all; where it says no, that ends it, a key that was revoked while the connection was broken too.
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as Predicate from "effect/Predicate"
 import * as PubSub from "effect/PubSub"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
@@ -27,6 +29,8 @@ import * as Stream from "effect/Stream"
 import * as Socket from "effect/socket/Socket"
 import { Frames, socketPath } from "#layers/edge/Api.ts"
 import type { PrincipalId, SessionId } from "#src/kernel/Ids.ts"
+import * as JsonText from "#src/kernel/JsonText.ts"
+import * as Client from "./Client.ts"
 import * as Following from "./Following.ts"
 
 export interface Options {
@@ -56,9 +60,9 @@ export class Ended extends Schema.TaggedError<Ended>()("LiveEnded", {
   override get message() {
     switch (this.reason) {
       case "NotOpened":
-        return "the service can't be reached, or takes no such token"
+        return "the service can't be reached"
       case "Unauthenticated":
-        return "the key was revoked"
+        return "the service takes no such token, or its key was revoked"
       case "Closed":
         return "the connection was closed here"
     }
@@ -114,6 +118,7 @@ export const make = Effect.fnUntraced(function* ({
   const socket = yield* Socket.makeWebSocket(`${url.replace(/^http/, "ws").replace(/\/$/, "")}${socketPath}`, {
     protocols: [Frames.subprotocol, `${Frames.tokenSubprotocol}${Redacted.value(token)}`]
   })
+  const { service } = yield* Effect.provide(Client.make({ url, token, retriesMax: 0 }), FetchHttpClient.layer)
   const wishes = new Map<string, Wish>()
   const sessions = new Map<SessionId, Following<Event>>()
   const works = new Map<PrincipalId, Following<Work>>()
@@ -245,6 +250,8 @@ export const make = Effect.fnUntraced(function* ({
     Effect.gen(function* () {
       for (;;) {
         const { reason } = yield* Effect.flip(connection)
+        if (reason._tag === "SocketOpenError" && (yield* isRefused(service.whoami())))
+          return yield* end("Unauthenticated")
         if (!(yield* Deferred.isDone(opened))) return yield* end("NotOpened")
         const code = reason._tag === "SocketCloseError" ? reason.code : 0
         if (code === shutOut) return yield* end("Unauthenticated")
@@ -350,8 +357,21 @@ const pauseMillisMax = 5_000
 const refusedOf = ({ code, detail, retryable }: { code: string; detail: string; retryable: boolean }) =>
   new Refused({ code, detail, retryable })
 
-const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Frames.Told))
-const decodeNamed = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Struct({ id: Schema.String })))
+/** Whether the service itself says that it takes no such token; nobody's answer says nothing. */
+const isRefused = <A, E>(asked: Effect.Effect<A, E>): Effect.Effect<boolean> =>
+  asked.pipe(
+    Effect.timeout(Duration.millis(pauseMillisMax)),
+    Effect.match({
+      onFailure: (error) => Predicate.hasProperty(error, "code") && error.code === "Unauthenticated",
+      onSuccess: () => false
+    })
+  )
+
+const read = (text: string) => Effect.try({ try: () => JsonText.parse(text), catch: () => "no JSON" as const })
+const decodeTold = Schema.decodeUnknownEffect(Frames.Told)
+const decodeId = Schema.decodeUnknownEffect(Schema.Struct({ id: Schema.String }))
+const decode = (text: string) => Effect.flatMap(read(text), decodeTold)
+const decodeNamed = (text: string) => Effect.flatMap(read(text), decodeId)
 
 const patiently = Schedule.min([
   Schedule.exponential(Duration.millis(pauseMillisMin)),

@@ -22,6 +22,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type ActionId, ClaimId, type PrincipalId } from "#src/kernel/Ids.ts"
+import * as JsonText from "#src/kernel/JsonText.ts"
 import * as Client from "./Client.ts"
 import * as ToolSchema from "./ToolSchema.ts"
 
@@ -261,9 +262,10 @@ const approved = Effect.fnUntraced(function* (
 const unknowns = Effect.fnUntraced(function* (client: Client.Client, executorId: PrincipalId) {
   const query = { executorId, status: "Unknown", limit: 200 } as const
   const { items } = yield* Effect.timeout(client.actions.list({ query }), answerMillisMax)
-  return items.flatMap(({ actionId, arguments: args, claimId, tool }) =>
-    claimId === null ? [] : [{ actionId, args, tool, claimId: ClaimId.make(claimId) }]
-  )
+  return items.flatMap((item) => {
+    const { actionId, claimId, tool } = item
+    return claimId === null ? [] : [{ actionId, args: argumentsOf(item), tool, claimId: ClaimId.make(claimId) }]
+  })
 })
 
 /** Reports what the tool's own check found, as a late outcome; says nothing where it could not tell. */
@@ -298,7 +300,7 @@ const claimed = Effect.fnUntraced(function* (client: Client.Client, tool: Remote
   // A key of its own, so that no claim made before is answered. Later than a third, too little of the lease is left.
   return yield* client.actions.claim({ params: { actionId }, headers: Client.fresh(), payload: {} }).pipe(
     Effect.timeout(leaseMillis / 3),
-    Effect.map(({ body }): Claim | null => ({ ...body, stopAtMillis })),
+    Effect.map(({ body }): Claim | null => ({ ...body, arguments: argumentsOf(body), stopAtMillis })),
     Effect.catchIf(isFinal, (problem) =>
       Effect.as(Effect.logInfo(`${tool.name} ${actionId} was not this process's to run`, problem), null)
     )
@@ -351,6 +353,10 @@ const alive = Effect.fnUntraced(function* (
     }
   }
 })
+
+/** As the text says them that people saw and policies judged, read by the reader that the service reads it with. */
+const argumentsOf = (said: { readonly arguments: unknown; readonly argumentsText: unknown }): unknown =>
+  typeof said.argumentsText === "string" ? JsonText.parse(said.argumentsText) : said.arguments
 
 /** A run's end is the end of its lease. */
 const leaseMillisOf = ({ leaseMillis, runMillisMax = leaseMillis }: RemoteTool) => Math.min(leaseMillis, runMillisMax)

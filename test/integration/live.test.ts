@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
+import * as Socket from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
 import * as SocketDoor from "#layers/edge/socket/SocketDoor.ts"
 import * as Live from "#layers/client/Live.ts"
@@ -55,7 +56,44 @@ it.live("does, asks and follows in types", () =>
 it.live("is not opened with a token that is none", () =>
   Effect.gen(function* () {
     const error = yield* Effect.flip(live(Kit.tokenOf("stranger")))
-    assert.deepInclude(error, { _tag: "LiveEnded", reason: "NotOpened" })
+    assert.deepInclude(error, { _tag: "LiveEnded", reason: "Unauthenticated", retryable: false })
+  }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make())))
+)
+
+it.live("is not opened where nobody is, which may be another time", () =>
+  Effect.gen(function* () {
+    const nobody = Live.make({ url: "http://127.0.0.1:9", token: Redacted.make(Kit.tokenOf("owner")) })
+    const error = yield* Effect.flip(Effect.provide(nobody, Live.layerWebSocket))
+    assert.deepInclude(error, { _tag: "LiveEnded", reason: "NotOpened", retryable: true })
+  }).pipe(Effect.scoped)
+)
+
+it.live("ends for good where its key was revoked while the connection was broken", () =>
+  Effect.gen(function* () {
+    const { post, url } = yield* Kit.Caller
+    const body = { principalId: "away", kind: "HUMAN" }
+    const { keyId, token } = (yield* post("/v1/principals", { key: "p", body })).json
+    const opened: Array<WebSocket> = []
+    let broken = false
+    const breaking = Layer.succeed(Socket.WebSocketConstructor, (address: string, options) => {
+      const protocols = (options ?? []) as Array<string>
+      const socket = new WebSocket(broken ? "ws://127.0.0.1:9" : address, protocols)
+      opened.push(socket)
+      return socket
+    })
+    const { ask, events } = yield* Effect.provide(Live.make({ url, token: Redacted.make(token) }), breaking)
+    const { sessionId } = (yield* ask("session.create", {})).body
+    const followed = yield* Effect.forkChild(Effect.flip(Stream.runDrain(events(sessionId))))
+    yield* ask("session.get", { params: { sessionId } })
+    broken = true
+    opened[0]!.close()
+    // More than once in vain, as long as the key stands.
+    yield* Effect.eventually(Effect.suspend(() => (opened.length >= 3 ? Effect.void : Effect.fail("not yet"))))
+    assert.isUndefined(followed.pollUnsafe())
+    yield* post(`/v1/principals/away/keys/${keyId}/revoke`, { key: "r" })
+    broken = false
+    assert.deepInclude(yield* Fiber.join(followed), { _tag: "LiveEnded", reason: "Unauthenticated", retryable: false })
+    assert.deepInclude(yield* Effect.flip(ask("session.create", {})), { reason: "Unauthenticated" })
   }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make())))
 )
 

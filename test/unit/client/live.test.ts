@@ -158,6 +158,23 @@ for (const { follow, name, types, what } of kinds) {
   }
 
   describe(`a stream of ${what}`, () => {
+    it.live("keeps the names of what it is told, whatever an object of the same shape was called before", () =>
+      Effect.gen(function* () {
+        const called = (sequence: number, member: string) => ({
+          ...told(sequence),
+          event: { ...event(sequence), payload: { [types.event]: 1, [member]: 2 } }
+        })
+        const { live } = yield* peer((frame) =>
+          frame.type === types.subscribe ? [took(frame), called(5, "\\"), called(6, "\n")] : []
+        )
+        const seen = yield* follow(yield* live()).pipe(Stream.take(2), Stream.runCollect)
+        assert.deepStrictEqual(
+          seen.map(({ event }) => Object.keys(event.payload)[1]),
+          ["\\", "\n"]
+        )
+      }).pipe(Effect.scoped)
+    )
+
     it.live("goes on after the last one where the service ends it for now, and gives each once", () =>
       Effect.gen(function* () {
         const { live, of } = yield* peer((frame, times) => {
