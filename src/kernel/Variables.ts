@@ -2,7 +2,10 @@
  * Every variable of the environment that is read beside the settings: by whom, what for, and what it must look like.
  *
  * Owns names, meanings and forms. Does not own the settings' variables: those follow from the settings' own names
- * (`layers/profiles/Settings.ts`).
+ * (`layers/profiles/Settings.ts`), nor an environment: whoever reads one brings it.
+ *
+ * Stands in `kernel` as `Bounds` does: telemetry, the commands, their page and house law take it from here, and none of
+ * them may know another.
  *
  * Invariants: what is not declared here is read nowhere (house law), and is kept from what reads by itself; an empty
  * variable counts as unset; a refusal names the variable and what was expected, and repeats no secret.

@@ -1,8 +1,10 @@
-/** What a tool of Effect AI is declared as. */
+/** What a tool of Effect AI is declared as, and what its handler is given. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Tool from "effect/ai/Tool"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as Client from "#layers/client/Client.ts"
 import * as RemoteTool from "#layers/client/RemoteTool.ts"
 import * as InputSchema from "#src/gateway/InputSchema.ts"
 
@@ -46,4 +48,37 @@ describe("a tool's parameters", () => {
       $defs: { Mail: { type: "string" } }
     })
   })
+})
+
+describe("a handler", () => {
+  it.effect("is given the arguments as the text says them that people saw", () =>
+    Effect.gen(function* () {
+      const given = yield* Deferred.make<unknown>()
+      const parameters = Schema.Record(Schema.String, Schema.Finite)
+      const tool = RemoteTool.make(Tool.make("far", { parameters, success: Schema.Void }), (args) =>
+        Deferred.succeed(given, args)
+      )
+      // As a reader gives it that takes one name for another.
+      const claim = {
+        actionId: "a",
+        claimId: "c",
+        arguments: { "\\": 2 },
+        argumentsText: '{"\\n":2}',
+        leaseUntil: null
+      }
+      const client = {
+        service: { whoami: () => Effect.succeed({ id: "robot" }) },
+        tools: { declare: () => Effect.void },
+        actions: {
+          list: () => Effect.succeed({ items: [{ actionId: "a", tool: "far" }], next: null }),
+          claim: () => Effect.succeed({ body: claim }),
+          heartbeat: () => Effect.never,
+          outcome: () => Effect.void
+        },
+        stream: { events: () => Effect.never }
+      } as unknown as Client.Client
+      yield* Effect.forkScoped(RemoteTool.serve(client, [tool]))
+      assert.deepStrictEqual(yield* Deferred.await(given), { "\n": 2 })
+    }).pipe(Effect.scoped)
+  )
 })
