@@ -1,27 +1,43 @@
 /**
  * Which session an event belongs to, and which agent runs the tool that it is about.
  *
- * A stream never changes either, so what was found once is remembered, for so many streams.
+ * Neither of them changes while a stream goes on, so what was found once is remembered, for so many streams and for every
+ * door.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Questions from "#src/gateway/Questions.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
 import { ActionId, PrincipalId, SessionId, TurnId } from "#src/kernel/Ids.ts"
 
-export interface Belonging {
+export interface Belongs {
   readonly sessionId: SessionId | null
   /** Of an action with a tool that runs elsewhere. */
   readonly executorId: PrincipalId | null
 }
+
+/** Whether that is of all that somebody follows. */
+export const isOf = (
+  { executorId, sessionId }: Belongs,
+  asked: { readonly sessionId?: SessionId | undefined; readonly executorId?: PrincipalId | undefined }
+): boolean =>
+  (asked.sessionId === undefined || sessionId === asked.sessionId) &&
+  (asked.executorId === undefined || executorId === asked.executorId)
+
+export class Belonging extends Context.Service<
+  Belonging,
+  { readonly of: (stored: StoredEvent) => Effect.Effect<Belongs, LookError> }
+>()("keelson/edge/Belonging") {}
 
 /** Streams whose belonging is remembered. */
 const rememberedMax = 10_000
 
 export const make = Effect.gen(function* () {
   const questions = yield* Questions.make
-  const remembered = new Map<string, Belonging>()
+  const remembered = new Map<string, Belongs>()
 
-  const look = Effect.fnUntraced(function* (kind: string, id: string): Effect.fn.Return<Belonging, LookError> {
+  const look = Effect.fnUntraced(function* (kind: string, id: string): Effect.fn.Return<Belongs, LookError> {
     if (kind === "turn") {
       const row = yield* questions.turn(TurnId.make(id))
       return row === null ? nowhere : { sessionId: row.sessionId, executorId: null }
@@ -31,7 +47,7 @@ export const make = Effect.gen(function* () {
     return row === null ? nowhere : { sessionId: row.sessionId, executorId: row.executorId ?? null }
   })
 
-  return Effect.fnUntraced(function* ({ envelope: { payload, stream } }: StoredEvent) {
+  const of = Effect.fnUntraced(function* ({ envelope: { payload, stream } }: StoredEvent) {
     const known = remembered.get(stream)
     if (known !== undefined) return known
     const at = stream.indexOf(":")
@@ -43,7 +59,10 @@ export const make = Effect.gen(function* () {
     remembered.set(stream, found)
     return found
   })
+  return Belonging.of({ of })
 })
+
+export const layer = Layer.effect(Belonging, make)
 
 // ---------------------------------------------------------------------------
 // internal
@@ -51,10 +70,10 @@ export const make = Effect.gen(function* () {
 
 type LookError = Effect.Error<ReturnType<Questions.Questions["turn"]>>
 
-const nowhere: Belonging = { sessionId: null, executorId: null }
+const nowhere: Belongs = { sessionId: null, executorId: null }
 
 /** As the payload of a first event says it; null for every other one. */
-const named = ({ executor, sessionId }: StoredEvent["envelope"]["payload"]): Belonging | null => {
+const named = ({ executor, sessionId }: StoredEvent["envelope"]["payload"]): Belongs | null => {
   if (typeof sessionId !== "string") return null
   const executorId = (executor as { readonly principalId: string } | undefined)?.principalId
   return {

@@ -23,6 +23,7 @@ import { createServer, type IncomingMessage } from "node:http"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { Api, asyncApiPath, docsPath, openApiPath } from "./Api.ts"
 import * as AsyncApi from "./AsyncApi.ts"
+import * as Belonging from "./Belonging.ts"
 import * as HaltNews from "./HaltNews.ts"
 import * as Admission from "./http/Admission.ts"
 import * as AccessLog from "./http/AccessLog.ts"
@@ -230,7 +231,7 @@ const routes = (limits: Limits, origins: ReadonlyArray<string>, lasting: Scope.S
       ServiceDoor.layer
     ]),
     // A halt is looked at by the same reading of rows as everything else, which may wait for a change of them.
-    Layer.provide([Authentication.layer, Intake.layer(limits), HaltNews.layer]),
+    Layer.provide([Authentication.layer, Intake.layer(limits), HaltNews.layer, Belonging.layer]),
     Layer.provide([Admission.layer(limits), Layer.effect(LongPoll.LongPoll, LongPoll.make(limits))]),
     Layer.provide(NodeHttpServer.layerHttpServices)
   )

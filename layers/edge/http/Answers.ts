@@ -18,6 +18,9 @@ export interface Written {
   readonly headers: { readonly "idempotency-key": string; readonly "x-correlation-id"?: string }
 }
 
+/** Nobody reads this answer: its caller went away. The status is nginx's, for the log alone. */
+export const gone = HttpServerResponse.empty({ status: 499 })
+
 /** Sends a problem, and notes it for the log. */
 export const refuse = (problem: Problems.Problem): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
   Effect.map(Exchange.Current, (exchange) => {

@@ -66,7 +66,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       }
       if (reason._tag === "RequestParseError") return Answers.refuse(Problems.make("MalformedRequest"))
     }
-    if (isGone(cause)) return Effect.succeed(gone)
+    if (isGone(cause)) return Effect.succeed(Answers.gone)
     if (Cause.hasInterruptsOnly(cause)) return Answers.refuse(Problems.make("Draining"))
     return Effect.flatMap(Exchange.Current, ({ requestId }) =>
       Effect.andThen(
@@ -104,9 +104,6 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
-
-/** Nobody reads this answer: its caller went away. The status is nginx's, for the log alone. */
-const gone = HttpServerResponse.empty({ status: 499 })
 
 const isGone = (cause: Cause.Cause<unknown>): boolean =>
   cause.reasons.some((reason) => reason._tag === "Interrupt" && reason.annotations.has(HttpServerError.ClientAbort.key))

@@ -25,7 +25,7 @@ import { Identity, type Principal } from "#src/ports/Identity.ts"
 import { Api } from "../Api.ts"
 import type { HaltState } from "../api/HaltApi.ts"
 import type { Message } from "../api/StreamApi.ts"
-import * as Belonging from "../Belonging.ts"
+import { Belonging, isOf } from "../Belonging.ts"
 import { HaltNews } from "../HaltNews.ts"
 import * as Problems from "../Problems.ts"
 import * as WorkSeen from "../WorkSeen.ts"
@@ -54,7 +54,7 @@ export const layer = (limits: Limits) =>
       const store = yield* EventStore
       const identity = yield* Identity
       const readable = yield* Readable.make
-      const belongingOf = yield* Belonging.make
+      const { of: belongingOf } = yield* Belonging
       const permit = Effect.fnUntraced(function* (by: Principal, which: Which) {
         if (which.executorId !== undefined) return void (yield* readable.work(by, which.executorId))
         if (Authority.may(by.actor, by.roles, "events.read", { ownerId: by.actor.id })) return
@@ -88,12 +88,10 @@ export const layer = (limits: Limits) =>
       const judge = (by: Principal, which: Which) =>
         by.keyId === undefined ? Effect.void : Effect.flatMap(identity.renew(by), (now) => permit(now, which))
 
-      const concerns = Effect.fnUntraced(function* (stored: StoredEvent, { executorId, sessionId }: Which) {
-        if (executorId === undefined && sessionId === undefined) return true
-        const belonging = yield* belongingOf(stored)
-        if (sessionId !== undefined && belonging.sessionId !== sessionId) return false
-        return executorId === undefined || belonging.executorId === executorId
-      })
+      const concerns = (stored: StoredEvent, which: Which) =>
+        which.executorId === undefined && which.sessionId === undefined
+          ? Effect.succeed(true)
+          : Effect.map(belongingOf(stored), (belongs) => isOf(belongs, which))
 
       /** What an event is to this reader: its text, or nothing but a higher position. */
       const shown = (by: Principal, which: Which) =>
@@ -102,21 +100,20 @@ export const layer = (limits: Limits) =>
           const { position } = stored
           const meant =
             (which.stream === undefined || which.stream === stream) && (which.type === undefined || which.type === type)
-          if (!meant) return passed(position)
-          if (!(yield* concerns(stored, which))) return passed(position)
+          if (!meant || !(yield* concerns(stored, which))) return passed(position)
           const event = yield* readable.show.event(stored)
           const text = JSON.stringify(which.executorId === undefined ? event : WorkSeen.cut(event))
           yield* judge(by, which)
           // Of an agent's work each event is judged by its action.
           const { executorId } = which
           if (executorId !== undefined && !(yield* readable.isWork(by, executorId, stored))) return passed(position)
-          return { position, text } satisfies Step
+          return { _tag: "Event", position, text } satisfies Step
         })
 
       const follow = (by: Principal, after: number, which: Which) => {
         const events = store.follow(after).pipe(Stream.mapEffect(shown(by, which)), orEnded)
         const halts = Stream.mapEffect(halted, (halt): Effect.Effect<Step, Problems.Failure> =>
-          Effect.as(judge(by, which), { halt })
+          Effect.as(judge(by, which), { _tag: "Halt", halt })
         ).pipe(orEnded)
         const heartbeats = Stream.as(Stream.tick(Duration.millis(Bounds.heartbeatMillis)), heartbeat)
         // Told as the last word: the reader knows whether coming back helps.
@@ -126,7 +123,7 @@ export const layer = (limits: Limits) =>
             () => after,
             (sent, step: Step): readonly [number, ReadonlyArray<Message>] => {
               // An id is a promise that nothing before it is missing, so it grows here, behind the merge, and only here.
-              const position = step.position ?? sent
+              const position = "position" in step ? step.position : sent
               return [position, messageOf(position, step)]
             }
           ),
@@ -171,17 +168,16 @@ const beyond = ({ parameter, position }: From, head: number) =>
   })
 
 /** One thing on its way to a reader: an event, an event that is not for it, a heartbeat, a halt, the end. */
-interface Step {
-  readonly position?: number
-  readonly text?: string
-  readonly heartbeat?: true
-  readonly halt?: HaltState
-  readonly end?: Problems.Code
-}
+type Step =
+  | { readonly _tag: "Event"; readonly position: number; readonly text: string }
+  | { readonly _tag: "Passed"; readonly position: number }
+  | { readonly _tag: "Heartbeat" }
+  | { readonly _tag: "Halt"; readonly halt: HaltState }
+  | { readonly _tag: "End"; readonly code: Problems.Code }
 
-const passed = (position: number): Step => ({ position })
-const heartbeat: Step = { heartbeat: true }
-const ended = (code: Problems.Code): Step => ({ end: code })
+const passed = (position: number): Step => ({ _tag: "Passed", position })
+const heartbeat: Step = { _tag: "Heartbeat" }
+const ended = (code: Problems.Code): Step => ({ _tag: "End", code })
 
 /** A session that a reader may not know of any more is `NotFound` to who asks, and to who follows it a right that is gone. */
 const lost = (code: Problems.Code): Problems.Code => (code === "NotFound" ? "Forbidden" : code)
@@ -195,15 +191,22 @@ const orEnded = <R>(steps: Stream.Stream<Step, Problems.Failure, R>): Stream.Str
     )
   )
 
-const messageOf = (position: number, { end, halt, heartbeat, text }: Step): ReadonlyArray<Message> => {
+const messageOf = (position: number, step: Step): ReadonlyArray<Message> => {
   const id = String(position)
-  if (end !== undefined) {
-    const { retryable, title } = Problems.definitionOf(end)
-    return [{ id, event: "end", data: JSON.stringify({ code: end, detail: title, retryable }) }]
+  switch (step._tag) {
+    case "Event":
+      return [{ id, event: "message", data: step.text }]
+    case "Passed":
+      return []
+    case "Heartbeat":
+      return [{ id, event: "heartbeat", data: JSON.stringify({ position }) }]
+    case "Halt":
+      return [{ id, event: "halt", data: JSON.stringify(step.halt) }]
+    case "End": {
+      const { retryable, title } = Problems.definitionOf(step.code)
+      return [{ id, event: "end", data: JSON.stringify({ code: step.code, detail: title, retryable }) }]
+    }
   }
-  if (heartbeat === true) return [{ id, event: "heartbeat", data: JSON.stringify({ position }) }]
-  if (halt !== undefined) return [{ id, event: "halt", data: JSON.stringify(halt) }]
-  return text === undefined ? [] : [{ id, event: "message", data: text }]
 }
 
 /** Completes with why a reader's stream ends: the door closes, its key is revoked, or it lost the role that let it in. */

@@ -15,11 +15,12 @@ import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequ
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Semaphore from "effect/Semaphore"
 import type { Socket } from "node:net"
 import type { Writable } from "node:stream"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import * as Answers from "./Answers.ts"
 import * as Upgrades from "./Upgrades.ts"
 
 type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
@@ -49,7 +50,7 @@ export const make = () => {
           return millis === 0 ? Effect.void : Effect.sleep(Duration.millis(millis))
         })
       return inTurn(
-        Effect.suspend(() => (socket.destroyed ? Effect.succeed(gone) : app)).pipe(
+        Effect.suspend(() => (socket.destroyed ? Effect.succeed(Answers.gone) : app)).pipe(
           Effect.tap(({ status }) => Effect.andThen(answered, pause(status)))
         )
       )
@@ -120,6 +121,3 @@ const sent = (answer: Writable, socket: Socket) =>
     socket.once("close", go)
     return Effect.sync(letGo)
   })
-
-/** Nobody reads this answer. */
-const gone = HttpServerResponse.empty({ status: 499 })

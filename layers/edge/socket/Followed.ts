@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
 import type { PrincipalId, SessionId } from "#src/kernel/Ids.ts"
 import type { Event } from "../api/Resources.ts"
-import type { Belonging } from "../Belonging.ts"
+import { type Belongs, isOf } from "../Belonging.ts"
 import type * as Problems from "../Problems.ts"
 import * as WorkSeen from "../WorkSeen.ts"
 
@@ -28,7 +28,7 @@ export interface Followed {
     readonly event: "event" | "work"
     readonly end: "end" | "work.end"
   }
-  readonly concerns: (belonging: Belonging) => boolean
+  readonly concerns: (belongs: Belongs) => boolean
   /** What of an event it is told. */
   readonly cut: (event: Event) => Event
   /** Whether the reader may be told that event of it, as the rows stand now. */
@@ -40,7 +40,7 @@ export const session = (sessionId: SessionId): Followed => ({
   key: sessionId,
   name: { sessionId },
   types: { subscribe: "subscribe", event: "event", end: "end" },
-  concerns: (belonging) => belonging.sessionId === sessionId,
+  concerns: (belongs) => isOf(belongs, { sessionId }),
   cut: (event) => event,
   mayTell: () => Effect.succeed(true)
 })
@@ -49,7 +49,7 @@ export const work = (executorId: PrincipalId, mayTell: Followed["mayTell"]): Fol
   key: workOf(executorId),
   name: { executorId },
   types: { subscribe: "work.subscribe", event: "work", end: "work.end" },
-  concerns: (belonging) => belonging.executorId === executorId,
+  concerns: (belongs) => isOf(belongs, { executorId }),
   cut: WorkSeen.cut,
   mayTell
 })

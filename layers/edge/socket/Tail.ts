@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
 import { PrincipalId } from "#src/kernel/Ids.ts"
 import { Feed } from "#src/ports/Feed.ts"
-import * as Belonging from "../Belonging.ts"
+import { Belonging } from "../Belonging.ts"
 import * as Followed from "./Followed.ts"
 import type { Follower } from "./Follower.ts"
 import type { Line } from "./Line.ts"
@@ -19,7 +19,7 @@ import type { Registry } from "./Registry.ts"
 
 export const make = Effect.fnUntraced(function* (registry: Registry<Line, Follower>) {
   const feed = yield* Feed
-  const belongingOf = yield* Belonging.make
+  const { of: belongingOf } = yield* Belonging
 
   const hold = Effect.fnUntraced(function* (principal: string) {
     for (const line of yield* registry.membersOf(PrincipalId.make(principal))) line.hold()

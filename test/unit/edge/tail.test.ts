@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import type { Show } from "#layers/edge/http/Show.ts"
 import * as Deliveries from "#layers/edge/socket/Deliveries.ts"
+import * as Belonging from "#layers/edge/Belonging.ts"
 import * as Followed from "#layers/edge/socket/Followed.ts"
 import * as Follower from "#layers/edge/socket/Follower.ts"
 import type { Line } from "#layers/edge/socket/Line.ts"
@@ -59,7 +60,9 @@ const stage = Effect.fnUntraced(function* (look: Effect.Effect<never, EventStore
   })
   const registry = yield* Registry.make<Line, Follower.Follower>(places)
   yield* registry.admit(mine)
-  const tail = yield* Tail.make(registry).pipe(Effect.provide(Layer.mergeAll(feed, rows)))
+  const tail = yield* Tail.make(registry).pipe(
+    Effect.provide(Layer.mergeAll(feed, Layer.provide(Belonging.layer, rows)))
+  )
   const told: Array<any> = []
   const outbox = {
     send: <E, R>(make: Effect.Effect<string | null, E, R>) =>
@@ -70,7 +73,7 @@ const stage = Effect.fnUntraced(function* (look: Effect.Effect<never, EventStore
   }
   const deliveries = yield* Deliveries.make({
     store: { head: Effect.sync(() => position), readAll: () => Effect.succeed([]) } as unknown as EventStore["Service"],
-    show: { event: ({ position }: StoredEvent) => Effect.succeed({ position }) } as unknown as Show,
+    show: { event: ({ position }: StoredEvent) => Effect.succeed({ position, payload: {} }) } as unknown as Show,
     tail,
     registry,
     line: mine,
