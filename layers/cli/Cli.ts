@@ -25,6 +25,7 @@ import * as DemoCommand from "./DemoCommand.ts"
 import type { Deployment } from "./Deployment.ts"
 import * as DoctorCommand from "./DoctorCommand.ts"
 import * as HelpText from "./HelpText.ts"
+import * as Called from "./Called.ts"
 import * as Page from "./Page.ts"
 import * as People from "./people/Commands.ts"
 import * as PolicyCommand from "./PolicyCommand.ts"
@@ -77,7 +78,8 @@ export const run = <S extends SettingsSource.BasicSettings, E, V>(
       return program.pipe(
         Effect.exit,
         Effect.flatMap((exit) => conclude(exit, argv)),
-        Effect.provide(Layer.mergeAll(HelpText.layer, logger, CliConfig.layer({ builtIns })))
+        Effect.provide(Layer.mergeAll(HelpText.layer, logger, CliConfig.layer({ builtIns }))),
+        Effect.provideService(Called.Called, Called.as(deployment.self))
       )
     })
   )
@@ -207,7 +209,7 @@ const refuse = Effect.fnUntraced(function* (error: CommandRefused, argv: Readonl
   }
   const look = { ...(yield* Page.look), color: false }
   const name = ["keelson", ...commandPath(argv)].join(" ")
-  const remedy = Page.visible(error.remedy ?? "")
+  const remedy = Page.visible(yield* Called.typed(error.remedy ?? ""))
   const lines = [
     Page.indented(look, `${name}: ${Page.visible(error.detail)}`, ""),
     ...(remedy === "" ? [] : [remedy.startsWith("Run: ") ? `  ${remedy}` : Page.indented(look, remedy, "  ")])
@@ -231,6 +233,7 @@ const named: { readonly [name: string]: ReadonlyArray<string> } = {
   ),
   policy: ["check", "test"],
   confirmations: ["show", "watch"],
+  actions: ["show", "reconcile"],
   principal: ["create", "list", "show", "rotate", "revoke", "roles", "disable", "enable"]
 }
 

@@ -22,6 +22,7 @@ import { PolicyError } from "#src/ports/PolicyEngine.ts"
 import { FoundWrong } from "./CommandRefused.ts"
 import type { Deployment } from "./Deployment.ts"
 import * as HelpText from "./HelpText.ts"
+import * as Called from "./Called.ts"
 import * as Page from "./Page.ts"
 import * as Sentences from "./Sentences.ts"
 import * as SettingsSource from "./SettingsSource.ts"
@@ -88,6 +89,9 @@ export const run = Effect.fnUntraced(function* <S extends BasicSettings, E, V>(
     ...(yield* policies(deployment, resolved)),
     yield* service(settings)
   ]
+  for (const [at, { remedy, ...finding }] of findings.entries()) {
+    findings[at] = { ...finding, remedy: remedy === null ? null : yield* Called.typed(remedy) }
+  }
   const missing = findings.some(({ state }) => state === "missing")
   yield* Console.log(json ? JSON.stringify({ well: !missing, findings }) : page(yield* Page.look, findings, missing))
   if (missing) return yield* new FoundWrong()

@@ -10,7 +10,6 @@
  * Invariants: the owner's token is printed on a terminal only; nothing is printed as listening that is not; a stop
  * ends within `stopMillis`, or says that it did not.
  */
-import { join, relative, sep } from "node:path"
 import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -21,6 +20,7 @@ import * as Scope from "effect/Scope"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { CommandRefused } from "./CommandRefused.ts"
 import type { Deployment, Running } from "./Deployment.ts"
+import * as Called from "./Called.ts"
 import * as Page from "./Page.ts"
 import * as Sentences from "./Sentences.ts"
 import type { BasicSettings, Resolved } from "./SettingsSource.ts"
@@ -105,7 +105,7 @@ const page = <S extends BasicSettings>(
     ],
     ["token", `${ownerToken.path}${ownerToken.minted ? "  (new)" : ""}`]
   ]
-  const program = calledAs(self)
+  const program = Called.as(self)
   const secret = look.live ? [`  ${Redacted.value(ownerToken.token)}`, ""] : []
   return [
     Page.mark(look, "bold", `Keelson ${version}`),
@@ -117,7 +117,7 @@ const page = <S extends BasicSettings>(
     "Next, in another terminal:",
     `  ${program} confirmations watch`,
     `  ${program} demo`,
-    `  curl -H "Authorization: Bearer $(cat ${shellWord(ownerToken.path)})" ${url}/v1/whoami`,
+    `  curl -H "Authorization: Bearer $(cat ${Called.shellWord(ownerToken.path)})" ${url}/v1/whoami`,
     "Ctrl-C stops it."
   ].join("\n")
 }
@@ -145,16 +145,3 @@ const warning = (look: Page.Look, text: string): ReadonlyArray<string> => [
 ]
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i
-
-/** How a person calls this very program, from where it was started. */
-const calledAs = (self: { readonly arguments: ReadonlyArray<string> }): string => {
-  const file = self.arguments.at(-1)
-  if (file === undefined) return "keelson"
-  if (file.endsWith(join("layers", "main.ts"))) return "npm run keelson --"
-  if (file.split(sep).includes("node_modules")) return "npx keelson"
-  return `node ${shellWord(relative(process.cwd(), file))}`
-}
-
-/** A word of a POSIX shell, so that the line can be pasted. */
-const shellWord = (text: string): string =>
-  /^[A-Za-z0-9_./@:+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`

@@ -205,7 +205,7 @@ describe("keelson principal", () => {
     assert.strictEqual((await beside("principal", "revoke", "bot", keys[0].keyId)).code, 0)
     assert.strictEqual((await service.get("/v1/whoami", rotated)).status, 401)
     const listed = await beside("principal", "list")
-    assert.match(listed.out, /^bot {2}agent {2}agent {2}0 keys {2}Active$/m)
+    assert.match(listed.out, /^bot +agent +agent +0 +Active$/m)
   }, 120_000)
 
   it("gives roles that open and take away what they open; shuts out and lets in", async () => {
@@ -228,13 +228,37 @@ describe("keelson principal", () => {
   }, 120_000)
 })
 
+describe("keelson actions", () => {
+  it("lists what was proposed, shows one whole, and takes a person's word only where nobody knows the end", async () => {
+    const { actionId, confirmationId } = await ask("told", { path: "told.txt", content: "told" })
+    assert.strictEqual((await beside("approve", confirmationId)).code, 0)
+    await ended(actionId)
+    const listed = await beside("actions", "--status", "Executed")
+    assert.match(listed.out, /^ID +TOOL +ASKED BY +STATUS +SINCE \(UTC\)$/m)
+    assert.include(listed.out, `${actionId}  file.write  person owner  Executed`)
+    assert.notInclude((await beside("actions", "--status", "Unknown")).out, actionId)
+    assert.deepInclude(
+      JSON.parse((await beside("actions", "--json")).out).items.find((one: any) => one.actionId === actionId),
+      { status: "Executed" }
+    )
+    const shown = await beside("actions", "show", actionId)
+    for (const words of ["Executed", "told.txt", "decided by", "gave", actionId]) assert.include(shown.out, words)
+    const settled = await beside("actions", "reconcile", actionId, "--outcome", "failed", "--reason", "looked")
+    assert.deepStrictEqual([settled.code, /it is Executed/.test(settled.err)], [1, true], settled.err)
+    assert.strictEqual((await beside("actions", "show", "nonsense")).code, 2)
+  })
+})
+
 describe("keelson halt and resume", () => {
   it("stop everything with a reason that everybody sees, and let it go on", async () => {
     const { actionId, confirmationId } = await ask("held", { path: "held.txt", content: "held" })
     assert.strictEqual((await beside("halt")).code, 2)
     assert.strictEqual((await beside("halt", "--reason", "a drill")).code, 0)
     assert.include((await beside("halt", "--show")).out, "Everything is stopped by owner: a drill\nSince 2")
-    assert.include((await beside("confirmations")).out, "Everything is stopped by owner: a drill")
+    const second = (await beside("halt", "--reason", "another drill")).out.replace(/\s+/g, " ")
+    assert.include(second, "It was stopped already. Everything is stopped by owner: a drill The reason is yours now.")
+    assert.include(second, "Let it go on: npm run keelson -- resume")
+    assert.include((await beside("confirmations")).out, "Everything is stopped by owner: another drill")
     assert.strictEqual((await beside("approve", confirmationId)).code, 0)
     assert.isFalse(existsSync(join(service.workspace, "held.txt")))
     assert.strictEqual((await beside("resume")).code, 0)

@@ -5,9 +5,11 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import { ActionStatus } from "#src/gateway/Protocol.ts"
 import { CommandRefused } from "../CommandRefused.ts"
 import * as HelpText from "../HelpText.ts"
 import * as SettingsSource from "../SettingsSource.ts"
+import * as Actions from "./Actions.ts"
 import * as Confirmations from "./Confirmations.ts"
 import * as Operators from "./Operators.ts"
 import * as Remote from "./Remote.ts"
@@ -33,6 +35,7 @@ export const all = <S extends SettingsSource.BasicSettings>(
   const over = overService(definition, environment)
   return [
     confirmationsCommand(beside, besideFlags(definition, json, true), over),
+    actionsCommand(beside, over),
     approveCommand(beside, over, environment),
     denyCommand(beside, over),
     principalCommand(beside, over),
@@ -195,6 +198,71 @@ const denyCommand = (beside: Shared, over: Over) => {
   ).pipe(
     Command.withDescription("Denies an action. Nothing runs."),
     Command.withShortDescription("deny an action"),
+    HelpText.withSections([exitCodes])
+  )
+}
+
+const actionsCommand = (beside: Shared, over: Over) => {
+  const id = Argument.String("id").pipe(Argument.withDescription("The action's id, act_…"))
+  const show = Command.make("show", { ...beside, id }, (input) =>
+    over(input, (service) => Actions.show(service, input.id, input))
+  ).pipe(
+    Command.withDescription(
+      "Shows one action whole: exact arguments, who and which policies let it run, what it gave."
+    ),
+    Command.withShortDescription("one action whole, and what it gave"),
+    HelpText.withSections([exitCodes])
+  )
+  const reconcile = Command.make(
+    "reconcile",
+    {
+      ...beside,
+      id,
+      outcome: Flag.Literals("outcome", ["executed", "failed"]).pipe(
+        Flag.withDescription("What you saw."),
+        Flag.withMetavar("OUTCOME")
+      ),
+      reason: Flag.String("reason").pipe(Flag.withDescription("How you know."), Flag.withMetavar("TEXT"))
+    },
+    (input) =>
+      input.reason.trim() === ""
+        ? Effect.fail(wrong("--reason takes words: how you know."))
+        : over(input, (service) => Actions.reconcile(service, input.id, input))
+  ).pipe(
+    Command.withDescription(
+      "Says, as a person who looked, what became of an action that ended as Unknown. Nothing runs."
+    ),
+    Command.withShortDescription("say what became of one that is Unknown"),
+    HelpText.withSections([exitCodes])
+  )
+  const flags = {
+    ...beside,
+    status: Flag.Literals("status", ActionStatus.literals).pipe(
+      Flag.withDescription("Only those that are it: Unknown, Approved, …"),
+      Flag.withMetavar("STATUS"),
+      Flag.optional
+    ),
+    session: Flag.String("session").pipe(
+      Flag.withDescription("Only those of one session."),
+      Flag.withMetavar("ID"),
+      Flag.optional
+    )
+  }
+  return Command.make("actions", flags, (input) =>
+    over(input, (service) =>
+      Actions.list(service, {
+        json: input.json,
+        status: Option.getOrNull(input.status),
+        session: Option.getOrNull(input.session)
+      })
+    )
+  ).pipe(
+    Command.withDescription("Lists what was proposed and what became of it, newest first, as far as you may see it."),
+    Command.withShortDescription("what was proposed, and what became of it"),
+    Command.withSubcommands([show, reconcile]),
+    Command.withExamples([
+      { command: "keelson actions --status Unknown", description: "What nobody knows the end of" }
+    ]),
     HelpText.withSections([exitCodes])
   )
 }

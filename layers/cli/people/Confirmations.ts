@@ -16,6 +16,7 @@ import { ConfirmationId } from "#src/kernel/Ids.ts"
 import type { Json } from "#src/kernel/Canonical.ts"
 import * as Variables from "#src/kernel/Variables.ts"
 import { CommandRefused } from "../CommandRefused.ts"
+import * as Called from "../Called.ts"
 import * as Page from "../Page.ts"
 import type { Environment } from "../SettingsSource.ts"
 import * as LineDiff from "./LineDiff.ts"
@@ -49,7 +50,9 @@ export const list = Effect.fnUntraced(function* (service: Service, { all, json }
       ...(items.length === 0 ? [all ? "Nothing was asked." : "Nothing waits for you."] : []),
       ...Question.lines(items, nowMillis),
       ...(more ? ["and older ones, which are not shown"] : []),
-      ...(look.live && items.some(({ status }) => status === "Pending") ? ["", Page.mark(look, "dim", next)] : [])
+      ...(look.live && items.some(({ status }) => status === "Pending")
+        ? ["", Page.mark(look, "dim", yield* Called.typed(next))]
+        : [])
     ].join("\n")
   )
 })

@@ -7,6 +7,7 @@ import * as Client from "#layers/client/Client.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { KeyId, PrincipalId } from "#src/kernel/Ids.ts"
 import { CommandRefused } from "../CommandRefused.ts"
+import * as Called from "../Called.ts"
 import * as Page from "../Page.ts"
 import type { Service } from "./Remote.ts"
 import * as Waiting from "./Waiting.ts"
@@ -65,15 +66,19 @@ export const list = Effect.fnUntraced(function* ({ client }: Service, { json }: 
   if (json) return yield* Console.log(JSON.stringify({ items }))
   yield* Console.log(
     items.length === 0
-      ? "Nobody but the owner. Let somebody in: keelson principal create NAME --kind human"
-      : items
-          .toReversed()
-          .map(({ kind, keys, principalId, roles, status }) =>
-            [principalId, kindOf(kind), Page.listed(roles) || "no role", Page.count(keys.length, "key"), status].join(
-              "  "
-            )
-          )
-          .join("\n")
+      ? yield* Called.typed("Nobody but the owner. Let somebody in: keelson principal create NAME --kind human")
+      : Page.columns([
+          ["NAME", "KIND", "ROLES", "KEYS", "STATUS"],
+          ...items
+            .toReversed()
+            .map(({ kind, keys, principalId, roles, status }) => [
+              principalId,
+              kindOf(kind),
+              roles.join(",") || "none",
+              String(keys.length),
+              status
+            ])
+        ]).join("\n")
   )
 })
 
@@ -118,11 +123,18 @@ export const halt = Effect.fnUntraced(function* (
   { client }: Service,
   { cancelRunning, json, reason }: Output & { readonly reason: string; readonly cancelRunning: boolean }
 ) {
+  const before = yield* client.halt.get()
   const { body } = yield* client.halt.halt({ headers: Client.fresh(), payload: { reason, cancelRunning } })
   if (json) return yield* Console.log(JSON.stringify(body))
+  const was = Waiting.stoppedBy(before)
+  if (was !== null) {
+    yield* Console.log(
+      `${Page.indented(yield* Page.look, `It was stopped already. ${was}`, "")}\nThe reason is yours now.`
+    )
+  }
   yield* Console.log(
     `Stopped: no tool starts${cancelRunning ? ", and what ran was stopped" : "; what runs may finish"}. ` +
-      "Let it go on: keelson resume"
+      (yield* Called.typed("Let it go on: keelson resume"))
   )
 })
 

@@ -140,6 +140,10 @@ const isProblem = (error: unknown): error is ProblemLike =>
   Predicate.hasProperty(error, "detail") &&
   typeof error.detail === "string"
 
+/** A name that stands first stays as it is typed: `path: …`. */
+const sentence = (detail: string): string =>
+  /^[\w.[\]-]+:/.test(detail) ? detail : detail.replace(/^./, (first) => first.toUpperCase())
+
 const fromProblem = ({ code, detail, kind, state }: ProblemLike): CommandRefused => {
   switch (code) {
     case "Unauthenticated":
@@ -154,6 +158,6 @@ const fromProblem = ({ code, detail, kind, state }: ProblemLike): CommandRefused
         "See who and why: keelson halt --show. Then: keelson resume."
       )
     default:
-      return told(code, `${Page.visible(detail).replace(/^./, (first) => first.toUpperCase())}.`, null)
+      return told(code, `${sentence(Page.visible(detail))}.`, null)
   }
 }
