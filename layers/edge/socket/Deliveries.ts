@@ -106,7 +106,7 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
 
     return Effect.catchCause(Effect.forever(next), (cause) =>
       Effect.gen(function* () {
-        const problem = yield* Replies.problemOf(cause, { connection: line.id, followed: key })
+        const problem = yield* Replies.problemOf(cause, { connection: line.id, followed: `${key.kind} ${key.id}` })
         // First the word: a subscription that comes after it must not be ended by it.
         yield* replies.end(followed, follower.cursor(), problem)
         yield* registry.unfollow(line.id, key)
@@ -126,10 +126,9 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
   })
 
   const unfollow = Effect.fnUntraced(function* (frame: Incoming.UnsubscribeFrame | Incoming.WorkUnsubscribeFrame) {
-    const key = frame.type === "unsubscribe" ? frame.sessionId : Followed.workOf(frame.executorId)
+    const key = frame.type === "unsubscribe" ? Followed.sessionOf(frame.sessionId) : Followed.workOf(frame.executorId)
     if (!(yield* registry.unfollow(line.id, key))) {
-      const thing = Followed.thingOf(key)
-      return yield* Problems.make("NotFound", `${thing.kind} ${thing.id} is not followed here`, thing)
+      return yield* Problems.make("NotFound", `${key.kind} ${key.id} is not followed here`, key)
     }
     yield* FiberMap.remove(running, key)
     yield* replies.answer(frame.type, frame.id, { body: {}, repeated: false })
@@ -140,7 +139,7 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
     const position = yield* tail.handedOut
     const followed = yield* registry.followedBy(line.id)
     const told = followed.map(([key, follower]) => ({
-      ...Followed.thingOf(key),
+      ...key,
       sequence: follower.completeUpTo(position)
     }))
     yield* replies.tell({

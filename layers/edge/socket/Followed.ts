@@ -10,14 +10,13 @@ import { type Belongs, isOf } from "../Belonging.ts"
 import type * as Problems from "../Problems.ts"
 import * as WorkSeen from "../WorkSeen.ts"
 
-/** Ids of sessions have no colon. */
-export type Key = SessionId | `work:${PrincipalId}`
+/** As problems name it, and as tables hold it: two of the same content are the same. */
+export type Key =
+  | { readonly kind: "session"; readonly id: SessionId }
+  | { readonly kind: "work"; readonly id: PrincipalId }
 
-export const workOf = (executorId: PrincipalId): Key => `work:${executorId}`
-
-/** As problems name it. */
-export const thingOf = (key: Key): { readonly kind: "session" | "work"; readonly id: string } =>
-  key.startsWith("work:") ? { kind: "work", id: key.slice("work:".length) } : { kind: "session", id: key }
+export const sessionOf = (id: SessionId): Key => ({ kind: "session", id })
+export const workOf = (id: PrincipalId): Key => ({ kind: "work", id })
 
 export interface Followed {
   readonly key: Key
@@ -37,7 +36,7 @@ export interface Followed {
 
 /** Whose session it is and whose agent speaks there never change: that was judged when it was subscribed. */
 export const session = (sessionId: SessionId): Followed => ({
-  key: sessionId,
+  key: sessionOf(sessionId),
   name: { sessionId },
   types: { subscribe: "subscribe", event: "event", end: "end" },
   concerns: (belongs) => isOf(belongs, { sessionId }),

@@ -20,7 +20,7 @@ import * as Option from "effect/Option"
 import * as TxHashMap from "effect/TxHashMap"
 import type { PrincipalId } from "#src/kernel/Ids.ts"
 import * as Problems from "../Problems.ts"
-import * as Followed from "./Followed.ts"
+import type * as Followed from "./Followed.ts"
 
 /** A connection, as others see it. */
 export interface Member {
@@ -121,7 +121,7 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
         Effect.gen(function* () {
           const mine = yield* TxHashMap.get(followed, id)
           if (Option.isNone(mine)) return yield* Problems.make("Draining")
-          if (HashMap.has(mine.value, key)) return yield* conflict(Followed.thingOf(key), "followed")
+          if (HashMap.has(mine.value, key)) return yield* conflict(key, "followed")
           if (HashMap.size(mine.value) >= limits.socketSessionsMax) {
             return yield* Problems.limitReached("sessionsPerSocket", limits.socketSessionsMax)
           }

@@ -28,7 +28,7 @@ export const make = Effect.fnUntraced(function* (registry: Registry<Line, Follow
   const handOut = Effect.fnUntraced(function* (stored: StoredEvent) {
     const { executorId, sessionId } = yield* belongingOf(stored)
     const keys = [
-      ...(sessionId === null ? [] : [sessionId]),
+      ...(sessionId === null ? [] : [Followed.sessionOf(sessionId)]),
       ...(executorId === null ? [] : [Followed.workOf(executorId)])
     ]
     for (const key of keys) for (const follower of yield* registry.followersOf(key)) follower.offer(stored)

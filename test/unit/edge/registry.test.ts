@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Followed from "#layers/edge/socket/Followed.ts"
 import * as Registry from "#layers/edge/socket/Registry.ts"
 import { PrincipalId, SessionId } from "#src/kernel/Ids.ts"
 import * as SeededScheduler from "#test/kit/seededScheduler.ts"
@@ -53,19 +54,20 @@ const storm = (atomically: Registry.Atomically | undefined) =>
       const found = yield* contradiction(registry)
       if (found !== null) wrong.push(found)
       const follows = yield* Effect.forkChild(
-        Effect.forEach(sessions, (sessionId) => Effect.ignore(registry.follow(member.id, sessionId, member.id)))
+        Effect.forEach(sessions, (sessionId) =>
+          Effect.ignore(registry.follow(member.id, Followed.sessionOf(sessionId), member.id))
+        )
       )
       const asks = yield* Effect.forkChild(
         Effect.forEach(["a", "b"], (frame) => ask(member.id, frame), { concurrency: "unbounded" })
       )
-      yield* registry.unfollow(member.id, sessions[index % 2]!)
+      yield* registry.unfollow(member.id, Followed.sessionOf(sessions[index % 2]!))
       yield* Fiber.join(follows)
       yield* Fiber.join(asks)
       const followed = yield* registry.followedBy(member.id)
       if (followed.length > limits.socketSessionsMax) wrong.push(`${member.id} follows ${followed.length}`)
-      for (const [sessionId] of followed) {
-        if (!(yield* registry.followersOf(sessionId)).includes(member.id))
-          wrong.push(`${member.id} is in one table only`)
+      for (const [key] of followed) {
+        if (!(yield* registry.followersOf(key)).includes(member.id)) wrong.push(`${member.id} is in one table only`)
       }
       yield* registry.idle(member.id)
       yield* registry.leave(member.id)

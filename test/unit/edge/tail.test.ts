@@ -109,7 +109,7 @@ describe("the tail of the journal", () => {
         const failed = yield* Deferred.make<never, EventStoreError>()
         const { deliveries, heartbeat, registry, tell } = yield* stage(Deferred.await(failed))
         yield* deliveries.follow(Followed.session(sessionId), follow)
-        const [follower] = yield* registry.followersOf(sessionId)
+        const [follower] = yield* registry.followersOf(Followed.sessionOf(sessionId))
         yield* until(() => !follower!.isBehind())
         const telling = yield* Effect.forkChild(tell(event(`action:act_${"1".repeat(26)}`, 11)))
         yield* Effect.yieldNow
@@ -127,7 +127,7 @@ describe("the tail of the journal", () => {
     Effect.gen(function* () {
       const { deliveries, frames, registry, tell } = yield* stage(Effect.die("nobody asks"))
       yield* deliveries.follow(Followed.session(sessionId), follow)
-      const [follower] = yield* registry.followersOf(sessionId)
+      const [follower] = yield* registry.followersOf(Followed.sessionOf(sessionId))
       yield* until(() => !follower!.isBehind())
       yield* tell(event(`session:ses_${"2".repeat(26)}`, 11))
       yield* tell(event(`session:${sessionId}`, 12))
@@ -195,7 +195,7 @@ describe("the tail of the journal", () => {
     Effect.gen(function* () {
       const { deliveries, frames, registry, tell, told } = yield* stage(Effect.die("nobody asks"), line([false, false]))
       yield* deliveries.follow(Followed.session(sessionId), follow)
-      const [follower] = yield* registry.followersOf(sessionId)
+      const [follower] = yield* registry.followersOf(Followed.sessionOf(sessionId))
       yield* until(() => !follower!.isBehind())
       yield* tell(event(`session:${sessionId}`, 11))
       yield* until(() => frames("event").length > 0)
