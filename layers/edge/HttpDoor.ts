@@ -47,7 +47,7 @@ import * as Stalls from "./http/Stalls.ts"
 import * as StreamDoor from "./http/StreamDoor.ts"
 import * as ToolsDoor from "./http/ToolsDoor.ts"
 import * as Surplus from "./http/Surplus.ts"
-import * as Turns from "./http/Turns.ts"
+import * as Pipelining from "./http/Pipelining.ts"
 import * as Upgrades from "./http/Upgrades.ts"
 import * as TurnsDoor from "./http/TurnsDoor.ts"
 import * as SocketDoor from "./socket/SocketDoor.ts"
@@ -154,7 +154,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   // Finalizers run from the last to the first: begin to close, let requests finish, end their fibers, cut the rest.
   yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
   yield* Effect.addFinalizer((exit) => Scope.close(lasting, exit))
-  const inTurn = Turns.make()
+  const inTurn = Pipelining.make()
   yield* http.serve(guard(app), (answered) => inTurn(AccessLog.withAccessLog(answered)))
   yield* Effect.addFinalizer(() => drain.begin)
 

@@ -7,7 +7,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { createServer } from "node:http"
 import { connect, type Socket } from "node:net"
 import { join } from "node:path"
-import * as Turns from "#layers/edge/http/Turns.ts"
+import * as Pipelining from "#layers/edge/http/Pipelining.ts"
 import * as Upgrades from "#layers/edge/http/Upgrades.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
@@ -27,7 +27,7 @@ const served = Effect.gen(function* () {
   })
   const sockets: Array<Socket> = []
   server.on("connection", (socket) => void sockets.push(socket))
-  yield* http.serve(app, Turns.make())
+  yield* http.serve(app, Pipelining.make())
   const connected = Effect.acquireRelease(
     Effect.sync(() => connect(path).on("error", () => undefined)),
     (socket) => Effect.sync(() => socket.destroy())
