@@ -39,7 +39,7 @@ import * as Followed from "./Followed.ts"
 import type * as Follower from "./Follower.ts"
 import * as Incoming from "./Incoming.ts"
 import * as Outbox from "./Outbox.ts"
-import type { Line } from "./Line.ts"
+import type { Listener } from "./Listener.ts"
 import * as Notices from "./Notices.ts"
 import type { Registry } from "./Registry.ts"
 import * as Replies from "./Replies.ts"
@@ -53,7 +53,7 @@ export interface Limits extends Follower.Limits, Outbox.Limits {
 }
 
 export interface Shared {
-  readonly registry: Registry<Line, Follower.Follower>
+  readonly registry: Registry<Listener, Follower.Follower>
   readonly tail: Tail
   readonly deeds: Deeds
   readonly limits: Limits
@@ -79,14 +79,14 @@ export const make = Effect.fnUntraced(function* ({ deeds, limits, registry, tail
   const drain = yield* Drain
   const news = yield* HaltNews
 
-  return Effect.fnUntraced(function* (line: Line, caller: Principal, { pull, tcp, writer }: Wire) {
-    const { id } = line
+  return Effect.fnUntraced(function* (listener: Listener, caller: Principal, { pull, tcp, writer }: Wire) {
+    const { id } = listener
     const outbox = Outbox.make(writer, tcp, limits)
     const replies = Replies.make(id, outbox)
     const { show } = deeds.readable
-    const deliveries = yield* Deliveries.make({ store, tail, registry, show, line, outbox, replies, limits })
+    const deliveries = yield* Deliveries.make({ store, tail, registry, show, listener, outbox, replies, limits })
     const handlers = yield* FiberSet.make<void, never>()
-    yield* news.listen(Notices.make(line, outbox, handlers))
+    yield* news.listen(Notices.make(listener, outbox, handlers))
 
     // --- deeds -------------------------------------------------------------------------------
 
@@ -204,7 +204,7 @@ export const make = Effect.fnUntraced(function* ({ deeds, limits, registry, tail
     const ending = yield* Effect.raceAllFirst([
       Effect.flip(reading),
       Endings.drained(drain, registry.idle(id), limits.drainMillis),
-      Endings.revoked(line, caller, feed, identity),
+      Endings.revoked(listener, caller, feed, identity),
       Endings.half(tcp, state, limits.frameMillis),
       Effect.as(outbox.tooSlow, 4429 as const),
       // A bug of ours ends the connection, and not the answer to one frame alone.

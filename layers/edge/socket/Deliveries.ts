@@ -20,7 +20,7 @@ import type { Show } from "../http/Show.ts"
 import * as Followed from "./Followed.ts"
 import * as Follower from "./Follower.ts"
 import * as Incoming from "./Incoming.ts"
-import type { Line } from "./Line.ts"
+import type { Listener } from "./Listener.ts"
 import type { Outbox } from "./Outbox.ts"
 import type { Registry } from "./Registry.ts"
 import * as Replies from "./Replies.ts"
@@ -35,9 +35,9 @@ interface Place {
 export interface Needs {
   readonly store: EventStore["Service"]
   readonly tail: Tail
-  readonly registry: Registry<Line, Follower.Follower>
+  readonly registry: Registry<Listener, Follower.Follower>
   readonly show: Show
-  readonly line: Line
+  readonly listener: Listener
   readonly outbox: Outbox
   readonly replies: Replies.Replies
   readonly limits: Follower.Limits
@@ -49,7 +49,7 @@ const sent = Metric.counter("socket_events_sent_total", {
 })
 
 export const make = Effect.fnUntraced(function* (needs: Needs) {
-  const { line, limits, outbox, registry, replies, show, store, tail } = needs
+  const { listener, limits, outbox, registry, replies, show, store, tail } = needs
   const running = yield* FiberMap.make<Followed.Key, void>()
   const reading = Semaphore.makeUnsafe(1)
 
@@ -60,7 +60,7 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
 
     /** Shown once there is room; told only where nothing speaks against it by then. Else its turn comes again. */
     const give = (stored: StoredEvent): Effect.Effect<void, Problems.Failure> =>
-      Effect.andThen(line.trusted, offer(stored)).pipe(
+      Effect.andThen(listener.trusted, offer(stored)).pipe(
         Effect.repeat({ until: () => follower.cursor() >= stored.position }),
         Effect.asVoid
       )
@@ -73,7 +73,7 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
             return null
           }
           const event = followed.cut(yield* show.event(stored))
-          if (!line.isTrusted()) return null
+          if (!listener.isTrusted()) return null
           const frame = { type: types.event, ...name, sequence: stored.position, previous, event }
           previous = stored.position
           follower.advance(stored.position)
@@ -106,10 +106,10 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
 
     return Effect.catchCause(Effect.forever(next), (cause) =>
       Effect.gen(function* () {
-        const problem = yield* Replies.problemOf(cause, { connection: line.id, followed: `${key.kind} ${key.id}` })
+        const problem = yield* Replies.problemOf(cause, { connection: listener.id, followed: `${key.kind} ${key.id}` })
         // First the word: a subscription that comes after it must not be ended by it.
         yield* replies.end(followed, follower.cursor(), problem)
-        yield* registry.unfollow(line.id, key)
+        yield* registry.unfollow(listener.id, key)
       })
     )
   }
@@ -120,14 +120,14 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
     const head = after === undefined ? from : yield* store.head
     if (from > head) return yield* Incoming.flaw("/after", `the journal ends at ${head}`)
     const follower = Follower.make(from, limits)
-    yield* registry.follow(line.id, key, follower)
+    yield* registry.follow(listener.id, key, follower)
     yield* replies.answer(types.subscribe, id, { body: { ...name, after: from }, repeated: false })
     yield* FiberMap.run(running, key, deliver(followed, follower))
   })
 
   const unfollow = Effect.fnUntraced(function* (frame: Incoming.UnsubscribeFrame | Incoming.WorkUnsubscribeFrame) {
     const key = frame.type === "unsubscribe" ? Followed.sessionOf(frame.sessionId) : Followed.workOf(frame.executorId)
-    if (!(yield* registry.unfollow(line.id, key))) {
+    if (!(yield* registry.unfollow(listener.id, key))) {
       return yield* Problems.make("NotFound", `${key.kind} ${key.id} is not followed here`, key)
     }
     yield* FiberMap.remove(running, key)
@@ -137,7 +137,7 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
   /** Up to where nothing is missing, for all that is followed. */
   const heartbeat = Effect.gen(function* () {
     const position = yield* tail.handedOut
-    const followed = yield* registry.followedBy(line.id)
+    const followed = yield* registry.followedBy(listener.id)
     const told = followed.map(([key, follower]) => ({
       ...key,
       sequence: follower.completeUpTo(position)

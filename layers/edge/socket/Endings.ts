@@ -8,7 +8,7 @@ import * as Bounds from "#src/kernel/Bounds.ts"
 import type { Feed } from "#src/ports/Feed.ts"
 import type { Identity, Principal } from "#src/ports/Identity.ts"
 import type { Drain } from "../http/Drain.ts"
-import type { Line } from "./Line.ts"
+import type { Listener } from "./Listener.ts"
 
 /** Whether a next frame is waited for, and whether one came since somebody looked. */
 export interface Reading {
@@ -38,15 +38,20 @@ export const drained = (drain: Drain["Service"], idle: Effect.Effect<void>, drai
   drain.signal.pipe(Effect.andThen(Effect.timeoutOption(idle, Duration.millis(drainMillis))), Effect.as(1001 as const))
 
 /** The principal's key opens nothing any more: looked at again whenever something about the principal was committed. */
-export const revoked = (line: Line, caller: Principal, feed: Feed["Service"], identity: Identity["Service"]) => {
+export const revoked = (
+  listener: Listener,
+  caller: Principal,
+  feed: Feed["Service"],
+  identity: Identity["Service"]
+) => {
   if (caller.keyId === undefined) return Effect.never
   return Effect.scoped(
     Effect.gen(function* () {
       const changed = yield* feed.changed(`principal:${caller.actor.id}`)
-      const since = line.doubts()
+      const since = listener.doubts()
       const stands = yield* Effect.result(identity.renew(caller))
       if (stands._tag === "Success") {
-        line.trust(since)
+        listener.trust(since)
         yield* changed
         return false
       }

@@ -10,21 +10,21 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import type { HaltState } from "../api/HaltApi.ts"
 import type { Hear } from "../HaltNews.ts"
-import type { Line } from "./Line.ts"
+import type { Listener } from "./Listener.ts"
 import type { Outbox } from "./Outbox.ts"
 
 /** Tells in a fiber of the connection's own set, so that a peer that does not read holds up nobody else. */
-export const make = (line: Line, outbox: Outbox, fibers: FiberSet.FiberSet<void, never>): Hear => {
+export const make = (listener: Listener, outbox: Outbox, fibers: FiberSet.FiberSet<void, never>): Hear => {
   let untold: HaltState | null = null
 
   const frame = Effect.sync(() => {
-    if (untold === null || !line.isTrusted()) return null
+    if (untold === null || !listener.isTrusted()) return null
     const text = JSON.stringify({ type: "halt", halt: untold })
     untold = null
     return text
   })
 
-  const tell = Effect.andThen(line.trusted, outbox.send(frame)).pipe(
+  const tell = Effect.andThen(listener.trusted, outbox.send(frame)).pipe(
     Effect.repeat({ until: () => untold === null }),
     Effect.asVoid
   )

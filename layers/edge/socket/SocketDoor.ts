@@ -31,7 +31,7 @@ import * as Exchange from "../http/Exchange.ts"
 import * as Problems from "../Problems.ts"
 import * as Connection from "./Connection.ts"
 import type { Follower } from "./Follower.ts"
-import * as Line from "./Line.ts"
+import * as Listener from "./Listener.ts"
 import * as Registry from "./Registry.ts"
 import * as Tail from "./Tail.ts"
 
@@ -75,15 +75,15 @@ export const layer = (limits: Limits, origins: ReadonlyArray<string>, lasting: S
     Api,
     "socket",
     Effect.fnUntraced(function* (handlers) {
-      const registry = counted(yield* Registry.make<Line.Line, Follower>(limits))
+      const registry = counted(yield* Registry.make<Listener.Listener, Follower>(limits))
       const tail = yield* Tail.make(registry)
       const serve = yield* Connection.make({ registry, tail, deeds: yield* Deeds.make, limits })
 
       const services = yield* Effect.context<never>()
 
       /** Takes a place and shakes hands, all of it until the scope ends. */
-      const opening = Effect.fnUntraced(function* (line: Line.Line, request: HttpServerRequest) {
-        yield* Effect.acquireRelease(registry.admit(line), () => registry.leave(line.id))
+      const opening = Effect.fnUntraced(function* (listener: Listener.Listener, request: HttpServerRequest) {
+        yield* Effect.acquireRelease(registry.admit(listener), () => registry.leave(listener.id))
         const socket = yield* request.upgrade
         const tcp = NodeHttpServerRequest.toIncomingMessage(request).socket
         // A peer that is gone without a word is missed.
@@ -93,24 +93,28 @@ export const layer = (limits: Limits, origins: ReadonlyArray<string>, lasting: S
         return { pull, writer: yield* socket.writer, tcp }
       })
 
-      const conversation = Effect.fnUntraced(function* (line: Line.Line, by: Principal, wire: Connection.Wire) {
-        const ending = yield* serve(line, by, wire)
-        yield* Effect.logDebug("a WebSocket ended", { connection: line.id, ending })
+      const conversation = Effect.fnUntraced(function* (
+        listener: Listener.Listener,
+        by: Principal,
+        wire: Connection.Wire
+      ) {
+        const ending = yield* serve(listener, by, wire)
+        yield* Effect.logDebug("a WebSocket ended", { connection: listener.id, ending })
       })
 
       const open = Answers.ask(
         Effect.fnUntraced(function* (by) {
           const request = yield* HttpServerRequest
           yield* permitted(request, origins)
-          const line = Line.make(randomUUID(), by)
+          const listener = Listener.make(randomUUID(), by)
           yield* Effect.uninterruptibleMask((restore) =>
             Effect.gen(function* () {
               const scope = yield* Scope.fork(lasting)
-              const wire = yield* restore(alone(scope, opening(line, request))).pipe(
+              const wire = yield* restore(alone(scope, opening(listener, request))).pipe(
                 Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
               )
               // In a fiber of its own, which holds nothing of the request: that ends with the handshake.
-              const talk = conversation(line, by, wire).pipe(
+              const talk = conversation(listener, by, wire).pipe(
                 Scope.provide(scope),
                 Effect.onExit((exit) => Scope.close(scope, exit))
               )

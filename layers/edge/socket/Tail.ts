@@ -14,15 +14,15 @@ import { Feed } from "#src/ports/Feed.ts"
 import { Belonging } from "../Belonging.ts"
 import * as Followed from "./Followed.ts"
 import type { Follower } from "./Follower.ts"
-import type { Line } from "./Line.ts"
+import type { Listener } from "./Listener.ts"
 import type { Registry } from "./Registry.ts"
 
-export const make = Effect.fnUntraced(function* (registry: Registry<Line, Follower>) {
+export const make = Effect.fnUntraced(function* (registry: Registry<Listener, Follower>) {
   const feed = yield* Feed
   const { of: belongingOf } = yield* Belonging
 
   const hold = Effect.fnUntraced(function* (principal: string) {
-    for (const line of yield* registry.membersOf(PrincipalId.make(principal))) line.hold()
+    for (const listener of yield* registry.membersOf(PrincipalId.make(principal))) listener.hold()
   })
 
   const handOut = Effect.fnUntraced(function* (stored: StoredEvent) {

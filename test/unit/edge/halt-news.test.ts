@@ -9,7 +9,7 @@ import * as TestClock from "effect/testing/TestClock"
 import type { HaltState } from "#layers/edge/api/HaltApi.ts"
 import * as HaltNews from "#layers/edge/HaltNews.ts"
 import { LongPoll } from "#layers/edge/http/LongPoll.ts"
-import * as Line from "#layers/edge/socket/Line.ts"
+import * as Listener from "#layers/edge/socket/Listener.ts"
 import * as Notices from "#layers/edge/socket/Notices.ts"
 import type { Outbox } from "#layers/edge/socket/Outbox.ts"
 import { KeyId } from "#src/kernel/Ids.ts"
@@ -123,7 +123,7 @@ describe("news of a halt", () => {
 
 /** A peer whose reading is told by hand. */
 const peer = Effect.fnUntraced(function* (keyId?: KeyId) {
-  const line = Line.make("c", keyId === undefined ? World.owner : { ...World.owner, keyId })
+  const listener = Listener.make("c", keyId === undefined ? World.owner : { ...World.owner, keyId })
   const told: Array<unknown> = []
   let sends = 0
   let room = Deferred.makeUnsafe<void>()
@@ -142,10 +142,10 @@ const peer = Effect.fnUntraced(function* (keyId?: KeyId) {
   }
   const fibers = yield* FiberSet.make<void, never>()
   return {
-    line,
+    listener,
     told,
     sends: () => sends,
-    tell: Notices.make(line, outbox, fibers),
+    tell: Notices.make(listener, outbox, fibers),
     reads: Effect.suspend(() => Deferred.succeed(room, undefined)),
     stops: () => void (room = Deferred.makeUnsafe<void>()),
     fibers: FiberSet.size(fibers)
@@ -182,22 +182,22 @@ describe("a notice of a halt", () => {
 
   it.effect("is told only while nothing speaks against the peer's key", () =>
     Effect.gen(function* () {
-      const { line, reads, sends, stops, tell, told } = yield* peer(KeyId.make(`key_${"1".repeat(26)}`))
+      const { listener, reads, sends, stops, tell, told } = yield* peer(KeyId.make(`key_${"1".repeat(26)}`))
       yield* reads
       yield* tell(running)
       assert.deepStrictEqual(told, [])
-      line.trust(line.doubts())
+      listener.trust(listener.doubts())
       yield* until(() => told.length === 1)
       // A doubt that comes while it waits for room counts too.
       stops()
       yield* tell(halted("a drill"))
-      line.hold()
+      listener.hold()
       yield* reads
       yield* Effect.yieldNow.pipe(Effect.repeat({ times: 100 }))
       assert.lengthOf(told, 1)
       // Once more than what was told, and then it waits for trust.
       assert.strictEqual(sends(), 2)
-      line.trust(line.doubts())
+      listener.trust(listener.doubts())
       yield* until(() => told.length === 2)
       assert.deepStrictEqual(told.at(-1), { type: "halt", halt: halted("a drill") })
     }).pipe(Effect.scoped)

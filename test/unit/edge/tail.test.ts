@@ -10,7 +10,7 @@ import * as Deliveries from "#layers/edge/socket/Deliveries.ts"
 import * as Belonging from "#layers/edge/Belonging.ts"
 import * as Followed from "#layers/edge/socket/Followed.ts"
 import * as Follower from "#layers/edge/socket/Follower.ts"
-import type { Line } from "#layers/edge/socket/Line.ts"
+import type { Listener } from "#layers/edge/socket/Listener.ts"
 import * as Registry from "#layers/edge/socket/Registry.ts"
 import * as Replies from "#layers/edge/socket/Replies.ts"
 import * as Tail from "#layers/edge/socket/Tail.ts"
@@ -27,8 +27,8 @@ const limits = { queueEventsMax: 9, queueTextMax: 1_000 }
 const event = (stream: string, position: number, payload: object = {}) =>
   ({ position, text: "text", envelope: { stream, payload } }) as unknown as StoredEvent
 
-/** A line whose peer is trusted as often as is said, then always. */
-const line = (trusted: Array<boolean> = []): Line & { readonly held: () => number } => {
+/** A listener that is trusted as often as is said, then always. */
+const listener = (trusted: Array<boolean> = []): Listener & { readonly held: () => number } => {
   let held = 0
   return {
     id: "c",
@@ -43,7 +43,7 @@ const line = (trusted: Array<boolean> = []): Line & { readonly held: () => numbe
 }
 
 /** A feed that is told by hand, over rows that answer when they are told to. */
-const stage = Effect.fnUntraced(function* (look: Effect.Effect<never, EventStoreError>, mine = line()) {
+const stage = Effect.fnUntraced(function* (look: Effect.Effect<never, EventStoreError>, mine = listener()) {
   let position = 10
   let hear: (stored: StoredEvent) => Effect.Effect<void> = () => Effect.void
   const feed = Layer.succeed(Feed, {
@@ -58,7 +58,7 @@ const stage = Effect.fnUntraced(function* (look: Effect.Effect<never, EventStore
     counter: () => unasked,
     counters: () => unasked
   })
-  const registry = yield* Registry.make<Line, Follower.Follower>(places)
+  const registry = yield* Registry.make<Listener, Follower.Follower>(places)
   yield* registry.admit(mine)
   const tail = yield* Tail.make(registry).pipe(
     Effect.provide(Layer.mergeAll(feed, Layer.provide(Belonging.layer, rows)))
@@ -76,7 +76,7 @@ const stage = Effect.fnUntraced(function* (look: Effect.Effect<never, EventStore
     show: { event: ({ position }: StoredEvent) => Effect.succeed({ position, payload: {} }) } as unknown as Show,
     tail,
     registry,
-    line: mine,
+    listener: mine,
     outbox,
     replies: Replies.make("c", outbox),
     limits
@@ -182,7 +182,7 @@ describe("the tail of the journal", () => {
 
   it.live("holds a principal's connections at what is committed about it", () =>
     Effect.gen(function* () {
-      const mine = line()
+      const mine = listener()
       const { tell } = yield* stage(Effect.die("nobody asks"), mine)
       yield* tell(event("principal:bob", 11))
       assert.strictEqual(mine.held(), 0)
@@ -193,7 +193,10 @@ describe("the tail of the journal", () => {
 
   it.live("tells an event that was shown while there was a doubt only once there is none, and once", () =>
     Effect.gen(function* () {
-      const { deliveries, frames, registry, tell, told } = yield* stage(Effect.die("nobody asks"), line([false, false]))
+      const { deliveries, frames, registry, tell, told } = yield* stage(
+        Effect.die("nobody asks"),
+        listener([false, false])
+      )
       yield* deliveries.follow(Followed.session(sessionId), follow)
       const [follower] = yield* registry.followersOf(Followed.sessionOf(sessionId))
       yield* until(() => !follower!.isBehind())

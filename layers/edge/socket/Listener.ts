@@ -9,7 +9,7 @@ import * as Latch from "effect/Latch"
 import type { Principal } from "#src/ports/Identity.ts"
 import type { Member } from "./Registry.ts"
 
-export interface Line extends Member {
+export interface Listener extends Member {
   /** Tells no more of any session until it was looked whether that may be. */
   readonly hold: () => void
   /** Completes while nothing speaks against the principal. */
@@ -22,7 +22,7 @@ export interface Line extends Member {
 }
 
 /** One whose key can be revoked is held until it was looked at for the first time. */
-export const make = (id: string, by: Principal): Line => {
+export const make = (id: string, by: Principal): Listener => {
   const trusted = Latch.makeUnsafe(by.keyId === undefined)
   let doubts = 0
   return {
