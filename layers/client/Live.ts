@@ -31,7 +31,7 @@ import { Frames, socketPath } from "#layers/edge/Api.ts"
 import type { PrincipalId, SessionId } from "#src/kernel/Ids.ts"
 import * as JsonText from "#src/kernel/JsonText.ts"
 import * as Client from "./Client.ts"
-import * as Following from "./Following.ts"
+import * as Subscription from "./Subscription.ts"
 
 export interface Options {
   /** Where the service listens: `http://127.0.0.1:7717`. */
@@ -120,9 +120,9 @@ export const make = Effect.fnUntraced(function* ({
   })
   const { service } = yield* Effect.provide(Client.make({ url, token, retriesMax: 0 }), FetchHttpClient.layer)
   const wishes = new Map<string, Wish>()
-  const sessions = new Map<SessionId, Following<Event>>()
-  const works = new Map<PrincipalId, Following<Work>>()
-  const everyFollowing = () => [...sessions.values(), ...works.values()]
+  const sessions = new Map<SessionId, Subscription<Event>>()
+  const works = new Map<PrincipalId, Subscription<Work>>()
+  const everySubscription = () => [...sessions.values(), ...works.values()]
   const halts = yield* PubSub.sliding<Halt>({ capacity: 1, replay: 1 })
   let halt = ""
   const over = yield* Deferred.make<never, Ended>()
@@ -135,13 +135,13 @@ export const make = Effect.fnUntraced(function* ({
 
   const end = (reason: Ended["reason"]) => {
     const error = new Ended({ reason, retryable: reason === "NotOpened" })
-    for (const following of everyFollowing()) following.fail(error)
+    for (const subscription of everySubscription()) subscription.fail(error)
     return Deferred.fail(over, error)
   }
 
   /** Subscribes again after a while, unless the stream ended or left meanwhile. */
-  const later = (following: Following<Event> | Following<Work>, seconds: number | null) =>
-    Effect.suspend(() => (following.isLive() ? say(following.subscribe()) : Effect.void)).pipe(
+  const later = (subscription: Subscription<Event> | Subscription<Work>, seconds: number | null) =>
+    Effect.suspend(() => (subscription.isLive() ? say(subscription.subscribe()) : Effect.void)).pipe(
       Effect.delay(Duration.seconds(seconds ?? 1)),
       Effect.forkScoped
     )
@@ -150,10 +150,10 @@ export const make = Effect.fnUntraced(function* ({
     const error = refusedOf(problem)
     const wish = wishes.get(id ?? "")
     if (wish !== undefined) yield* Deferred.fail(wish.answer, error)
-    for (const following of everyFollowing()) {
-      if (following.frameId() !== id) continue
-      if (error.retryable) yield* later(following, retryAfterSeconds)
-      else following.fail(error)
+    for (const subscription of everySubscription()) {
+      if (subscription.frameId() !== id) continue
+      if (error.retryable) yield* later(subscription, retryAfterSeconds)
+      else subscription.fail(error)
     }
   })
 
@@ -170,13 +170,13 @@ export const make = Effect.fnUntraced(function* ({
       case "problem":
         return yield* refused(frame)
       case "event": {
-        const following = sessions.get(frame.sessionId)
-        if (following?.give(frame) === "full") yield* say(following.leave())
+        const subscription = sessions.get(frame.sessionId)
+        if (subscription?.give(frame) === "full") yield* say(subscription.leave())
         return
       }
       case "work": {
-        const following = works.get(frame.executorId)
-        if (following?.give(frame) === "full") yield* say(following.leave())
+        const subscription = works.get(frame.executorId)
+        if (subscription?.give(frame) === "full") yield* say(subscription.leave())
         return
       }
       case "halt": {
@@ -192,10 +192,10 @@ export const make = Effect.fnUntraced(function* ({
         return
       case "end":
       case "work.end": {
-        const following = frame.type === "end" ? sessions.get(frame.sessionId) : works.get(frame.executorId)
-        if (following === undefined) return
-        if (frame.retryable) yield* later(following, null)
-        else following.fail(refusedOf(frame))
+        const subscription = frame.type === "end" ? sessions.get(frame.sessionId) : works.get(frame.executorId)
+        if (subscription === undefined) return
+        if (frame.retryable) yield* later(subscription, null)
+        else subscription.fail(refusedOf(frame))
       }
     }
   })
@@ -208,9 +208,9 @@ export const make = Effect.fnUntraced(function* ({
       // In one step: whatever is wished from here on is said by itself.
       const frames = [
         ...[...wishes.values()].map(({ text }) => text),
-        ...everyFollowing()
-          .filter((following) => following.isLive())
-          .map((following) => following.subscribe())
+        ...everySubscription()
+          .filter((subscription) => subscription.isLive())
+          .map((subscription) => subscription.subscribe())
       ]
       send = (text) => Effect.ignore(writer.write(text))
       yield* Effect.addFinalizer(() => Effect.sync(() => (send = null)))
@@ -287,11 +287,11 @@ export const make = Effect.fnUntraced(function* ({
     })
 
   /** A stream of what is followed under that name, for as long as somebody takes from it. */
-  const stream = <Id, Frame extends Told>(
-    table: Map<Id, Following<Frame>>,
+  const stream = <Id, Frame extends Given>(
+    table: Map<Id, Subscription<Frame>>,
     id: Id,
     what: string,
-    following: () => Following<Frame>
+    subscription: () => Subscription<Frame>
   ): Stream.Stream<Frame, Stop> =>
     Stream.unwrap(
       Effect.gen(function* () {
@@ -300,7 +300,7 @@ export const make = Effect.fnUntraced(function* ({
           return yield* new Refused({ code: "Conflict", detail, retryable: false })
         }
         if (yield* Deferred.isDone(over)) return yield* Deferred.await(over)
-        const mine = following()
+        const mine = subscription()
         yield* Effect.acquireRelease(
           Effect.sync(() => void table.set(id, mine)),
           () =>
@@ -316,7 +316,7 @@ export const make = Effect.fnUntraced(function* ({
 
   const events: Live["events"] = (sessionId, after) =>
     stream(sessions, sessionId, `session ${sessionId}`, () =>
-      Following.make(
+      Subscription.make(
         { subscribe: { type: "subscribe", sessionId }, unsubscribe: { type: "unsubscribe", sessionId } },
         after
       )
@@ -324,7 +324,7 @@ export const make = Effect.fnUntraced(function* ({
 
   const work: Live["work"] = (executorId, after) =>
     stream(works, executorId, `the work of ${executorId}`, () =>
-      Following.make(
+      Subscription.make(
         { subscribe: { type: "work.subscribe", executorId }, unsubscribe: { type: "work.unsubscribe", executorId } },
         after
       )
@@ -342,9 +342,9 @@ interface Wish {
   readonly answer: Deferred.Deferred<Answer<Frames.AskedType>, Refused>
 }
 
-type Told = Event | Work
+type Given = Event | Work
 type Stop = Refused | Ended
-type Following<Frame extends Told> = Following.Following<Frame, Stop>
+type Subscription<Frame extends Given> = Subscription.Subscription<Frame, Stop>
 
 /** The service's word for a revoked key, and RFC 6455's for a frame too large. */
 const shutOut: Frames.Closing = 4401

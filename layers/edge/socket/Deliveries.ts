@@ -27,7 +27,7 @@ import * as Replies from "./Replies.ts"
 import type { Tail } from "./Tail.ts"
 
 /** From where on, as the frame says that asks for it. */
-interface Place {
+interface Start {
   readonly id: string
   readonly after?: number | undefined
 }
@@ -114,7 +114,7 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
     )
   }
 
-  const follow = Effect.fnUntraced(function* (followed: Followed.Followed, { after, id }: Place) {
+  const follow = Effect.fnUntraced(function* (followed: Followed.Followed, { after, id }: Start) {
     const { key, name, types } = followed
     const from = after ?? (yield* tail.position)
     const head = after === undefined ? from : yield* store.head

@@ -76,7 +76,7 @@ export const make = <Frame extends { readonly sequence: number }, E>(target: Tar
   }
 }
 
-export type Following<Frame extends { readonly sequence: number }, E> = ReturnType<typeof make<Frame, E>>
+export type Subscription<Frame extends { readonly sequence: number }, E> = ReturnType<typeof make<Frame, E>>
 
 // ---------------------------------------------------------------------------
 // internal
