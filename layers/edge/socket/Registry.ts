@@ -1,7 +1,7 @@
 /**
  * Who is connected, who follows what, and what is in hand: the state that all WebSockets share.
  *
- *   members        connection -> its listener                    how many there may be, in all and of one principal
+ *   members        connection -> its listener                how many there may be, in all and of one principal
  *   ofPrincipal    principal -> connections                  whom a revoked key concerns
  *   followers      followed -> connection -> follower        whom an event concerns
  *   followed       connection -> followed -> follower        what ends with a connection
