@@ -250,8 +250,9 @@ export const make = Effect.fnUntraced(function* ({
     Effect.gen(function* () {
       for (;;) {
         const { reason } = yield* Effect.flip(connection)
-        if (reason._tag === "SocketOpenError" && (yield* isRefused(service.whoami())))
+        if (reason._tag === "SocketOpenError" && (yield* isRefused(service.whoami()))) {
           return yield* end("Unauthenticated")
+        }
         if (!(yield* Deferred.isDone(opened))) return yield* end("NotOpened")
         const code = reason._tag === "SocketCloseError" ? reason.code : 0
         if (code === shutOut) return yield* end("Unauthenticated")

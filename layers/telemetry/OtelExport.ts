@@ -9,9 +9,9 @@
  * take, nothing else: at most `otlpRequestsMax` requests of each signal, each for a bounded time, and never a growing
  * queue; the log says of each address when it begins to take nothing, and when it takes something again.
  */
+import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
-import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
@@ -22,8 +22,8 @@ import * as Metric from "effect/Metric"
 import { Flusher } from "effect/observability/OtlpExporter"
 import * as OtlpLogger from "effect/observability/OtlpLogger"
 import * as OtlpMetrics from "effect/observability/OtlpMetrics"
-import * as OtlpTracer from "effect/observability/OtlpTracer"
 import * as OtlpSerialization from "effect/observability/OtlpSerialization"
+import * as OtlpTracer from "effect/observability/OtlpTracer"
 import * as Schema from "effect/Schema"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Variables from "#src/kernel/Variables.ts"

@@ -41,8 +41,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   const refusal = (request: HttpServerRequest, surplus: boolean): Problems.Problem | null => {
     const path = pathOf(request.url)
-    if (surplus && !operators.has(path))
+    if (surplus && !operators.has(path)) {
       return Problems.make("Overloaded", "there are as many connections as the service takes")
+    }
     const { host } = request.headers
     // RFC 9112 section 3.2: none, or more than one (which arrive joined), is malformed.
     const name = host === undefined ? null : Hosts.nameOf(host)
