@@ -183,8 +183,9 @@ const killAll = async (world: World): Promise<number> => {
   const agent = await Workload.prepare(first)
   await first.kill()
   const candidates = candidatesOf(world)
-  const found = () => count(world)
+  const found = () => findingsOf(world).length
   let kills = 0
+  let told = 0
   while (kills < options.kills && (options.mutant === null || found() === 0)) {
     const candidate = next(candidates, world.random)
     world.died = await oneLife(world, agent, candidate.point, kills)
@@ -194,6 +195,8 @@ const killAll = async (world: World): Promise<number> => {
     if (world.died === candidate.point.name) candidate.hits += 1
     if (kills % options.auditEvery === 0 || kills === options.kills) await quiet(world)
     const { acknowledged } = world.ledger
+    for (const { detail, kind } of findingsOf(world).slice(told)) options.say(`  ${kind}: ${detail}`)
+    told = found()
     options.say(`${kills}/${options.kills} ${world.died}; ${acknowledged} acknowledged, ${found()} found`)
   }
   return kills
@@ -201,8 +204,10 @@ const killAll = async (world: World): Promise<number> => {
 
 const rowOf = (world: World, point: string): Row => world.rows.get(point) ?? { point, hits: 0, found: [] }
 
-const count = ({ rows, whole }: World): number =>
-  whole.length + [...rows.values()].reduce((sum, { found }) => sum + found.length, 0)
+const findingsOf = ({ rows, whole }: World): ReadonlyArray<Violation> => [
+  ...[...rows.values()].flatMap(({ found }) => found),
+  ...whole
+]
 
 /** Asks again for everything that was acknowledged; what is wrong is the fault of the crash before. */
 const settle = async (world: World, service: Service.Service): Promise<void> => {

@@ -96,13 +96,15 @@ const main = async () => {
   const { node, packages } = lackingNow(target.needs)
   if (node !== null || packages) await bringWhatIsMissing(target.needs)
   const { environment, executable } = chosenNode()
-  const [program = "", ...argv] = target.argv
-  const file = path.join(root, program)
+  // The target `node` names no program: the first word that was typed is one.
+  const [program = "", ...argv] = [...target.argv, ...rest]
+  if (program === "") throw new Unable("Say which file: npm run node -- docs/samples/agent.ts")
+  const file = path.resolve(root, program)
   if (!fs.existsSync(file)) throw new Unable(`${program} is not here; this copy of Keelson is incomplete.`)
   if (isLeft()) return endBy("SIGTERM")
   // Node 24 strips types by itself but says so on every start.
   const flags = ["--disable-warning=ExperimentalWarning"]
-  await runInPlace(executable, [...flags, file, ...argv, ...rest], { cwd: root, env: environment })
+  await runInPlace(executable, [...flags, file, ...argv], { cwd: root, env: environment })
 }
 
 await main().catch((/** @type {unknown} */ error) => {

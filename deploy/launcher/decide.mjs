@@ -43,6 +43,7 @@ export const targets = {
   bench: work(["bench/main.ts"], "the benches"),
   simulate: work(["test/simulation/main.ts"], "seeded runs of simulated processes"),
   app: work(["docs/samples/app.ts"], "the README's sample of an app"),
+  node: work([], "a file by the Node that Keelson wants: npm run node -- docs/samples/agent.ts"),
   build: work(["deploy/build.mjs"], "compile the package into dist")
 }
 

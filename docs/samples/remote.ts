@@ -6,6 +6,7 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Tool from "effect/ai/Tool"
 import * as Config from "effect/Config"
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Client from "#layers/client/Client.ts"
@@ -36,6 +37,7 @@ const agent = Effect.gen(function* () {
   const token = yield* Config.Redacted("KEELSON_TOKEN")
   const repository = yield* Config.String("REPOSITORY")
   const client = yield* Client.make({ url, token })
+  yield* Console.log(`${Commit.name} of ${repository} stands behind the gate of ${url}; Ctrl-C ends it.`)
   return yield* RemoteTool.serve(client, [commit(repository)])
 })
 

@@ -19,7 +19,10 @@ const ask = (frame) =>
     socket.send(JSON.stringify({ id, ...frame }))
   })
 
-await new Promise((open) => socket.addEventListener("open", open))
+await new Promise((open, refused) => {
+  socket.addEventListener("open", open)
+  socket.addEventListener("close", () => refused(new Error(`no WebSocket at ${url}: is KEELSON_TOKEN right?`)))
+})
 const { sessionId } = await ask({ type: "session.create", key: crypto.randomUUID() })
 
 /** Waits for an event of the session, of this type. */
