@@ -9,14 +9,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Machine, machine } from "../bench/kit/machine.ts"
-import * as PostgresServer from "#test/kit/PostgresServer.ts"
 import * as SeededScheduler from "#test/kit/seededScheduler.ts"
 import * as Service from "#test/kit/service.ts"
+import { type Store, withStore } from "./kit/store.ts"
 
 export interface Options {
   readonly runs: number
   readonly seed: number
-  readonly store: "pglite" | "postgres"
+  readonly store: Store
   readonly sessions: number
   readonly confirmations: number
   readonly mutant: string | null
@@ -65,28 +65,19 @@ export const judge = (decided: ReadonlyArray<Decided>): Judgement => {
   }
 }
 
-export const run = async (options: Options): Promise<Report> => {
-  const { confirmations, runs, seed, sessions, store } = options
-  const server = store === "postgres" ? PostgresServer.makeRunFolder() : null
-  try {
-    const found = server === null ? null : await PostgresServer.find(server)
-    if (found !== null && "missing" in found) throw new Error(`${found.missing}: ${PostgresServer.remedy}`)
-    const databaseUrl = found?.url ?? null
+export const run = (options: Options): Promise<Report> =>
+  withStore(options.store, async ({ url }) => {
+    const { confirmations, runs, seed, sessions, store } = options
     const kept: Array<number> = []
     for (let index = 0; index < runs; index++) {
-      kept.push(await inPlace(options, databaseUrl, index, (start) => burst(start, sessions)))
+      kept.push(await inPlace(options, url, index, (start) => burst(start, sessions)))
       options.say(`run ${index + 1}: ${kept.at(-1)} of ${sessions} sessions`)
     }
     const random = SeededScheduler.chance(seed)
     const decided =
-      confirmations === 0
-        ? []
-        : await inPlace(options, databaseUrl, runs, (start) => rivals(start, confirmations, random))
+      confirmations === 0 ? [] : await inPlace(options, url, runs, (start) => rivals(start, confirmations, random))
     return { ...machine(), store, seed, sessions, kept, rivals: judge(decided) }
-  } finally {
-    if (server !== null) PostgresServer.stop(server)
-  }
-}
+  })
 
 export const holds = ({ kept, rivals: { twice, winners, wrong }, sessions }: Report): boolean =>
   kept.every((count) => count === sessions) && twice + wrong + winners === 0

@@ -3,44 +3,23 @@
  *
  * Exit code 0: nothing was found. 1: something was, and is printed. 2: a wrong argument.
  */
-import { writeFileSync } from "node:fs"
-import { parseArgs } from "node:util"
-import * as Run from "./run.ts"
+import * as Arguments from "./kit/arguments.ts"
 import * as Table from "./kit/table.ts"
+import * as Run from "./run.ts"
 
-const { values } = parseArgs({
-  options: {
-    kills: { type: "string", default: "200" },
-    seed: { type: "string", default: "1" },
-    store: { type: "string", default: "pglite" },
-    mutant: { type: "string" },
-    json: { type: "string" }
-  }
+const { count, mutant, report, seed, store } = Arguments.read({
+  counted: "kills",
+  count: 260,
+  mutants: ["acknowledge-before-commit"]
 })
-
-const mutants: ReadonlyArray<string> = ["acknowledge-before-commit"]
-
-const kills = Number(values.kills)
-const seed = Number(values.seed)
-const wrong = [
-  ...(Number.isSafeInteger(kills) && kills >= 1 ? [] : ["--kills takes a whole number from 1"]),
-  ...(Number.isSafeInteger(seed) ? [] : ["--seed takes a whole number"]),
-  ...(values.store === "pglite" || values.store === "postgres" ? [] : ["--store takes pglite or postgres"]),
-  ...(values.mutant === undefined || mutants.includes(values.mutant) ? [] : [`--mutant takes ${mutants.join(", ")}`])
-]
-if (wrong.length > 0) {
-  console.error(wrong.join("\n"))
-  process.exit(2)
-}
-
-const report = await Run.run({
-  kills,
+const found = await Run.run({
+  kills: count,
   seed,
-  store: values.store === "postgres" ? "postgres" : "pglite",
-  mutant: values.mutant ?? null,
+  store,
+  mutant,
   auditEvery: 25,
   say: (line) => console.error(line)
 })
-console.log(Table.print(report))
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`)
-process.exitCode = Run.findings(report).length === 0 ? 0 : 1
+console.log(Table.print(found))
+report(found)
+process.exitCode = Run.findings(found).length === 0 ? 0 : 1

@@ -7,7 +7,6 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as PostgresServer from "#test/kit/PostgresServer.ts"
 import * as SeededScheduler from "#test/kit/seededScheduler.ts"
 import * as Service from "#test/kit/service.ts"
 import * as Audit from "./kit/audit.ts"
@@ -15,10 +14,11 @@ import type { Violation } from "./kit/ledger.ts"
 import * as Linearizable from "./kit/linearizable.ts"
 import * as Models from "./kit/models.ts"
 import * as SocketClient from "./kit/SocketClient.ts"
+import { type Database, type Store, withStore } from "./kit/store.ts"
 
 export interface Options {
   readonly seed: number
-  readonly store: "pglite" | "postgres"
+  readonly store: Store
   readonly clients: number
   readonly operations: number
 }
@@ -45,31 +45,30 @@ export interface Run {
 
 export const run = async (options: Options): Promise<Run> => {
   const folder = mkdtempSync(join(tmpdir(), "keelson-race-"))
-  const server = options.store === "postgres" ? PostgresServer.makeRunFolder() : null
-  const databaseSchema = `race_${process.pid}_${options.seed}`
   try {
-    const found = server === null ? null : await PostgresServer.find(server)
-    if (found !== null && "missing" in found) throw new Error(`${found.missing}: ${PostgresServer.remedy}`)
-    const databaseUrl = found?.url ?? null
-    const place = { folder, databaseUrl, databaseSchema: databaseUrl === null ? "keelson" : databaseSchema }
-    const startedAt = performance.now()
-    const history = await race(options, place)
-    const seconds = (performance.now() - startedAt) / 1_000
-    const violations = [...judge(history), ...(await Audit.look(place)), ...(await counted(place, history))]
-    const operations = [...history.values()].flatMap((object) => object.operations)
-    const report: Report = {
-      operations: operations.length,
-      objects: history.size,
-      contended: [...history.values()].reduce((sum, object) => sum + contendedIn(object.operations), 0),
-      refused: operations.filter(({ output }) => !output.done && output.status === null).length,
-      violations,
-      seconds
-    }
-    return { report, history }
+    return await withStore(options.store, (database) => inFolder(options, folder, database))
   } finally {
-    if (server !== null) PostgresServer.stop(server)
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+const inFolder = async (options: Options, folder: string, { url }: Database): Promise<Run> => {
+  const databaseSchema = url === null ? "keelson" : `race_${process.pid}_${options.seed}`
+  const place = { folder, databaseUrl: url, databaseSchema }
+  const startedAt = performance.now()
+  const history = await race(options, place)
+  const seconds = (performance.now() - startedAt) / 1_000
+  const violations = [...judge(history), ...(await Audit.look(place)), ...(await counted(place, history))]
+  const operations = [...history.values()].flatMap((object) => object.operations)
+  const report: Report = {
+    operations: operations.length,
+    objects: history.size,
+    contended: [...history.values()].reduce((sum, object) => sum + contendedIn(object.operations), 0),
+    refused: operations.filter(({ output }) => !output.done && output.status === null).length,
+    violations,
+    seconds
+  }
+  return { report, history }
 }
 
 export interface ObjectHistory {

@@ -3,9 +3,8 @@
  *
  * Exit code 0: what twenty clients saw could have happened one step at a time, and the journal agrees. 1: it could not.
  */
-import { writeFileSync } from "node:fs"
-import { parseArgs } from "node:util"
 import { type Machine, machine } from "../bench/kit/machine.ts"
+import * as Arguments from "./kit/arguments.ts"
 import * as Race from "./race.ts"
 
 /** All runs together. */
@@ -18,33 +17,12 @@ export interface Report extends Machine {
   readonly corruptions: number
 }
 
-const { values } = parseArgs({
-  options: {
-    runs: { type: "string", default: "1" },
-    seed: { type: "string", default: "1" },
-    store: { type: "string", default: "pglite" },
-    json: { type: "string" }
-  }
-})
-
-const runs = Number(values.runs)
-const seed = Number(values.seed)
-const wrong = [
-  ...(Number.isSafeInteger(runs) && runs >= 1 ? [] : ["--runs takes a whole number from 1"]),
-  ...(Number.isSafeInteger(seed) ? [] : ["--seed takes a whole number"]),
-  ...(values.store === "pglite" || values.store === "postgres" ? [] : ["--store takes pglite or postgres"])
-]
-if (wrong.length > 0) {
-  console.error(wrong.join("\n"))
-  process.exit(2)
-}
-
-const store = values.store === "postgres" ? "postgres" : "pglite"
+const { count: runs, report, seed, store } = Arguments.read({ counted: "runs", count: 1, mutants: [] })
 const all = { operations: 0, contended: 0, corruptions: 0 }
 console.log("seed  operations  objects  contended  refused  corruptions  seconds")
 for (let run = 0; run < runs; run++) {
-  const { report } = await Race.run({ ...Race.standard, seed: seed + run, store })
-  const { contended, objects, operations, refused, seconds, violations } = report
+  const one = await Race.run({ ...Race.standard, seed: seed + run, store })
+  const { contended, objects, operations, refused, seconds, violations } = one.report
   const figures: ReadonlyArray<readonly [number | string, number]> = [
     [seed + run, 4],
     [operations, 12],
@@ -62,4 +40,4 @@ for (let run = 0; run < runs; run++) {
   if (violations.length > 0) process.exitCode = 1
 }
 const whole: Report = { ...machine(), seed, store, runs, ...all }
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(whole, null, 2)}\n`)
+report(whole)

@@ -19,12 +19,13 @@ import * as Service from "#test/kit/service.ts"
 import * as Audit from "./kit/audit.ts"
 import { Ledger, type Violation } from "./kit/ledger.ts"
 import { database, moment, type Point, points } from "./kit/points.ts"
+import { type Database, type Store, withStore } from "./kit/store.ts"
 import * as Workload from "./kit/workload.ts"
 
 export interface Options {
   readonly kills: number
   readonly seed: number
-  readonly store: "pglite" | "postgres"
+  readonly store: Store
   readonly mutant: string | null
   /** Kills between two whole audits. */
   readonly auditEvery: number
@@ -58,39 +59,10 @@ const nthMax = 3
 const graceMillis = 2_000
 
 export const run = async (options: Options): Promise<Report> => {
-  const startedAt = performance.now()
-  const random = SeededScheduler.chance(options.seed)
   const folder = mkdtempSync(join(tmpdir(), "keelson-chaos-"))
-  const server = options.store === "postgres" ? PostgresServer.makeRunFolder() : null
   try {
-    const place = await placeOf(folder, server)
-    const world: World = {
-      options,
-      random,
-      place,
-      server,
-      ledger: new Ledger(),
-      rows: new Map(),
-      whole: [],
-      died: null
-    }
-    const kills = await killAll(world)
-    const acknowledged = world.ledger.acknowledged
-    const rows = [...world.rows.values()]
-    const seconds = (performance.now() - startedAt) / 1_000
-    return {
-      ...machine(),
-      seed: options.seed,
-      store: options.store,
-      kills,
-      acknowledged,
-      marks: marksIn(folder),
-      seconds,
-      rows,
-      whole: world.whole
-    }
+    return await withStore(options.store, (database) => inFolder(options, folder, database))
   } finally {
-    if (server !== null) PostgresServer.stop(server)
     rmSync(folder, { recursive: true, force: true })
   }
 }
@@ -117,11 +89,30 @@ interface World {
   died: string | null
 }
 
-const placeOf = async (folder: string, server: string | null): Promise<Audit.Place> => {
-  if (server === null) return { folder, databaseUrl: null, databaseSchema: "keelson" }
-  const found = await PostgresServer.find(server)
-  if ("missing" in found) throw new Error(`${found.missing}: ${PostgresServer.remedy}`)
-  return { folder, databaseUrl: found.url, databaseSchema: `chaos_${process.pid}` }
+const inFolder = async (options: Options, folder: string, { server, url }: Database): Promise<Report> => {
+  const startedAt = performance.now()
+  const world: World = {
+    options,
+    random: SeededScheduler.chance(options.seed),
+    place: { folder, databaseUrl: url, databaseSchema: url === null ? "keelson" : `chaos_${process.pid}` },
+    server,
+    ledger: new Ledger(),
+    rows: new Map(),
+    whole: [],
+    died: null
+  }
+  const kills = await killAll(world)
+  return {
+    ...machine(),
+    seed: options.seed,
+    store: options.store,
+    kills,
+    acknowledged: world.ledger.acknowledged,
+    marks: marksIn(folder),
+    seconds: (performance.now() - startedAt) / 1_000,
+    rows: [...world.rows.values()],
+    whole: world.whole
+  }
 }
 
 const flags = {
@@ -161,7 +152,7 @@ interface Candidate {
 const candidatesOf = (world: World): ReadonlyArray<Candidate> => {
   const outside: ReadonlyArray<Point> = [
     { name: moment, recipe: "approve" },
-    ...(world.server === null || process.env["DATABASE_URL"] ? [] : [{ name: database, recipe: "approve" as const }])
+    ...(world.server === null ? [] : [{ name: database, recipe: "approve" as const }])
   ]
   return [...points, ...outside, ...outside].map((point) => ({ point, tries: 0, hits: 0 }))
 }
