@@ -100,7 +100,8 @@ type Start = () => Promise<Service.Service>
 const flags = {
   "requests-per-second-max": 1_000_000,
   "confirmations-pending-max": 10_000,
-  "confirmations-pending-per-session-max": 10_000
+  "confirmations-pending-per-session-max": 10_000,
+  ...Service.manyWaits
 }
 
 /** A folder and a schema that nobody used before; gone afterwards, with the service. */

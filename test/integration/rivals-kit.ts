@@ -9,7 +9,8 @@ import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 const flags = {
   "requests-per-second-max": 1_000_000,
   "confirmations-pending-max": 10_000,
-  "confirmations-pending-per-session-max": 10_000
+  "confirmations-pending-per-session-max": 10_000,
+  ...Service.manyWaits
 }
 
 /** Proposes `rounds` actions, each of which would append its own line to one file. */

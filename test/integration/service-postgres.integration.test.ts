@@ -14,7 +14,8 @@ const options = (folder: string, schema: string): Service.Options => ({
   flags: {
     "database-schema": schema,
     "confirmations-pending-max": 1_000,
-    "confirmations-pending-per-session-max": 1_000
+    "confirmations-pending-per-session-max": 1_000,
+    ...Service.manyWaits
   },
   environment: { KEELSON_DATABASE_URL: server === null ? "" : Redacted.value(server.url) }
 })

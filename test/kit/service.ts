@@ -19,6 +19,9 @@ export const askPolicies = `
 @id("run") @gate("human") permit (principal, action == Action::"shell.run", resource);
 `
 
+/** Flags for whoever waits on all connections at once that this kit's client opens. */
+export const manyWaits = { "sockets-max": 64, "waits-max": 256, "waits-per-principal-max": 256 }
+
 export interface Options {
   readonly folder: string
   readonly policies?: string
