@@ -100,7 +100,11 @@ export const make = Effect.fnUntraced(function* (
     keysMax: streamsMax,
     read: (streams) =>
       Effect.map(
-        ask<StreamRow>("readStream", readStreamsText(schema), [streams.join("\n"), Bounds.streamEventsTotalMax + 1]),
+        // Who asks for the same one at once hears the same: asked for twice, its events would come twice.
+        ask<StreamRow>("readStream", readStreamsText(schema), [
+          [...new Set(streams)].join("\n"),
+          Bounds.streamEventsTotalMax + 1
+        ]),
         (rows) => {
           const of = Arr.groupBy(rows, ({ wanted }) => wanted)
           return streams.map((stream) => slice(stream, of[stream] ?? []))

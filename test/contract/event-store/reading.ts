@@ -2,7 +2,8 @@
 import * as Effect from "effect/Effect"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { CommandKey, PrincipalId, StreamId } from "#src/kernel/Ids.ts"
-import { EventStore } from "#src/ports/EventStore.ts"
+import { put } from "#src/kernel/Append.ts"
+import { EventStore, Rows } from "#src/ports/EventStore.ts"
 import { chain, on, start, subject, wrappedKey } from "#test/kit/appends.ts"
 import { append, defect, head, isFalse, isNull, isTrue, promise, same } from "./promise.ts"
 
@@ -27,6 +28,35 @@ const streams = promise(
       all.appends.flatMap(({ receipt }) => (receipt === null ? [] : [receipt]))
     )
     same(yield* store.readStream(StreamId.make("read:none")), { events: [], receipts: [] })
+  })
+)
+
+const together = promise(
+  "answers many reads at once, each its own, however often the same stream or row is among them, and what is not there",
+  Effect.gen(function* () {
+    const store = yield* EventStore
+    const rows = yield* Rows
+    const made = Array.from({ length: 20 }, (_, index) =>
+      chain(start(`together:${index}`), [{ events: 2, rows: [put("many", `key-${index}`, { index })] }, { events: 1 }])
+    )
+    yield* append(...made.flatMap(({ appends }) => appends))
+    const asked = [
+      ...made.map(({ next }) => next.stream),
+      made[3]!.next.stream,
+      StreamId.make("together:none"),
+      made[3]!.next.stream
+    ]
+    const slices = yield* Effect.forEach(asked, (stream) => store.readStream(stream), { concurrency: "unbounded" })
+    same(
+      slices.map(({ events, receipts }) => [events.map(({ envelope }) => envelope.stream), receipts.length]),
+      asked.map((stream) => (stream === "together:none" ? [[], 0] : [[stream, stream, stream], 2]))
+    )
+    const names = ["key-3", "none", "key-19", "key-3", "", "key\n3", ...made.map((_, index) => `key-${index}`)]
+    const found = yield* Effect.forEach(names, (name) => rows.get("many", name), { concurrency: "unbounded" })
+    same(
+      found.map((row) => row?.body["index"] ?? null),
+      names.map((name) => (/^key-\d+$/.test(name) ? Number(name.slice(4)) : null))
+    )
   })
 )
 
@@ -157,4 +187,4 @@ const probe = promise(
   })
 )
 
-export const promises = [streams, pages, receipts, forgetting, cells, rivalsOfCell, rewrapping, probe]
+export const promises = [streams, together, pages, receipts, forgetting, cells, rivalsOfCell, rewrapping, probe]
