@@ -1,4 +1,4 @@
-/** A key that is revoked, at every door that it had opened. */
+/** A key that is revoked, and a principal that is disabled, at every door that was open. */
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -6,7 +6,17 @@ import * as World from "#test/kit/world.ts"
 import * as Kit from "./http-kit.ts"
 import * as Sockets from "./socket-kit.ts"
 
-it.live("a key that is revoked ends its WebSocket, its stream and its long poll within a second", () => {
+/** What shuts a principal out, each by one request of the owner's. */
+const ways = [
+  ["a key that is revoked", (keyId: string) => `/v1/principals/helper/keys/${keyId}/revoke`],
+  ["a principal that is disabled", () => "/v1/principals/helper/disable"]
+] as const
+
+for (const [what, pathOf] of ways) {
+  it.live(`${what} ends its WebSocket, its stream and its long poll within a second`, () => shutOut(pathOf))
+}
+
+const shutOut = (pathOf: (keyId: string) => string) => {
   const world = World.make()
   const { count, layer } = Kit.watched()
   return Effect.gen(function* () {
@@ -30,7 +40,7 @@ it.live("a key that is revoked ends its WebSocket, its stream and its long poll 
     yield* count("principal:helper", 3)
 
     const startedAt = performance.now()
-    yield* post(`/v1/principals/helper/keys/${keyId}/revoke`, { key: "r" })
+    yield* post(pathOf(keyId), { key: "r" })
     yield* post(`/v1/sessions/${sessionId}/touch`, { key: "t" })
     assert.strictEqual((yield* socket.ended).code, 4401)
     assert.strictEqual((yield* Fiber.join(poll)).status, 401)
@@ -42,4 +52,4 @@ it.live("a key that is revoked ends its WebSocket, its stream and its long poll 
       assert.strictEqual(again.status, 401)
     }
   }).pipe(Effect.scoped, Effect.provide(Kit.doorOver(layer(world))))
-})
+}
