@@ -61,6 +61,13 @@ describe("a tool that runs elsewhere", () => {
       .then(renewed(1_100) as never)
   })
 
+  it("has no lease beyond its run, however long a lease its tool declared", () => {
+    const brief = { principalId: runner.id, leaseMillis: 1_000, runMillisMax: 300 }
+    const own = given().when(prepared(proposal, { ...judged("Run"), executor: brief }), stamp(0, agent)).events
+    const { events } = given(...own).when(claim, stamp(100, runner))
+    assert.deepInclude(events[0]?.payload, { leaseUntilMillis: 400, runUntilMillis: 400 })
+  })
+
   it("is heard and not written down where a sign of life gains little", () =>
     given(...proposed, claimed)
       .when(renew, stamp(150, runner))
