@@ -1,5 +1,6 @@
 /**
- * `npm run bench -- NAME [--smoke] [--json FILE]`: one bench, its table on the terminal, its figures as JSON.
+ * `npm run bench -- NAME [--smoke] [--json FILE]`: one bench, its table on the terminal, its figures as JSON; without a
+ * name, what there is.
  */
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
@@ -8,6 +9,7 @@ import * as Logger from "effect/Logger"
 import * as Concurrency from "./concurrency.ts"
 import * as HumanGate from "./humanGate.ts"
 import * as Journal from "./journal.ts"
+import * as Policy from "./policy.ts"
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -15,12 +17,16 @@ const { positionals, values } = parseArgs({
 })
 
 /** A bench: what it measured, and that as a table. */
-const bench = <O, R, E>(of: {
-  readonly full: O
-  readonly smoke: O
-  readonly run: (options: O) => Effect.Effect<R, E>
-  readonly print: (report: R) => string
-}) => ({
+const bench = <O, R, E>(
+  about: string,
+  of: {
+    readonly full: O
+    readonly smoke: O
+    readonly run: (options: O) => Effect.Effect<R, E>
+    readonly print: (report: R) => string
+  }
+) => ({
+  about,
   run: (isSmoke: boolean) =>
     Effect.map(Effect.orDie(of.run(isSmoke ? of.smoke : of.full)), (report) => ({
       report: report as unknown,
@@ -29,15 +35,26 @@ const bench = <O, R, E>(of: {
 })
 
 const benches: { readonly [name: string]: ReturnType<typeof bench> } = {
-  journal: bench(Journal),
-  concurrency: bench(Concurrency),
-  "human-gate": bench(HumanGate)
+  journal: bench("appends to the journal, on both databases", Journal),
+  concurrency: bench("commands over twenty WebSockets to the real service", Concurrency),
+  "human-gate": bench("a thousand actions that wait for people, then are approved and run", HumanGate),
+  policy: bench("decisions with 3 and with 103 policies", Policy)
 }
 
+const usage = [
+  "usage: npm run bench -- NAME [--smoke] [--json FILE]",
+  "",
+  ...Object.entries(benches).map(([name, { about }]) => `  ${name.padEnd(13)}${about}`)
+].join("\n")
+
+if (positionals.length === 0) {
+  console.log(usage)
+  process.exit(0)
+}
 const [name = ""] = positionals
 const chosen = Object.hasOwn(benches, name) ? benches[name] : undefined
 if (positionals.length !== 1 || chosen === undefined) {
-  console.error(`usage: npm run bench -- ${Object.keys(benches).join("|")} [--smoke] [--json FILE]`)
+  console.error(usage)
   process.exit(2)
 }
 
