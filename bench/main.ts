@@ -10,6 +10,7 @@ import * as Concurrency from "./concurrency.ts"
 import * as HumanGate from "./humanGate.ts"
 import * as Journal from "./journal.ts"
 import * as Policy from "./policy.ts"
+import * as Replay from "./replay.ts"
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -38,7 +39,8 @@ const benches: { readonly [name: string]: ReturnType<typeof bench> } = {
   journal: bench("appends to the journal, on both databases", Journal),
   concurrency: bench("commands over twenty WebSockets to the real service", Concurrency),
   "human-gate": bench("a thousand actions that wait for people, then are approved and run", HumanGate),
-  policy: bench("decisions with 3 and with 103 policies", Policy)
+  policy: bench("decisions with 3 and with 103 policies", Policy),
+  replay: bench("a journal read back: folded, verified and opened, written to tables", Replay)
 }
 
 const usage = [

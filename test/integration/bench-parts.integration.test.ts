@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Policy from "../../bench/policy.ts"
+import * as Replay from "../../bench/replay.ts"
 
 describe("the benches of single parts", () => {
   it.live("decide as the policies say, with few and with many, beside a floor that agrees", () =>
@@ -16,6 +17,20 @@ describe("the benches of single parts", () => {
         assert.strictEqual(what === "floor", ratio.median === 1)
       }
       assert.include(Policy.print(report), "of floor")
+    })
+  )
+
+  it.live("read a journal back to the rows that the gateway wrote, each figure beside a floor of its own", () =>
+    Effect.gen(function* () {
+      const report = yield* Replay.run(Replay.smoke)
+      assert.deepStrictEqual(
+        report.rows.map(({ what }) => what),
+        ["fold", "verify and open", "write to tables, PGlite"]
+      )
+      for (const { perSecond, ratio } of report.rows) assert.isTrue(perSecond.median > 0 && ratio.median > 0)
+      assert.strictEqual(report.events, Replay.smoke.sessions * 11 + 1)
+      assert.isAbove(report.boxes, Replay.smoke.sessions)
+      assert.include(Replay.print(report), "of floor")
     })
   )
 })
