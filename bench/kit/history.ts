@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Gateway } from "#src/gateway/Protocol.ts"
 import * as Rebuild from "#src/gateway/Rebuild.ts"
+import * as GatewayRows from "#src/gateway/Rows.ts"
 import type { RowChange } from "#src/kernel/Append.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
 import type { Envelope, StoredEvent } from "#src/kernel/Envelope.ts"
@@ -38,7 +39,7 @@ export const make = Effect.fnUntraced(function* (sessions: number) {
       if (page.length === 0) break
       events.push(...page)
     }
-    return { events, expected: yield* stored(fold(events)), keys: yield* keysOf(events) } satisfies History
+    return { events, expected: yield* stored(events), keys: yield* keysOf(events) } satisfies History
   }).pipe(Effect.orDie, Effect.provideContext(context))
 })
 
@@ -81,7 +82,8 @@ export const kindAndKey = (name: string): readonly [kind: string, key: string] =
 // internal
 // ---------------------------------------------------------------------------
 
-const dump = ({ counters, rows }: Tables): string => JSON.stringify([[...rows].sort(), [...counters].sort()])
+const dump = ({ counters, rows }: Tables): string =>
+  Canonical.encode([Object.fromEntries(rows), Object.fromEntries(counters)])
 
 /** Created, touched twice, an action proposed, asked, approved and run, closed. */
 const one = Effect.fnUntraced(function* (index: number) {
@@ -101,21 +103,51 @@ const one = Effect.fnUntraced(function* (index: number) {
   yield* gateway.closeSession(owner, `c${index}`, sessionId, "done")
 })
 
-/** The rows and counters as they stand in the store, by the names that the fold knows, and no session is left open. */
-const stored = Effect.fnUntraced(function* (changes: ReadonlyArray<RowChange>) {
+/**
+ * The rows and counters as they stand in the store, whatever the fold says: all rows of every kind, and the counters that
+ * such a history moves. Of those that stand at nothing the fold's own are taken.
+ */
+const stored = Effect.fnUntraced(function* (events: ReadonlyArray<StoredEvent>) {
   const table = yield* Rows
   const rows = new Map<string, string>()
-  const counters = new Map<string, number>()
-  for (const change of changes) {
-    if (change._tag === "Add") counters.set(change.counter, yield* table.counter(change.counter))
-    else {
-      const row = yield* table.get(change.kind, change.key)
-      if (row !== null) rows.set(nameOf(change.kind, change.key), Canonical.encode(row.body))
+  for (const kind of kinds) {
+    let after: { readonly key: string } | undefined
+    for (;;) {
+      const page = yield* table.list({ kind, limit: 1_000, ...(after === undefined ? {} : { after }) })
+      for (const { body, key } of page) rows.set(nameOf(kind, key), Canonical.encode(body))
+      const last = page.at(-1)
+      if (last === undefined) break
+      after = { key: last.key }
     }
+  }
+  const counters = new Map<string, number>()
+  for (const name of [...tablesOf(fold(events)).counters.keys(), ...moved]) {
+    counters.set(name, yield* table.counter(name))
   }
   const expected: Tables = { rows, counters }
   return expected
 })
+
+/** Rows of every kind that such a history makes, or would make if it went wrong. */
+const kinds = [
+  "session",
+  "turn",
+  "action",
+  "principal",
+  "tool",
+  GatewayRows.openSession,
+  GatewayRows.claim,
+  GatewayRows.principalKey,
+  GatewayRows.policy,
+  GatewayRows.halt
+]
+
+const moved = [
+  GatewayRows.sessionsOpen(World.owner.actor.id),
+  GatewayRows.pending,
+  GatewayRows.confirmations("created"),
+  GatewayRows.confirmations("approved")
+]
 
 const keysOf = Effect.fnUntraced(function* (events: ReadonlyArray<StoredEvent>) {
   const vault = yield* Vault
