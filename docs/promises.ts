@@ -201,6 +201,18 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
       command: "npm run bench -- human-gate",
       control: ["test/integration/bench-service.integration.test.ts", "see each that is approved run once"],
       figures: ["bench-human-gate"]
+    },
+    {
+      says: "Decisions of the policy engine, beside Cedar's own call.",
+      command: "npm run bench -- policy",
+      control: null,
+      figures: ["bench-policy"]
+    },
+    {
+      says: "A journal read back: folded, verified and opened, written to tables.",
+      command: "npm run bench -- replay",
+      control: null,
+      figures: ["bench-replay"]
     }
   ]
 }

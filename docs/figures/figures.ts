@@ -7,6 +7,8 @@ import { existsSync, readFileSync } from "node:fs"
 import type * as Concurrency from "../../bench/concurrency.ts"
 import type * as HumanGate from "../../bench/humanGate.ts"
 import type * as Journal from "../../bench/journal.ts"
+import type * as Policy from "../../bench/policy.ts"
+import type * as Replay from "../../bench/replay.ts"
 import { about, type Machine } from "../../bench/kit/machine.ts"
 import type { Spread } from "../../bench/kit/statistics.ts"
 import type * as Burst from "#chaos/burst.ts"
@@ -70,6 +72,15 @@ const humanGate = ({ corruptions, steps }: HumanGate.Report): string =>
     `${corruptions.length} corruptions`
   ].join(", ")
 
+const policy = ({ rows }: Policy.Report): string =>
+  rows
+    .filter(({ what }) => what === "decision")
+    .map((row) => `${row.micros.toFixed(0)} µs a decision with ${row.policies} policies, ${ratio(row.ratio)}`)
+    .join("; ")
+
+const replay = ({ events, rows }: Replay.Report): string =>
+  `${count(events)} events: ` + rows.map((row) => `${row.what} ${ratio(row.ratio)}`).join(", ")
+
 const lines: { readonly [name: string]: (report: any) => string } = {
   "crash-pglite": crash,
   "crash-postgres": crash,
@@ -81,7 +92,9 @@ const lines: { readonly [name: string]: (report: any) => string } = {
   mutants,
   "bench-journal": journal,
   "bench-concurrency": concurrency,
-  "bench-human-gate": humanGate
+  "bench-human-gate": humanGate,
+  "bench-policy": policy,
+  "bench-replay": replay
 }
 
 /** The figures of a report with machine and date; `null` where there is no such report. */
