@@ -98,6 +98,21 @@ describe("keelson doctor", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("names a data folder into which others than its owner may write, its group too", () =>
+    Effect.gen(function* () {
+      const folder = yield* TemporaryFolder.make
+      const { port } = yield* answering(ready)
+      for (const [mode, state] of [
+        [0o720, "missing"],
+        [0o702, "missing"],
+        [0o755, "ok"]
+      ] as const) {
+        chmodSync(folder, mode)
+        assert.strictEqual(states((yield* doctor(port, folder)).out)["data folder"], state, mode.toString(8))
+      }
+    }).pipe(Effect.scoped)
+  )
+
   it.live("says that everything is stopped, and how to let it go on", () =>
     Effect.gen(function* () {
       const folder = yield* TemporaryFolder.make
