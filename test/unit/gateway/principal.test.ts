@@ -2,6 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Event, event, events } from "#src/gateway/Events.ts"
 import * as Principal from "#src/gateway/Principal.ts"
 import type { PrincipalCommand } from "#src/gateway/Protocol.ts"
+import * as Rows from "#src/gateway/Rows.ts"
+import * as Append from "#src/kernel/Append.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { KeyId, PrincipalId } from "#src/kernel/Ids.ts"
 import { derive, sha256 } from "#layers/digest/NodeDigest.ts"
@@ -139,6 +141,20 @@ describe("a principal", () => {
       [...put(created, issued("one"), issued("two"), disabled, revoked("one"), event("principal.enabled", {}))],
       [[two, body("two")]]
     )
+  })
+
+  it("can be shut out however full its stream is, and takes nothing else then", () => {
+    const { ends } = Principal.behaviour
+    assert.isTrue(ends({ _tag: "RevokeKey", keyId: keyId("one") }))
+    assert.isTrue(ends({ _tag: "DisablePrincipal" }))
+    for (const command of [create, issue("two")]) assert.isFalse(ends(command))
+  })
+
+  it("is one of so many, judged with the commit that makes it, and with no later one", () => {
+    const { guards } = Principal.behaviour
+    const { state } = given(created)
+    assert.deepStrictEqual(guards(null, create, []), [Append.atMost(Rows.principals, Bounds.principalsMax)])
+    assert.deepStrictEqual(guards(state, issue("two"), []), [])
   })
 
   it("is nobody before it is made", () =>
