@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
+import * as Bounds from "#src/kernel/Bounds.ts"
 import { ActionId } from "#src/kernel/Ids.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
 import * as Questions from "#src/gateway/Questions.ts"
@@ -30,6 +31,22 @@ describe("the gateway", () => {
       assert.deepStrictEqual(world.done, ["look a"])
       const vault = yield* Vault
       assert.deepStrictEqual(yield* vault.open(row.output), { kept: 1 })
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.live("takes arguments that just fit, and not one character more", () => {
+    const world = World.make()
+    return Effect.gen(function* () {
+      const gateway = yield* Gateway
+      const sessionId = yield* World.session()
+      const propose = (length: number) => {
+        const text = "x".repeat(length - `{"text":""}`.length)
+        return gateway.propose(owner, `p${length}`, { sessionId, tool: "look", arguments: { text } })
+      }
+      const fits = yield* propose(Bounds.argumentsTextMax)
+      assert.strictEqual(fits.body.status, "Approved")
+      const refused = yield* Effect.flip(propose(Bounds.argumentsTextMax + 1))
+      assert.strictEqual(refused._tag === "Refused" && refused.rejection._tag, "ArgumentsInvalid")
     }).pipe(Effect.provide(world.layer))
   })
 
