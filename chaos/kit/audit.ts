@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { SqlClient } from "effect/sql/SqlClient"
-import * as Service from "#layers/profiles/Service.ts"
+import * as Journal from "#layers/profiles/Journal.ts"
 import * as Settings from "#layers/profiles/Settings.ts"
 import * as Verification from "#layers/profiles/Verification.ts"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
@@ -130,7 +130,7 @@ const settingsOf = (place: Place): Settings.Settings => ({
 
 /** Asks the journal, which no service has at the time. */
 const within = <A, E>(place: Place, ask: Effect.Effect<A, E, SqlClient>): Promise<A> => {
-  const journal = Service.journal(settingsOf(place)).pipe(Layer.provide(NodeDigest.layer))
+  const journal = Journal.journal(settingsOf(place)).pipe(Layer.provide(NodeDigest.layer))
   return Effect.runPromise(ask.pipe(Effect.provide(journal), Effect.scoped))
 }
 

@@ -19,6 +19,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import * as Stdio from "effect/Stdio"
+import * as BackupCommand from "./BackupCommand.ts"
 import * as CheckpointCommand from "./CheckpointCommand.ts"
 import { CommandRefused, FoundWrong } from "./CommandRefused.ts"
 import * as DemoCommand from "./DemoCommand.ts"
@@ -44,6 +45,8 @@ export const command = <S extends SettingsSource.BasicSettings, E, V>(
     VerifyCommand.command(deployment, environment, json),
     CheckpointCommand.checkpoint(deployment, environment, json),
     CheckpointCommand.prove(deployment, environment, json),
+    BackupCommand.backup(deployment, environment, json),
+    BackupCommand.restore(deployment, environment, json),
     PolicyCommand.command(deployment, environment, json),
     DoctorCommand.command(deployment, environment, json),
     ...People.all(deployment.settings, environment, json)

@@ -84,6 +84,35 @@ export interface Checkpoints<S> {
   ) => Effect.Effect<string, unknown>
 }
 
+/** What a backup holds: the same digest for two stores that hold the same. */
+export interface Backup {
+  readonly file: string
+  readonly position: number
+  readonly lines: number
+  readonly digest: string
+}
+
+export interface Restored extends Backup {
+  /** Sessions that the ledger of erasures knows and the backup did not. */
+  readonly erasedAgain: number
+  /** Events that a checkpoint vouched for; null where there was none to ask. */
+  readonly signed: number | null
+  /** Where checkpoints went that speak of events behind the backup; null where there were none. */
+  readonly movedAside: string | null
+  readonly withoutKeys: boolean
+}
+
+export interface Backups<S> {
+  /** Into a file, or into a folder under a name of its own; also while the service works. */
+  readonly take: (settings: S, target: string) => Effect.Effect<Backup, unknown, Scope.Scope>
+  /** Into a place that holds nothing. */
+  readonly restore: (
+    settings: S,
+    file: string,
+    options: { readonly withoutKeys: boolean }
+  ) => Effect.Effect<Restored, unknown, Scope.Scope>
+}
+
 export interface Progress {
   readonly phase: string
   readonly done: number
@@ -113,6 +142,7 @@ export interface Deployment<S extends BasicSettings, OpenError, VerifyError> {
     doubt: Doubt
   ) => Effect.Effect<Verification, VerifyError, Scope.Scope>
   readonly checkpoints: Checkpoints<S>
+  readonly backups: Backups<S>
   /**
    * Opens the policies alone: no store, no keys, no door. They are held against `tools`, those of a service that runs;
    * where that is null, against those that this program has itself.

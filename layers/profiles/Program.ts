@@ -22,6 +22,7 @@ import * as NodePrivateFiles from "#layers/private-files/NodePrivateFiles.ts"
 import { PolicyEngine, type PolicyQuestion } from "#src/ports/PolicyEngine.ts"
 import { Responder } from "#src/ports/Responder.ts"
 import { ToolCatalog, type ToolDescriptor } from "#src/ports/ToolExecutor.ts"
+import * as Backups from "./Backups.ts"
 import * as Proofs from "./Proofs.ts"
 import * as Service from "./Service.ts"
 import * as Settings from "./Settings.ts"
@@ -51,6 +52,7 @@ export const runMain = ({ file, parts = {} }: Options): void => {
       consistency: Proofs.consistency,
       check: Proofs.check
     },
+    backups: { take: Backups.take, restore: Backups.restore },
     policies: (settings: Settings.Settings, tools: Tools) => policies(settings, tools, parts),
     self: { executable: execPath, arguments: [...execArgv, file] }
   }

@@ -6,16 +6,12 @@
 import { existsSync } from "node:fs"
 import { basename, resolve } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import type { PgClient } from "@effect/sql-pg"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { SqlClient } from "effect/sql/SqlClient"
 import * as HttpDoor from "#layers/edge/HttpDoor.ts"
 import * as Readiness from "#layers/edge/Readiness.ts"
 import * as SocketDoor from "#layers/edge/socket/SocketDoor.ts"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
-import * as PgliteEventStore from "#layers/event-store/PgliteEventStore.ts"
-import * as PostgresEventStore from "#layers/event-store/PostgresEventStore.ts"
 import * as FileIdentity from "#layers/identity/FileIdentity.ts"
 import * as JournalIdentity from "#layers/identity/JournalIdentity.ts"
 import * as FileKeyRing from "#layers/key-ring/FileKeyRing.ts"
@@ -32,16 +28,16 @@ import * as ToolRegistry from "#layers/tool-executor/ToolRegistry.ts"
 import * as NodeTelemetry from "#layers/telemetry/NodeTelemetry.ts"
 import * as KeyCheck from "#layers/vault/KeyCheck.ts"
 import { Checkpoints } from "#src/assurance/Protocol.ts"
-import * as GatewayRows from "#src/gateway/Rows.ts"
 import { Actors } from "#src/ports/Actors.ts"
-import type { Digest } from "#src/ports/Digest.ts"
-import { EventStore, type Rows } from "#src/ports/EventStore.ts"
+import type { EventStore } from "#src/ports/EventStore.ts"
 import { KeyRing } from "#src/ports/KeyRing.ts"
 import { PolicyEngine } from "#src/ports/PolicyEngine.ts"
 import type { Responder } from "#src/ports/Responder.ts"
 import type { ToolDescriptor } from "#src/ports/ToolExecutor.ts"
+import * as Backups from "./Backups.ts"
 import * as Checkpointing from "./Checkpointing.ts"
 import * as Core from "./Core.ts"
+import * as Journal from "./Journal.ts"
 import { defaults, type Settings } from "./Settings.ts"
 
 /** What an app brings into its service. */
@@ -54,20 +50,6 @@ export interface Parts {
   readonly faults?: Layer.Layer<EventStore | KeyRing, never, EventStore | KeyRing>
 }
 
-type JournalError = PgliteEventStore.OpenError | PostgresEventStore.OpenError
-
-/** The journal and its rows, with the SQL client under them. */
-export const journal = (
-  settings: Settings
-): Layer.Layer<EventStore | Rows | SqlClient | PgClient.PgClient, JournalError, Digest> =>
-  settings.databaseUrl === null
-    ? PgliteEventStore.layer({ folder: resolve(settings.dataFolder, "journal"), rowIndexes: GatewayRows.indexes })
-    : PostgresEventStore.layer({
-        url: settings.databaseUrl,
-        schema: settings.databaseSchema,
-        rowIndexes: GatewayRows.indexes
-      })
-
 /**
  * Wrapping keys: made only for a journal that holds nothing yet, so that lost keys are missed and not replaced; and
  * those of another journal are refused.
@@ -75,6 +57,7 @@ export const journal = (
 export const keyRing = (settings: Settings) =>
   Layer.unwrap(
     Effect.gen(function* () {
+      yield* Backups.refuseUnfinished
       const folder = resolve(settings.dataFolder, "keys")
       const createIfEmpty = yield* KeyCheck.begin(existsSync(folder) ? `the keys in ${folder}` : null)
       const ring = FileKeyRing.layer({ folder, createIfEmpty })
@@ -139,10 +122,11 @@ export const layer = (settings: Settings, parts: Parts = {}) =>
     Layer.provideMerge(Layer.mergeAll(parts.responder ?? CommandResponder.layer, NoneRecollection.layer)),
     // Below everything that writes: at a stop the last checkpoint is taken when the last actor is done.
     Layer.provideMerge(Checkpointing.layer(settings)),
+    Layer.provideMerge(Backups.layer(settings)),
     Layer.provideMerge(parts.faults ?? faultless),
     Layer.provideMerge(keyRing(settings)),
     Layer.provideMerge(identity(settings)),
-    Layer.provideMerge(journal(settings)),
+    Layer.provideMerge(Journal.journal(settings)),
     Layer.provideMerge(NodeStamps.layer),
     Layer.provideMerge(Layer.mergeAll(NodeDigest.layer, NodePrivateFiles.layer))
   )

@@ -243,6 +243,8 @@ export const checkpointMillisMax = 86_400_000
 export const checkpointContradictedMillis = 60_000
 /** SIGTERM: how long the last checkpoint may take, once everything else is in the journal. */
 export const checkpointStopMillis = 400
+/** How often the ledger of erasures looks, and an embedded service for backups that it is asked for. */
+export const erasureLookMillis = 1_000
 /** Checkpoints that are kept, the newest ones. */
 export const checkpointsKept = 100
 /** A checkpoint with all its signatures; a proof with its event, in base64. In UTF-16 units. */

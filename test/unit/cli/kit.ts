@@ -13,7 +13,15 @@ import * as Stdio from "effect/Stdio"
 import * as Terminal from "effect/Terminal"
 import * as TestConsole from "effect/testing/TestConsole"
 import * as Cli from "#layers/cli/Cli.ts"
-import type { Checkpoints, Deployment, Doubt, Policies, Running, Verification } from "#layers/cli/Deployment.ts"
+import type {
+  Backups,
+  Checkpoints,
+  Deployment,
+  Doubt,
+  Policies,
+  Running,
+  Verification
+} from "#layers/cli/Deployment.ts"
 import { type Signal, StopSignal } from "#layers/cli/Signals.ts"
 import * as Settings from "#layers/profiles/Settings.ts"
 
@@ -58,6 +66,7 @@ export interface World {
   readonly verify?: Effect.Effect<Verification, unknown>
   readonly policies?: Effect.Effect<Policies, unknown>
   readonly checkpoints?: Partial<Checkpoints<Settings.Settings>>
+  readonly backups?: Partial<Backups<Settings.Settings>>
   /** Sees what the store is to be held against. */
   readonly doubted?: (doubt: Doubt) => void
   readonly environment?: { readonly [name: string]: string }
@@ -93,6 +102,7 @@ export const keelson = Effect.fnUntraced(function* (args: ReadonlyArray<string>,
       return world.verify ?? Effect.succeed(clean)
     },
     checkpoints: { ...noCheckpoints, ...world.checkpoints },
+    backups: { take: () => Effect.die("unused"), restore: () => Effect.die("unused"), ...world.backups },
     policies: () => world.policies ?? Effect.die("unused"),
     self: { executable: "node", arguments: [] }
   }

@@ -1,0 +1,78 @@
+/** The real service with people at work, and the commands `backup` and `restore` beside it, as child processes. */
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { text } from "node:stream/consumers"
+import { cpSync, mkdirSync } from "node:fs"
+import { join, resolve } from "node:path"
+import * as Redacted from "effect/Redacted"
+import * as Postgres from "#test/kit/postgres.ts"
+import type { Service } from "#test/kit/service.ts"
+
+export const server = await Postgres.server()
+
+const main = resolve(import.meta.dirname, "../../layers/main.ts")
+
+/** Where a store lies: a data folder and, on PostgreSQL, a schema. */
+export interface Place {
+  readonly folder: string
+  readonly schema: string | null
+}
+
+export const stores = ["PGlite", "PostgreSQL"] as const
+export type Store = (typeof stores)[number]
+
+export const place = (store: Store, folder: string): Place => ({
+  folder,
+  schema: store === "PGlite" ? null : Postgres.freshSchema()
+})
+
+/** For `Service.start`. */
+export const options = ({ folder, schema }: Place) => ({
+  folder,
+  flags: {
+    "checkpoint-folder": join(folder, "data/checkpoints"),
+    ...(schema === null ? {} : { "database-schema": schema })
+  },
+  environment: environmentOf(schema)
+})
+
+const environmentOf = (schema: string | null): { readonly [name: string]: string } =>
+  schema === null ? {} : { KEELSON_DATABASE_URL: server === null ? "" : Redacted.value(server.url) }
+
+export interface Ended {
+  readonly code: number | null
+  /** Standard output as JSON, where it is. */
+  readonly out: any
+  readonly err: string
+}
+
+/** Runs `keelson <words> --json` on a place, beside whatever works there. */
+export const keelson = async ({ folder, schema }: Place, ...words: ReadonlyArray<string>): Promise<Ended> => {
+  const data = join(folder, "data")
+  const where = ["--data-folder", data, "--checkpoint-folder", join(data, "checkpoints")]
+  const named = schema === null ? where : [...where, "--database-schema", schema]
+  const child = spawn(process.execPath, [main, ...words, "--json", ...named], {
+    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...environmentOf(schema) },
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+  const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")])
+  return { code: code as number | null, out: out.startsWith("{") ? JSON.parse(out) : out, err }
+}
+
+/** What an operator puts back beside a backup: the keys, and the checkpoints with the ledger. */
+export const putBack = (from: Place, to: Place, names: ReadonlyArray<string>): void => {
+  mkdirSync(join(to.folder, "data"), { recursive: true, mode: 0o700 })
+  for (const name of names) cpSync(join(from.folder, "data", name), join(to.folder, "data", name), { recursive: true })
+}
+
+export const everything = ["keys", "signing-keys", "checkpoints", "owner.token"]
+
+/** Sessions with a title each; answers their ids. */
+export const open = async (service: Service, name: string, count: number): Promise<ReadonlyArray<string>> => {
+  const made = await Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      service.post("/v1/sessions", `${name}-${index}`, { title: `${name} ${index}` })
+    )
+  )
+  return made.map(({ body }) => String(body.sessionId))
+}
