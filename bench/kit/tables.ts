@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { SqlClient } from "effect/sql/SqlClient"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
-import * as Service from "#layers/profiles/Service.ts"
+import * as Journal from "#layers/profiles/Journal.ts"
 import * as Settings from "#layers/profiles/Settings.ts"
 import * as StoreOutside from "#layers/profiles/StoreOutside.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
@@ -28,7 +28,7 @@ export const make = Effect.fnUntraced(function* (database: Database) {
     databaseUrl: databaseUrl === null ? null : Redacted.make(databaseUrl),
     databaseSchema: `bench_${process.pid}`
   }
-  const context = yield* Effect.orDie(Layer.build(Service.journal(settings).pipe(Layer.provide(NodeDigest.layer))))
+  const context = yield* Effect.orDie(Layer.build(Journal.journal(settings).pipe(Layer.provide(NodeDigest.layer))))
   return yield* Effect.gen(function* () {
     const sql = yield* SqlClient
     const ask = <A extends object>(text: string, values: ReadonlyArray<unknown> = []) => sql.unsafe<A>(text, values)
