@@ -9,8 +9,8 @@
  * Not measured: tools that run, a network, more than one process of the service.
  */
 import * as Effect from "effect/Effect"
-import * as Audit from "#chaos/kit/audit.ts"
 import type * as SocketClient from "#chaos/kit/SocketClient.ts"
+import * as Callers from "./kit/callers.ts"
 import * as Floor from "./kit/Floor.ts"
 import { loop, type Sample } from "./kit/loop.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
@@ -59,7 +59,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   const postmaster = yield* Effect.promise(() =>
     pool.query<{ pid: number }>("SELECT pg_backend_pid() AS pid").then(({ rows }) => Processes.parent(rows[0]!.pid))
   )
-  const told: Told = { events: 0, commands: 0 }
+  const told: Callers.Told = { events: 0, commands: 0 }
   const measured = yield* Effect.promise(() =>
     measure(options, { insert, sockets, told, service: service.pid, postmaster })
   )
@@ -74,7 +74,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
       )
       .then(({ rows }) => Number(rows[0]!.count))
   )
-  const corruptions = yield* Effect.promise(() => check(place, told))
+  const corruptions = yield* Effect.promise(() => Callers.check(place, told))
   const report: Report = {
     ...machine(),
     options,
@@ -132,73 +132,10 @@ export const print = (report: Report): string => {
 // internal
 // ---------------------------------------------------------------------------
 
-interface Told {
-  commands: number
-  /** Events that those commands make, as the answers say. */
-  events: number
-}
-
-/** One caller's work, over and over: four touches, two questions and their denials, in a session of its own. */
-const script = [
-  "session.create",
-  "session.touch",
-  "action.propose",
-  "confirmation.deny",
-  "session.touch",
-  "session.touch",
-  "action.propose",
-  "confirmation.deny",
-  "session.touch"
-] as const
-
-const eventsOf: { readonly [D in (typeof script)[number]]: number } = {
-  "session.create": 1,
-  "session.touch": 1,
-  // Proposed, judged, asked.
-  "action.propose": 3,
-  "confirmation.deny": 1
-}
-
-interface Known {
-  readonly key: string
-  readonly sessionId: string
-  readonly confirmationId: string
-}
-
-const frames: { readonly [D in (typeof script)[number]]: (known: Known) => { readonly type: D } } = {
-  "session.create": () => ({ type: "session.create" }),
-  "session.touch": ({ sessionId }) => ({ type: "session.touch", params: { sessionId } }),
-  "action.propose": ({ key, sessionId }) => ({
-    type: "action.propose",
-    params: { sessionId },
-    body: { tool: "file.write", arguments: { path: `${key}.txt`, content: key } }
-  }),
-  "confirmation.deny": ({ confirmationId }) => ({ type: "confirmation.deny", params: { confirmationId } })
-}
-
-let callers = 0
-
-/** A caller that says its next command each time, and takes part in what was told. */
-const caller = (socket: SocketClient.SocketClient, told: Told) => {
-  const name = `caller-${(callers += 1)}`
-  let count = 0
-  let sessionId = ""
-  let confirmationId = ""
-  return async () => {
-    const type = script[count % script.length]!
-    const key = `${name}-${(count += 1)}`
-    const body = await Served.insist(socket, { key, ...frames[type]({ key, sessionId, confirmationId }) })
-    if (type === "session.create") sessionId = body.sessionId
-    if (type === "action.propose") confirmationId = body.confirmationId
-    told.commands += 1
-    told.events += eventsOf[type]
-  }
-}
-
 interface Subject {
   readonly insert: (caller: number, count: number) => Promise<void>
   readonly sockets: ReadonlyArray<SocketClient.SocketClient>
-  readonly told: Told
+  readonly told: Callers.Told
   readonly service: number
   readonly postmaster: number
 }
@@ -226,7 +163,7 @@ const measure = async (options: Options, subject: Subject): Promise<ReadonlyArra
       outstanding,
       run: () => {
         const working = Array.from({ length: outstanding }, (_, index) =>
-          caller(sockets[index % Served.connections]!, told)
+          Callers.caller(sockets[index % Served.connections]!, told)
         )
         return loop(outstanding, options.millis, (one) => working[one]!())
       }
@@ -269,14 +206,3 @@ const measure = async (options: Options, subject: Subject): Promise<ReadonlyArra
     }
   })
 }
-
-const check = async (place: Audit.Place, told: Told): Promise<ReadonlyArray<string>> => {
-  const found = (await Audit.look(place)).map(({ detail }) => detail)
-  const byType = await Audit.eventsByType(place)
-  let events = 0
-  for (const [type, count] of byType) if (!apart.has(type)) events += count
-  return events === told.events ? found : [...found, `${told.events} events were acknowledged, ${events} are there`]
-}
-
-/** What the service writes by itself. */
-const apart: ReadonlySet<string> = new Set(["policy.changed", "session.expired", "confirmation.expired"])

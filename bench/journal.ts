@@ -17,11 +17,11 @@ import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as PgliteEventStore from "#layers/event-store/PgliteEventStore.ts"
 import * as PostgresEventStore from "#layers/event-store/PostgresEventStore.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
-import * as PostgresServer from "#test/kit/PostgresServer.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 import * as Floor from "./kit/Floor.ts"
 import { loop, type Sample } from "./kit/loop.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
+import * as Server from "./kit/server.ts"
 import { type Spread, spread, table } from "./kit/statistics.ts"
 import * as Work from "./kit/work.ts"
 
@@ -161,15 +161,11 @@ const pglite = Effect.gen(function* () {
 })
 
 const postgres = Effect.gen(function* () {
-  const folder = yield* Effect.acquireRelease(Effect.sync(PostgresServer.makeRunFolder), (made) =>
-    Effect.sync(() => PostgresServer.stop(made))
-  )
-  const found = yield* Effect.promise(() => PostgresServer.find(folder))
-  if ("missing" in found) throw new Error(`SKIP postgres: ${PostgresServer.remedy} (${found.missing})`)
+  const url = yield* Server.make
   const schema = `bench_${process.pid}`
-  const { insert } = yield* Floor.make(found.url, `${schema}_floor`)
+  const { insert } = yield* Floor.make(url, `${schema}_floor`)
   const context = yield* Layer.build(
-    PostgresEventStore.layer({ url: Redacted.make(found.url), schema }).pipe(Layer.provide(NodeDigest.layer))
+    PostgresEventStore.layer({ url: Redacted.make(url), schema }).pipe(Layer.provide(NodeDigest.layer))
   )
   return yield* over(insert).pipe(Effect.provideContext(context))
 })

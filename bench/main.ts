@@ -10,7 +10,9 @@ import * as Concurrency from "./concurrency.ts"
 import * as HumanGate from "./humanGate.ts"
 import * as Journal from "./journal.ts"
 import * as Policy from "./policy.ts"
+import * as Recovery from "./recovery.ts"
 import * as Replay from "./replay.ts"
+import * as Tracing from "./tracing.ts"
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -40,7 +42,9 @@ const benches: { readonly [name: string]: ReturnType<typeof bench> } = {
   concurrency: bench("commands over twenty WebSockets to the real service", Concurrency),
   "human-gate": bench("a thousand actions that wait for people, then are approved and run", HumanGate),
   policy: bench("decisions with 3 and with 103 policies", Policy),
-  replay: bench("a journal read back: folded, verified and opened, written to tables", Replay)
+  recovery: bench("the service killed with a long journal, and started again", Recovery),
+  replay: bench("a journal read back: folded, verified and opened, written to tables", Replay),
+  tracing: bench("what default and full tracing cost the concurrency work", Tracing)
 }
 
 const usage = [

@@ -26,6 +26,9 @@ export const parent = (pid: number): number => {
   return found.parent
 }
 
+/** Processor time of one process so far, in microseconds. */
+export const micros = (pid: number): number => stat(pid)?.micros ?? 0
+
 /** Processor time so far, in microseconds: of the service, of a database with its children, and of this process. */
 export const times = (service: number, postmaster: number) => {
   let database = stat(postmaster)?.micros ?? 0

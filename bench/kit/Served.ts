@@ -2,10 +2,10 @@
 import * as Effect from "effect/Effect"
 import type * as Audit from "#chaos/kit/audit.ts"
 import * as SocketClient from "#chaos/kit/SocketClient.ts"
-import * as PostgresServer from "#test/kit/PostgresServer.ts"
 import * as Service from "#test/kit/service.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 import * as Floor from "./Floor.ts"
+import * as Server from "./server.ts"
 
 export const connections = 20
 
@@ -17,28 +17,30 @@ const flags = {
 }
 
 export const make = Effect.fnUntraced(function* (policies?: string) {
-  const server = yield* Effect.acquireRelease(Effect.sync(PostgresServer.makeRunFolder), (made) =>
-    Effect.sync(() => PostgresServer.stop(made))
-  )
-  const found = yield* Effect.promise(() => PostgresServer.find(server))
-  if ("missing" in found) throw new Error(`SKIP postgres: ${PostgresServer.remedy} (${found.missing})`)
+  const url = yield* Server.make
   const folder = yield* TemporaryFolder.make
   const databaseSchema = `bench_${process.pid}`
-  const { insert, pool } = yield* Floor.make(found.url, `${databaseSchema}_floor`)
-  const start = Effect.acquireRelease(
+  const { insert, pool } = yield* Floor.make(url, `${databaseSchema}_floor`)
+  const place: Audit.Place = { folder, databaseUrl: url, databaseSchema }
+  return { insert, pool, place, start: start(place, policies === undefined ? {} : { policies }) }
+})
+
+/** The service on a place, for as long as the scope. */
+export const start = (
+  { databaseSchema, databaseUrl, folder }: Audit.Place,
+  { environment, flags: more, ...options }: Partial<Service.Options>
+) =>
+  Effect.acquireRelease(
     Effect.promise(() =>
       Service.start({
         folder,
-        ...(policies === undefined ? {} : { policies }),
-        flags: { ...flags, "database-schema": databaseSchema },
-        environment: { KEELSON_DATABASE_URL: found.url }
+        ...options,
+        flags: { ...flags, ...more, "database-schema": databaseSchema },
+        environment: { ...environment, ...(databaseUrl === null ? {} : { KEELSON_DATABASE_URL: databaseUrl }) }
       })
     ),
     (started) => Effect.promise(() => started.kill())
   )
-  const place: Audit.Place = { folder, databaseUrl: found.url, databaseSchema }
-  return { insert, pool, place, start }
-})
 
 /** The twenty. */
 export const sockets = (service: Service.Service): Effect.Effect<ReadonlyArray<SocketClient.SocketClient>> =>

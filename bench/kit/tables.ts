@@ -8,8 +8,8 @@ import * as Journal from "#layers/profiles/Journal.ts"
 import * as Settings from "#layers/profiles/Settings.ts"
 import * as StoreOutside from "#layers/profiles/StoreOutside.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
-import * as PostgresServer from "#test/kit/PostgresServer.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
+import * as Server from "./server.ts"
 import { kindAndKey, nameOf, type Tables } from "./history.ts"
 
 export type Database = "PostgreSQL" | "PGlite"
@@ -21,7 +21,7 @@ const plainLot = 1_000
 
 /** The store that a service would open, with every index it declares. */
 export const make = Effect.fnUntraced(function* (database: Database) {
-  const databaseUrl = database === "PGlite" ? null : yield* server
+  const databaseUrl = database === "PGlite" ? null : yield* Server.make
   const settings: Settings.Settings = {
     ...Settings.defaults,
     dataFolder: yield* TemporaryFolder.make,
@@ -68,15 +68,6 @@ export const make = Effect.fnUntraced(function* (database: Database) {
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
-
-const server = Effect.gen(function* () {
-  const folder = yield* Effect.acquireRelease(Effect.sync(PostgresServer.makeRunFolder), (made) =>
-    Effect.sync(() => PostgresServer.stop(made))
-  )
-  const found = yield* Effect.promise(() => PostgresServer.find(folder))
-  if ("missing" in found) throw new Error(`SKIP postgres: ${PostgresServer.remedy} (${found.missing})`)
-  return found.url
-})
 
 const lots = <A>(all: ReadonlyArray<A>, size: number): ReadonlyArray<ReadonlyArray<A>> =>
   Array.from({ length: Math.ceil(all.length / size) }, (_, index) => all.slice(index * size, (index + 1) * size))
