@@ -9,6 +9,7 @@ import * as Logger from "effect/Logger"
 import * as Concurrency from "./concurrency.ts"
 import * as HumanGate from "./humanGate.ts"
 import * as Journal from "./journal.ts"
+import * as Peers from "./peers.ts"
 import * as Policy from "./policy.ts"
 import * as Recovery from "./recovery.ts"
 import * as Replay from "./replay.ts"
@@ -44,6 +45,7 @@ const benches: { readonly [name: string]: ReturnType<typeof bench> } = {
   policy: bench("decisions with 3 and with 103 policies", Policy),
   recovery: bench("the service killed with a long journal, and started again", Recovery),
   replay: bench("a journal read back: folded, verified and opened, written to tables", Replay),
+  peers: bench("the same work by what a user would pick instead; installs them once", Peers),
   tracing: bench("what default and full tracing cost the concurrency work", Tracing)
 }
 

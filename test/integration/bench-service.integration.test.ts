@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Concurrency from "../../bench/concurrency.ts"
 import * as HumanGate from "../../bench/humanGate.ts"
+import * as Peers from "../../bench/peers.ts"
 import * as Recovery from "../../bench/recovery.ts"
 import * as Tracing from "../../bench/tracing.ts"
 import * as Postgres from "#test/kit/postgres.ts"
@@ -60,6 +61,22 @@ describe.skipIf(server === null)("the benches of the whole service", () => {
         )
         for (const { perSecond, ratio } of report.rows) assert.isTrue(perSecond.median > 0 && ratio.median > 0)
         assert.include(Tracing.print(report), "0 corruptions")
+      }),
+    240_000
+  )
+
+  it.live(
+    "do the same work by Keelson and by a hand-written actor, which counts on after a kill",
+    () =>
+      Effect.gen(function* () {
+        const report = yield* Peers.run(Peers.smoke)
+        assert.deepStrictEqual(report.corruptions, [])
+        assert.deepStrictEqual(
+          report.rows.map(({ what }) => what),
+          ["floor", "Keelson over HTTP", "hand-written actor with group commit"]
+        )
+        for (const { perSecond, ratio } of report.rows) assert.isTrue(perSecond.median > 0 && ratio.median > 0)
+        assert.include(Peers.print(report), "0 corruptions")
       }),
     240_000
   )
