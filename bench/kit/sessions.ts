@@ -10,7 +10,7 @@ import type { Place } from "#chaos/kit/audit.ts"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import { owner } from "#layers/identity/FileIdentity.ts"
 import * as NodePrivateFiles from "#layers/private-files/NodePrivateFiles.ts"
-import * as Service from "#layers/profiles/Service.ts"
+import * as Journal from "#layers/profiles/Journal.ts"
 import * as Settings from "#layers/profiles/Settings.ts"
 import type { SessionCommand } from "#src/gateway/Protocol.ts"
 import * as Session from "#src/gateway/Session.ts"
@@ -36,7 +36,7 @@ export const fill = (place: Place, sessions: number, eventsEach: number): Promis
     databaseSchema: place.databaseSchema
   }
   const world = Service.keyRing(settings).pipe(
-    Layer.provideMerge(Service.journal(settings)),
+    Layer.provideMerge(Journal.journal(settings)),
     Layer.provideMerge(Layer.mergeAll(NodeDigest.layer, NodePrivateFiles.layer))
   )
   return Effect.gen(function* () {
