@@ -27,7 +27,7 @@ export interface Moment {
 export const restoringCell = "restoring"
 
 /** Hands over every line, a page at a time; `begin` is told first of what. */
-export const dump = Effect.fn("EventStore.dump")(function* <A, E, R>(
+export const dump = Effect.fnUntraced(function* <A, E, R>(
   schema: string,
   begin: (moment: Moment) => Effect.Effect<A, E, R>,
   emit: (to: A, lines: ReadonlyArray<string>) => Effect.Effect<void, E, R>
@@ -83,7 +83,7 @@ export const stepsKnown = (schema: string): number => stepNames(schema).length
  * Puts lines into empty tables, all of them or none. Keys of `forgotten` subjects are left out: they never come near
  * the disk.
  */
-export const load = Effect.fn("EventStore.load")(function* <E>(
+export const load = Effect.fnUntraced(function* <E>(
   schema: string,
   position: number,
   pages: Effect.Effect<ReadonlyArray<string> | null, E>,

@@ -125,7 +125,11 @@ export const layer = (settings: Settings) =>
       const { supervise } = yield* Supervisor.Supervisor
       const requests = resolve(settings.dataFolder, BackupRequests.folderName)
       yield* Effect.addFinalizer(() =>
-        Effect.ignore(Effect.timeoutOption(look, Duration.millis(Bounds.checkpointStopMillis)))
+        look.pipe(
+          Effect.interruptible,
+          Effect.timeoutOption(Duration.millis(Bounds.checkpointStopMillis)),
+          Effect.ignore
+        )
       )
       const pause = Effect.sleep(Duration.millis(Bounds.erasureLookMillis))
       yield* supervise("erasure-ledger", Effect.forever(Effect.andThen(look, pause)))

@@ -46,8 +46,8 @@ export interface Ended {
   readonly err: string
 }
 
-/** Runs `keelson <words> --json` on a place, beside whatever works there. */
-export const keelson = async ({ folder, schema }: Place, ...words: ReadonlyArray<string>): Promise<Ended> => {
+/** Begins `keelson <words> --json` on a place, beside whatever works there. */
+export const begin = ({ folder, schema }: Place, ...words: ReadonlyArray<string>) => {
   const data = join(folder, "data")
   const where = ["--data-folder", data, "--checkpoint-folder", join(data, "checkpoints")]
   const named = schema === null ? where : [...where, "--database-schema", schema]
@@ -55,9 +55,15 @@ export const keelson = async ({ folder, schema }: Place, ...words: ReadonlyArray
     env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...environmentOf(schema) },
     stdio: ["ignore", "pipe", "pipe"]
   })
-  const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")])
-  return { code: code as number | null, out: out.startsWith("{") ? JSON.parse(out) : out, err }
+  const ended = async (): Promise<Ended> => {
+    const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")])
+    return { code: code as number | null, out: out.startsWith("{") ? JSON.parse(out) : out, err }
+  }
+  return { child, ended: ended() }
 }
+
+/** Runs it to its end. */
+export const keelson = (place: Place, ...words: ReadonlyArray<string>): Promise<Ended> => begin(place, ...words).ended
 
 /** What an operator puts back beside a backup: the keys, and the checkpoints with the ledger. */
 export const putBack = (from: Place, to: Place, names: ReadonlyArray<string>): void => {
