@@ -65,6 +65,20 @@ export const begin = ({ folder, schema }: Place, ...words: ReadonlyArray<string>
 /** Runs it to its end. */
 export const keelson = (place: Place, ...words: ReadonlyArray<string>): Promise<Ended> => begin(place, ...words).ended
 
+/** Why a start on the place was refused; null where it serves, which is ended then. */
+export const startRefused = async (place: Place): Promise<string | null> => {
+  const folders = ["workspace", "policies"].map((name) => join(place.folder, "data", name))
+  const words = ["start", "--port", "0", "--workspace-folder", folders[0]!, "--policy-folder", folders[1]!]
+  const { child, ended } = begin(place, ...words)
+  let serves = false
+  child.stdout.once("data", () => {
+    serves = true
+    child.kill("SIGKILL")
+  })
+  const { err } = await ended
+  return serves ? null : err
+}
+
 /** What an operator puts back beside a backup: the keys, and the checkpoints with the ledger. */
 export const putBack = (from: Place, to: Place, names: ReadonlyArray<string>): void => {
   mkdirSync(join(to.folder, "data"), { recursive: true, mode: 0o700 })
