@@ -22,6 +22,9 @@ export interface Violation {
 
 const isFinal = ({ status }: Answer) => status < 500 && status !== 429
 
+/** Lines of the service's log beside a finding. */
+const saidMax = 5
+
 /** Answers that came late because the service was away are asked for this long. */
 const patienceMillis = 20_000
 
@@ -43,7 +46,7 @@ export class Ledger {
     this.#fresh.push(entry)
     const answer = await service.post(entry.path, entry.key, entry.body, entry.token).catch(() => null)
     if (answer !== null && isFinal(answer)) this.#settle(entry, answer)
-    else if (answer?.status === 500) this.#violate("broken", entry, answer)
+    else if (answer?.status === 500) this.#violate("broken", entry, answer, service)
     return answer
   }
 
@@ -76,7 +79,7 @@ export class Ledger {
       if (answer === null) return true
       if (!isFinal(answer)) {
         if (answer.status === 500 || Date.now() > deadline) {
-          this.#violate("broken", entry, answer)
+          this.#violate("broken", entry, answer, service)
           return false
         }
         await new Promise((wake) => setTimeout(wake, 50))
@@ -88,7 +91,7 @@ export class Ledger {
       }
       const isForgotten = this.#erased.has(entry.sessionId ?? entry.answer.body.sessionId)
       const isSame = answer.status === entry.answer.status && told(answer) === told(entry.answer)
-      if (entry.answer.status < 300 && !isForgotten && !isSame) this.#violate("lost", entry, answer)
+      if (entry.answer.status < 300 && !isForgotten && !isSame) this.#violate("lost", entry, answer, service)
       return false
     }
   }
@@ -98,10 +101,16 @@ export class Ledger {
     if (answer.status < 300) this.acknowledged += 1
   }
 
-  #violate(kind: Violation["kind"], entry: Operation, answer: Answer): void {
+  #violate(kind: Violation["kind"], entry: Operation, answer: Answer, service: Service): void {
     const was = entry.answer === null ? "nothing" : `${entry.answer.status} ${told(entry.answer)}`
     const detail = `${entry.path} ${entry.key}: was told ${was}, now ${answer.status} ${told(answer)}`
-    this.violations.push({ kind, detail })
+    // What the service itself said of it last.
+    const said = service
+      .log()
+      .split("\n")
+      .filter((line) => /error/i.test(line))
+      .slice(-saidMax)
+    this.violations.push({ kind, detail: [detail, ...said].join("\n    ") })
   }
 }
 
