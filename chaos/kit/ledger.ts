@@ -104,12 +104,12 @@ export class Ledger {
   #violate(kind: Violation["kind"], entry: Operation, answer: Answer, service: Service): void {
     const was = entry.answer === null ? "nothing" : `${entry.answer.status} ${told(entry.answer)}`
     const detail = `${entry.path} ${entry.key}: was told ${was}, now ${answer.status} ${told(answer)}`
-    // What the service itself said of it last.
+    // What the service itself said before it answered so.
     const said = service
       .log()
       .split("\n")
-      .filter((line) => /error/i.test(line))
-      .slice(-saidMax)
+      .filter((line) => /"level":"(ERROR|FATAL)"/.test(line))
+      .slice(0, saidMax)
     this.violations.push({ kind, detail: [detail, ...said].join("\n    ") })
   }
 }
