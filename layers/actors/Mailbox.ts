@@ -214,6 +214,12 @@ export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): M
 
   /** The store did not answer (nothing was written), or the stream itself can't be read: it is poisoned. */
   const giveUp = Effect.fnUntraced(function* (letters: ReadonlyArray<Letter>, cause: Cause.Cause<EventStoreError>) {
+    // What was stopped in the middle is not broken: whether it was written, the journal knows.
+    if (Cause.hasInterruptsOnly(cause)) {
+      memory = null
+      yield* failAll(letters, indeterminate(stream, "it was stopped in the middle"))
+      return
+    }
     const expected = Cause.findErrorOption(cause)
     if (expected._tag === "Some" && expected.value.reason !== "Corrupt") {
       yield* failAll(letters, unavailable(stream, expected.value))

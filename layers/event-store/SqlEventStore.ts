@@ -9,10 +9,9 @@
  *         --refused as a whole for one append's data--> each append alone
  *         --not sent, or rolled back--> EventStoreError: nothing was written
  */
-import * as Arr from "effect/Array"
+import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { SqlClient } from "effect/sql/SqlClient"
@@ -29,7 +28,6 @@ import * as Batch from "./Batch.ts"
 import * as BatchWriter from "./BatchWriter.ts"
 import { cellHash } from "./Migrations.ts"
 import { JournalDefect, prepare, type Prepared } from "./Preparation.ts"
-import * as ReadBatches from "./ReadBatches.ts"
 import * as SqlFailure from "./SqlFailure.ts"
 import * as SqlRows from "./SqlRows.ts"
 import * as StoredRow from "./StoredRow.ts"
@@ -96,32 +94,18 @@ export const make = Effect.fnUntraced(function* (
   wake.note(yield* head)
   const writer = yield* BatchWriter.make(writeBatch(options), { overlaps: options.timeoutMillis !== null })
 
-  const readStream = ReadBatches.make<StreamId, StreamSlice>({
-    keysMax: streamsMax,
-    read: (streams) =>
-      Effect.map(
-        // Who asks for the same one at once hears the same: asked for twice, its events would come twice.
-        ask<StreamRow>("readStream", readStreamsText(schema), [
-          [...new Set(streams)].join("\n"),
-          Bounds.streamEventsTotalMax + 1
-        ]),
-        (rows) => {
-          const of = Arr.groupBy(rows, ({ wanted }) => wanted)
-          return streams.map((stream) => slice(stream, of[stream] ?? []))
-        }
-      )
-  })
-  const slice = (stream: StreamId, rows: ReadonlyArray<StreamRow>): Exit.Exit<StreamSlice, EventStoreError> => {
-    try {
-      return Exit.succeed(toSlice(stream, rows, sha256))
-    } catch (cause) {
-      return Exit.fail(asCorrupt("readStream", cause))
-    }
-  }
-
   const store = EventStore.of({
     append: (appends) => Effect.suspend(() => writer.append(appends.map((append) => prepare(append, sha256)))),
-    readStream,
+    readStream: Effect.fnUntraced(function* (stream) {
+      const rows = yield* ask<StreamRow>("readStream", readStreamText(schema), [
+        stream,
+        Bounds.streamEventsTotalMax + 1
+      ])
+      return yield* Effect.try({
+        try: () => toSlice(stream, rows, sha256),
+        catch: (cause) => asCorrupt("readStream", cause)
+      })
+    }),
     readAll: (afterPosition, limit, textMax) => {
       const most = [BigInt(afterPosition), Math.min(Math.max(0, limit), Bounds.readLimitMax)]
       const rows =
@@ -256,27 +240,16 @@ const forgetReceiptsText = (schema: string): string => `
   ) RETURNING 1 AS one`
 
 interface StreamRow extends StoredRow.EventRow {
-  /** The stream that was asked for. */
-  readonly wanted: string
   readonly receipt: unknown
 }
 
-/** Streams that one statement reads: each may be long. */
-const streamsMax = 16
-
-/**
- * Events and receipts of each stream in one snapshot. Receipts are taken newest first: an old one is still in the way of
- * its repeat.
- */
-const readStreamsText = (schema: string): string => `
-  SELECT w.stream AS wanted, d.* FROM unnest(string_to_array($1, E'\\n')) AS w (stream)
-  CROSS JOIN LATERAL (
-    (SELECT ${StoredRow.eventColumns}, NULL::json AS receipt FROM ${schema}.event
-      WHERE stream = w.stream ORDER BY version LIMIT $2)
-    UNION ALL
-    (SELECT 0, stream, version, hash, '', row_to_json(r) FROM ${schema}.receipt r
-      WHERE stream = w.stream ORDER BY version DESC, principal DESC, key DESC LIMIT $2)
-  ) d`
+/** Events and receipts of one stream in one snapshot. Receipts are taken newest first: an old one is still in the way of its repeat. */
+const readStreamText = (schema: string): string => `
+  (SELECT ${StoredRow.eventColumns}, NULL::json AS receipt FROM ${schema}.event
+    WHERE stream = $1 ORDER BY version LIMIT $2)
+  UNION ALL
+  (SELECT 0, stream, version, hash, '', row_to_json(r) FROM ${schema}.receipt r
+    WHERE stream = $1 ORDER BY version DESC, principal DESC, key DESC LIMIT $2)`
 
 const toSlice = (stream: StreamId, rows: ReadonlyArray<StreamRow>, sha256: StoredRow.Sha256): StreamSlice => {
   const events: Array<StoredEvent> = []

@@ -42,6 +42,28 @@ const cellsFail = Layer.effect(
   })
 ).pipe(Layer.provide(VolatileEventStore.layer))
 
+describe("a read that is stopped in the middle", () => {
+  it.effect("is no broken stream: its caller is told to repeat, however often, and the next command is done", () => {
+    let stops = 2 * Bounds.restartBudget
+    const stopping = Layer.effect(
+      EventStore,
+      Effect.map(EventStore, (store) =>
+        EventStore.of({
+          ...store,
+          readStream: (stream) => Effect.suspend(() => (stops-- > 0 ? Effect.interrupt : store.readStream(stream)))
+        })
+      )
+    ).pipe(Layer.provideMerge(VolatileEventStore.layer))
+    const stopped = StoreVault.layer.pipe(
+      Layer.provideMerge(Layer.mergeAll(stopping, VolatileKeyRing.layer, NodeDigest.layer))
+    )
+    return Effect.gen(function* () {
+      while (stops > 0) assert.strictEqual(yield* reason(send("a", "k")), "Indeterminate")
+      assert.deepInclude(yield* send("a", "k"), { body: { count: 1 }, repeated: false })
+    }).pipe(Effect.provide(Layer.provideMerge(actors, stopped)))
+  })
+})
+
 describe("a rule that throws", () => {
   it.live("fails its own command, costs nobody else theirs, and changes nothing", () =>
     Effect.gen(function* () {
