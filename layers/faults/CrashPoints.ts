@@ -6,11 +6,11 @@
  * Owns where the moments are and what they are called. Does not own what happens there: `pass` is given by whoever
  * wants to be asked. The store behind it stays honest.
  *
- * An append is called after its first event (`action.claimed`), after what it destroys (`erasure`), or `refusal` where
- * it leaves a receipt only. `before` it nothing is written; `after` it everything is, and nobody was answered.
+ * An append is called after its first event that has moments (`action.claimed`: what policies that changed meanwhile say of
+ * an action may stand before it), after what it destroys (`erasure`), or `refusal` where it leaves a receipt only. `before` it nothing is written; `after` it everything is, and nobody was answered.
  *
  * Invariants: every event type there is has its moments or the reason why it has none (the compiler holds the list
- * against the events); an append that begins with an event that is said never to begin one is a bug.
+ * against the events); what appends are called never keeps them from being made.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -100,10 +100,8 @@ export type Named =
 /** What an append is called: see above. */
 export const nameOf = ({ events, shred }: Append): string => {
   if (shred.length > 0) return "erasure"
-  const type = events[0]?.envelope.type ?? "refusal"
-  const moments: Moments | undefined = isKnown(type) ? byEvent[type] : undefined
-  if (typeof moments === "object" && "inside" in moments) throw new Error(`${type} began an append`)
-  return type
+  const types = events.map(({ envelope }) => envelope.type)
+  return types.find((type) => !isKnown(type) || !isInside(byEvent[type])) ?? types[0] ?? "refusal"
 }
 
 /** The moments of a start: what it reads first, and the streams of work that a crash left. */
@@ -112,6 +110,8 @@ export const recovery = { head: "recovery: the head was read", stream: "recovery
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+const isInside = (moments: Moments): boolean => typeof moments === "object" && "inside" in moments
 
 const isKnown = (type: string): type is keyof typeof byEvent => Object.hasOwn(byEvent, type)
 

@@ -94,7 +94,7 @@ describe("the service", () => {
         const approved = await before.post(`/v1/confirmations/${confirmationId}/approve`, "a", {})
         assert.strictEqual(approved.status, 200)
         await before.kill()
-        await Service.using({ folder, flags: { "claim-lease-millis": 1_000 } }, async (after) => {
+        await Service.using({ folder, flags: { "claim-lease-millis": 2_000 } }, async (after) => {
           const ended = await after.get(`/v1/turns/${turn.body.turnId}?waitMillis=30000`)
           assert.strictEqual(ended.body.status, "Completed")
           const events = (await after.get("/v1/events?limit=200")).body.items

@@ -29,24 +29,6 @@ const onPostgres = (work: (options: Service.Options) => Promise<void>) =>
 
 describe.skipIf(server === null)("the service on PostgreSQL", () => {
   it.live(
-    "keeps all of 60 sessions acknowledged in a burst, after a SIGKILL at once",
-    () =>
-      onPostgres(async (given) => {
-        const before = await Service.start(given)
-        const opened = await Promise.all(
-          Array.from({ length: 60 }, (_, index) => before.post("/v1/sessions", `burst-${index}`, {}))
-        )
-        await before.kill()
-        assert.deepStrictEqual(new Set(opened.map(({ status }) => status)), new Set([201]))
-        await Service.using(given, async (after) => {
-          const found = await Promise.all(opened.map(({ body }) => after.get(`/v1/sessions/${body.sessionId}`)))
-          assert.deepStrictEqual(new Set(found.map(({ body }) => body.status)), new Set(["Open"]))
-        })
-      }),
-    120_000
-  )
-
-  it.live(
     "writes again at once after the server ended its session, as it does when it shuts down",
     () =>
       onPostgres(async (given) => {

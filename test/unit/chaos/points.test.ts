@@ -13,8 +13,8 @@ const told = /(?<=<!-- made from layers\/faults\/CrashPoints\.ts -->\n\n)[\s\S]*
 /** A table without what the formatter adds. */
 const bare = (table: string | undefined) => table?.replace(/ +/g, " ").replace(/-{3,}/g, "---")
 
-const appendOf = (type: string, shred: Append["shred"] = []) =>
-  ({ events: [{ envelope: { type } }], shred }) as unknown as Append
+const appendOf = (types: ReadonlyArray<string>, shred: Append["shred"] = []) =>
+  ({ events: types.map((type) => ({ envelope: { type } })), shred }) as unknown as Append
 
 describe("the moments of a crash", () => {
   it("are told of every event there is, and of no other", () => {
@@ -30,12 +30,19 @@ describe("the moments of a crash", () => {
     }
   })
 
-  it("are called by what begins an append; what is said to begin none is a bug where it does", () => {
-    assert.strictEqual(CrashPoints.nameOf(appendOf("action.claimed")), "action.claimed")
-    assert.strictEqual(CrashPoints.nameOf(appendOf("turn.failed")), "turn.failed")
-    assert.strictEqual(CrashPoints.nameOf(appendOf("session.erased", [{}] as never)), "erasure")
-    assert.throws(() => CrashPoints.nameOf(appendOf("action.judged")), "action.judged began an append")
-  })
+  it.each([
+    [["action.claimed"], "action.claimed"],
+    [["turn.failed"], "turn.failed"],
+    // What other policies say now stands before the approval.
+    [["action.judged", "confirmation.approved", "action.permitted"], "confirmation.approved"],
+    [["action.judged", "action.denied"], "action.judged"],
+    [[], "refusal"]
+  ] as const)("are called by the first event of an append that has some: %o is %s", (types, name) =>
+    assert.strictEqual(CrashPoints.nameOf(appendOf(types)), name)
+  )
+
+  it("are called erasure where a key is destroyed", () =>
+    assert.strictEqual(CrashPoints.nameOf(appendOf(["session.erased"], [{}] as never)), "erasure"))
 
   it("stand in the page as they are (KEELSON_TEST_UPDATE=1 writes them there, then npm run format)", () => {
     const text = readFileSync(page, "utf8")
