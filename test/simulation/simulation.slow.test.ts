@@ -16,6 +16,6 @@ describe("every mutant", () => {
   it.each(Object.keys(mutants))("%s is found within 1,000 seeds", async (mutant) => {
     const report = await Pool.run({ first: 1, count: 1_000, mutant, untilFailure: true })
     assert.isNotEmpty(failuresOf(report))
-    assert.isAtMost(report.shrunk?.plan.steps.length ?? Number.POSITIVE_INFINITY, 20)
+    assert.isAtMost(report.shrunk?.plan.steps.length ?? Number.POSITIVE_INFINITY, 12)
   })
 })
