@@ -9,6 +9,19 @@ export interface Told {
   events: number
 }
 
+/** One caller's work, over and over: four touches, two questions and their denials, in a session of its own. */
+export const script = [
+  "session.create",
+  "session.touch",
+  "action.propose",
+  "confirmation.deny",
+  "session.touch",
+  "session.touch",
+  "action.propose",
+  "confirmation.deny",
+  "session.touch"
+] as const
+
 /** A caller that says its next command each time, and takes part in what was told. */
 export const caller = (socket: SocketClient.SocketClient, told: Told) => {
   const name = `caller-${(callers += 1)}`
@@ -38,19 +51,6 @@ export const check = async (place: Audit.Place, told: Told): Promise<ReadonlyArr
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
-
-/** One caller's work, over and over: four touches, two questions and their denials, in a session of its own. */
-const script = [
-  "session.create",
-  "session.touch",
-  "action.propose",
-  "confirmation.deny",
-  "session.touch",
-  "session.touch",
-  "action.propose",
-  "confirmation.deny",
-  "session.touch"
-] as const
 
 const eventsOf: { readonly [D in (typeof script)[number]]: number } = {
   "session.create": 1,
