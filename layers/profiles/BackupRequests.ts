@@ -22,8 +22,11 @@ const Answer = Schema.Union([
 ])
 export type Answer = typeof Answer.Type
 
-/** Asks, and waits for the answer; a service that does not take the request in time is no such service. */
-export const ask = Effect.fnUntraced(function* (folder: string, target: string) {
+/**
+ * Asks, and waits for the answer for as long as whoever took the request lives; a service that does not take it in time is
+ * no such service.
+ */
+export const ask = Effect.fnUntraced(function* (folder: string, target: string, holderPid: number) {
   const id = randomUUID()
   const [request, answer] = [join(folder, `${id}.request`), join(folder, `${id}.answer`)]
   yield* Effect.promise(async () => {
@@ -34,8 +37,11 @@ export const ask = Effect.fnUntraced(function* (folder: string, target: string) 
   const clean = Effect.promise(() => Promise.all([request, answer].map((path) => fs.rm(path, { force: true }))))
   return yield* Effect.gen(function* () {
     for (let waited = 0; ; waited += pauseMillis) {
+      // Before the look: what it had said when it ended is there to be read.
+      const lives = isAlive(holderPid)
       const text = yield* readText(answer)
       if (text !== null) return yield* Effect.orDie(decode(text))
+      if (!lives) return { refused: "the service ended before its backup was done; what it had begun has no name" }
       if (waited >= takenMillisMax && (yield* readText(request)) !== null) {
         return { refused: "the process that has the folder takes no backups; stop it and try again" }
       }
@@ -71,6 +77,15 @@ export const serve = <A extends Answer, E, R>(folder: string, take: (target: str
 const pauseMillis = 100
 /** A service looks every second. */
 const takenMillisMax = 10_000
+
+/** A process of another user answers, too, by its refusal. */
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch (cause) {
+    return cause instanceof Error && "code" in cause && cause.code === "EPERM"
+  }
+}
 
 const Text = Schema.fromJsonString(Answer)
 const decode = Schema.decodeUnknownEffect(Text)

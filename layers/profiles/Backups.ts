@@ -66,7 +66,7 @@ export interface Restored extends Taken {
 export const take = Effect.fnUntraced(function* (settings: Settings, target: string) {
   const path = yield* fileFor(target)
   return yield* StoreOutside.using(settings, write(settings, path)).pipe(
-    Effect.catchIf(isHeld, () => asked(settings, path))
+    Effect.catchIf(isHeld, ({ holderPid }) => asked(settings, path, holderPid))
   )
 }, Effect.scoped)
 
@@ -146,7 +146,8 @@ export const layer = (settings: Settings) =>
 const refused = (detail: string) => Effect.fail(new BackupRefused({ detail, retryable: false }))
 
 /** Another process has the folder open. */
-const isHeld = (error: unknown): error is FolderLocked => error instanceof FolderLocked && error.holderPid !== null
+const isHeld = (error: unknown): error is FolderLocked & { readonly holderPid: number } =>
+  error instanceof FolderLocked && error.holderPid !== null
 
 const opened = (settings: Settings) => Layer.provideMerge(Journal.journal(settings), NodeDigest.layer)
 
@@ -176,8 +177,9 @@ const write = Effect.fnUntraced(function* (settings: Settings, path: string) {
 })
 
 /** By the service that has the folder: nobody else may open it. */
-const asked = Effect.fnUntraced(function* (settings: Settings, path: string) {
-  const answer = yield* BackupRequests.ask(resolve(settings.dataFolder, BackupRequests.folderName), path)
+const asked = Effect.fnUntraced(function* (settings: Settings, path: string, holderPid: number) {
+  const folder = resolve(settings.dataFolder, BackupRequests.folderName)
+  const answer = yield* BackupRequests.ask(folder, path, holderPid)
   return "refused" in answer ? yield* refused(answer.refused) : answer
 })
 
@@ -217,14 +219,15 @@ const fill = Effect.fnUntraced(function* (
   yield* SqlBackup.load(schema, position, NodeBackupFile.reader(path), forgotten)
 })
 
-/** The checkpoints stay as evidence; the ledger goes on beside the new ones. */
+/** The checkpoints stay as evidence. The ledger never leaves its place: a crash here must not make anybody unforgotten. */
 const moveAside = Effect.fnUntraced(function* (folder: string, position: number) {
   const aside = `${folder}.before-restore-${position}-${yield* Clock.currentTimeMillis}`
   yield* Effect.promise(async () => {
-    await fs.rename(folder, aside)
-    await fs.mkdir(folder, { mode: 0o700 })
-    const ledger = FileErasureLedger.fileName
-    if (existsSync(join(aside, ledger))) await fs.copyFile(join(aside, ledger), join(folder, ledger))
+    await fs.mkdir(aside, { mode: 0o700 })
+    for (const name of await fs.readdir(folder)) {
+      const move = name === FileErasureLedger.fileName ? fs.copyFile : fs.rename
+      await move(join(folder, name), join(aside, name))
+    }
   })
   return aside
 })

@@ -1,5 +1,5 @@
 /** A backup taken while the service works comes back as it was, and whoever was erased since stays erased. */
-import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gunzipSync, gzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
@@ -50,7 +50,12 @@ for (const store of Kit.stores) {
           const restored = yield* run(target, "restore", file)
           assert.strictEqual(restored.code, 0, restored.err)
           assert.strictEqual(restored.out.erasedAgain, 1)
-          assert.isString(restored.out.movedAside)
+          // The ledger stays where it is, with a copy beside the checkpoints that were moved.
+          const [kept, aside] = [join(two, "data/checkpoints"), restored.out.movedAside].map((folder) =>
+            readdirSync(folder)
+          )
+          assert.deepStrictEqual(kept, ["erasures.jsonl"])
+          assert.isTrue(aside!.includes("erasures.jsonl") && aside!.some((name) => name.endsWith(".checkpoint")))
           yield* Effect.promise(() =>
             Service.using(Kit.options(target), async (service) => {
               const { body } = await service.get(`/v1/sessions/${erased}`)
