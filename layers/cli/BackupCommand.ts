@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as CheckpointCommand from "./CheckpointCommand.ts"
 import type { Backup, Deployment, Restored } from "./Deployment.ts"
 import * as HelpText from "./HelpText.ts"
+import * as OverSettings from "./OverSettings.ts"
 import * as Page from "./Page.ts"
 import * as Sentences from "./Sentences.ts"
 import * as SettingsSource from "./SettingsSource.ts"
@@ -22,7 +23,7 @@ export const backup = <S extends BasicSettings, E, V>(
   json: Flag.Flag<boolean>
 ) =>
   Command.make("backup", { settings: flags(deployment), json, target }, (input) =>
-    over(deployment, environment, input.settings, (settings) =>
+    OverSettings.run(deployment, environment, input.settings, Sentences.refusal, (settings) =>
       Effect.flatMap(deployment.backups.take(settings, input.target), (taken) =>
         Console.log(input.json ? JSON.stringify(taken) : takenText(taken))
       )
@@ -43,7 +44,7 @@ export const restore = <S extends BasicSettings, E, V>(
   json: Flag.Flag<boolean>
 ) =>
   Command.make("restore", { settings: flags(deployment), json, file, withoutKeys }, (input) =>
-    over(deployment, environment, input.settings, (settings) =>
+    OverSettings.run(deployment, environment, input.settings, Sentences.refusal, (settings) =>
       Effect.flatMap(deployment.backups.restore(settings, input.file, { withoutKeys: input.withoutKeys }), (restored) =>
         Console.log(input.json ? JSON.stringify(restored) : restoredText(restored))
       )
@@ -92,16 +93,6 @@ const exitCodes = (done: string, not: string) =>
       ]
     }
   ])
-
-const over = <S extends BasicSettings, E, V, A, R>(
-  deployment: Deployment<S, E, V>,
-  environment: SettingsSource.Environment,
-  typed: SettingsSource.Typed,
-  work: (settings: S) => Effect.Effect<A, unknown, R>
-) =>
-  Effect.flatMap(Effect.fromResult(SettingsSource.resolve(deployment.settings, typed, environment)), ({ settings }) =>
-    Effect.scoped(Effect.mapError(work(settings), (error) => Sentences.refusal(error, settings)))
-  )
 
 const takenText = ({ digest, file, position }: Backup): string =>
   `${Page.count(position, "event")} and all that belongs to them are in ${file}.\ndigest ${digest}`

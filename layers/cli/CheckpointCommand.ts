@@ -15,6 +15,7 @@ import * as Predicate from "effect/Predicate"
 import { CommandRefused } from "./CommandRefused.ts"
 import type { Deployment } from "./Deployment.ts"
 import * as HelpText from "./HelpText.ts"
+import * as OverSettings from "./OverSettings.ts"
 import * as Sentences from "./Sentences.ts"
 import * as SettingsSource from "./SettingsSource.ts"
 import type { BasicSettings } from "./SettingsSource.ts"
@@ -39,7 +40,7 @@ export const checkpoint = <S extends BasicSettings, E, V>(
     "checkpoint",
     { settings: SettingsSource.flags(deployment.settings, (name) => used.has(name)), json, now, showKeys, rotateKey },
     (input) =>
-      over(deployment, environment, input.settings, (settings) => {
+      OverSettings.run(deployment, environment, input.settings, refusal, (settings) => {
         const { keys, newest, rotate, take } = deployment.checkpoints
         if ([input.now, input.showKeys, input.rotateKey].filter(Boolean).length > 1) {
           return Effect.fail(wrong("--now, --show-keys and --rotate-key are three things: one at a time."))
@@ -102,7 +103,7 @@ export const prove = <S extends BasicSettings, E, V>(
       keys: publicKeys
     },
     (input) =>
-      over(deployment, environment, input.settings, (settings) => {
+      OverSettings.run(deployment, environment, input.settings, refusal, (settings) => {
         const { check, consistency, inclusion } = deployment.checkpoints
         const proof = Option.getOrNull(input.check)
         const [event, from] = [Option.getOrNull(input.event), Option.getOrNull(input.from)]
@@ -167,16 +168,6 @@ const event = Argument.String("event").pipe(
   Argument.withDescription("The event's id, evt_…, or its position."),
   Argument.optional
 )
-
-const over = <S extends BasicSettings, E, V, A, R>(
-  deployment: Deployment<S, E, V>,
-  environment: SettingsSource.Environment,
-  typed: SettingsSource.Typed,
-  work: (settings: S) => Effect.Effect<A, unknown, R>
-) =>
-  Effect.flatMap(Effect.fromResult(SettingsSource.resolve(deployment.settings, typed, environment)), ({ settings }) =>
-    Effect.scoped(Effect.mapError(work(settings), (error) => refusal(error, settings)))
-  )
 
 /** What was looked at and is not true says so by its code; anything else as every command tells it. */
 const refusal = (error: unknown, settings: BasicSettings): CommandRefused => {

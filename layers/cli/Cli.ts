@@ -77,10 +77,11 @@ export const run = <S extends SettingsSource.BasicSettings, E, V>(
   Effect.flatMap(Stdio.Stdio, ({ args }) =>
     Effect.flatMap(args, (typed) => {
       const argv = helpAsFlag(typed)
-      const program = Command.runWith(command(deployment, environment), { version: deployment.version })(argv)
+      const root = command(deployment, environment)
+      const program = Command.runWith(root, { version: deployment.version })(argv)
       return program.pipe(
         Effect.exit,
-        Effect.flatMap((exit) => conclude(exit, argv)),
+        Effect.flatMap((exit) => conclude(exit, argv, root)),
         Effect.provide(Layer.mergeAll(HelpText.layer, logger, CliConfig.layer({ builtIns }))),
         Effect.provideService(Called.Called, Called.as(deployment.self))
       )
@@ -147,7 +148,10 @@ const demoCommand = <S extends SettingsSource.BasicSettings, E, V>(
       ),
       json
     },
-    (input) => DemoCommand.run(deployment.self, environment, input)
+    (input) =>
+      deployment.demoUnplayable === null
+        ? DemoCommand.run(deployment.self, environment, input)
+        : Effect.fail(DemoCommand.unplayable(deployment.demoUnplayable))
   ).pipe(
     Command.withDescription(demoText),
     Command.withShortDescription("play one agent session, kill the service in it, and prove what held"),
@@ -189,7 +193,8 @@ const logger = Layer.unwrap(
 
 const conclude = Effect.fnUntraced(function* (
   exit: Exit.Exit<void, CliError.CliError | CommandRefused | FoundWrong>,
-  argv: ReadonlyArray<string>
+  argv: ReadonlyArray<string>,
+  root: Named
 ) {
   if (Exit.isSuccess(exit)) return 0
   const { cause } = exit
@@ -198,20 +203,20 @@ const conclude = Effect.fnUntraced(function* (
   const error = Cause.squash(cause)
   if (error instanceof FoundWrong) return 1
   if (error instanceof CommandRefused) {
-    yield* refuse(error, argv)
+    yield* refuse(error, argv, root)
     return error.exitCode
   }
   // Help was asked for by naming no command, or the presenter has told what is wrong.
   return CliError.isCliError(error) && error._tag === "ShowHelp" && error.errors.length === 0 ? 0 : 2
 })
 
-const refuse = Effect.fnUntraced(function* (error: CommandRefused, argv: ReadonlyArray<string>) {
+const refuse = Effect.fnUntraced(function* (error: CommandRefused, argv: ReadonlyArray<string>, root: Named) {
   if (argv.includes("--json")) {
     const { code, detail, exitCode, remedy } = error
     return yield* Console.error(JSON.stringify({ refused: code, detail, remedy, exitCode }))
   }
   const look = { ...(yield* Page.look), color: false }
-  const name = ["keelson", ...commandPath(argv)].join(" ")
+  const name = ["keelson", ...commandPath(argv, root)].join(" ")
   const remedy = Page.visible(yield* Called.typed(error.remedy ?? ""))
   const lines = [
     Page.indented(look, `${name}: ${Page.visible(error.detail)}`, ""),
@@ -221,24 +226,22 @@ const refuse = Effect.fnUntraced(function* (error: CommandRefused, argv: Readonl
 })
 
 /** The words that name the command, as they were typed: what follows them has a dash, or belongs to the command. */
-const commandPath = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const at = argv.findIndex((word) => Object.hasOwn(named, word))
-  const [first = "", second = ""] = at < 0 ? [] : argv.slice(at)
-  return first === "" ? [] : named[first]?.includes(second) === true ? [first, second] : [first]
+const commandPath = (argv: ReadonlyArray<string>, root: Named): ReadonlyArray<string> => {
+  const at = argv.findIndex((word) => below(root, word) !== undefined)
+  const [first, second] = at < 0 ? [] : argv.slice(at)
+  const command = first === undefined ? undefined : below(root, first)
+  if (command === undefined) return []
+  return [first!, ...(second !== undefined && below(command, second) !== undefined ? [second] : [])]
 }
 
-const named: { readonly [name: string]: ReadonlyArray<string> } = {
-  ...Object.fromEntries(
-    ["start", "demo", "verify", "checkpoint", "prove", "doctor", "approve", "deny", "halt", "resume"].map((one) => [
-      one,
-      []
-    ])
-  ),
-  policy: ["check", "test"],
-  confirmations: ["show", "watch"],
-  actions: ["show", "reconcile"],
-  principal: ["create", "list", "show", "rotate", "revoke", "roles", "disable", "enable"]
+/** What of a command its name takes. */
+interface Named {
+  readonly name: string
+  readonly subcommands: ReadonlyArray<{ readonly commands: ReadonlyArray<Named> }>
 }
+
+const below = ({ subcommands }: Named, name: string): Named | undefined =>
+  subcommands.flatMap(({ commands }) => commands).find((one) => one.name === name)
 
 const rootText =
   "Keelson runs AI agents that must not act, remember or claim success without proof: no tool runs without a permit, " +

@@ -32,6 +32,14 @@ export interface Options {
   readonly json: boolean
 }
 
+export const unplayable = (detail: string): CommandRefused =>
+  new CommandRefused({
+    code: "DemoUnplayable",
+    detail,
+    remedy: "Play it by the plain program: npm run demo where Keelson's sources are, npx keelson demo in an app.",
+    exitCode: 1
+  })
+
 export const run = Effect.fnUntraced(function* (
   program: DemoService.Program,
   environment: Environment,

@@ -151,6 +151,8 @@ export interface Deployment<S extends BasicSettings, OpenError, VerifyError> {
     settings: S,
     tools: ReadonlyArray<ToolDescriptor> | null
   ) => Effect.Effect<Policies, OpenError, Scope.Scope>
+  /** Why this program can't play the demo, in a sentence; null where it can. */
+  readonly demoUnplayable: string | null
   /** How a child process runs this very program. */
   readonly self: { readonly executable: string; readonly arguments: ReadonlyArray<string> }
 }

@@ -54,6 +54,10 @@ export const runMain = ({ file, parts = {} }: Options): void => {
     },
     backups: { take: Backups.take, restore: Backups.restore },
     policies: (settings: Settings.Settings, tools: Tools) => policies(settings, tools, parts),
+    demoUnplayable:
+      parts.responder === undefined
+        ? null
+        : "The demo plays with Keelson's own responder, and this program brings another one.",
     self: { executable: execPath, arguments: [...execArgv, file] }
   }
   return Cli.run(deployment, env).pipe(Effect.provide(NodeServices.layer), Signals.runMain)

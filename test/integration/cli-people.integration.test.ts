@@ -198,6 +198,12 @@ describe("keelson principal", () => {
     assert.include(again.err, "keelson principal create: There is a principal bot already: it is Active.")
     const token = made.out.trim()
     assert.strictEqual((await service.get("/v1/whoami", token)).body.id, "bot")
+    const agents = await as(token)("confirmations")
+    assert.strictEqual(agents.code, 1)
+    assert.match(
+      agents.err.replace(/\s+/g, " "),
+      /People are asked.* That is what this token may not do: .*KEELSON_TOKEN/
+    )
     const rotated = (await beside("principal", "rotate", "bot")).out.trim()
     assert.strictEqual((await service.get("/v1/whoami", token)).status, 401)
     assert.strictEqual((await service.get("/v1/whoami", rotated)).status, 200)

@@ -161,7 +161,7 @@ describe.skipIf(!there)("keelson confirmations watch in a terminal", () => {
     seen.press("")
     await service.post("/v1/halt", "halt", { reason: "a drill" })
     // Right under the title, whole, in lines that fit.
-    const stopped = "Everything is stopped by owner: a drill. What is approved runs after keelson resume."
+    const stopped = "Everything is stopped by owner: a drill. Let it go on: npm run keelson -- resume"
     await seen.drawn((screen) => {
       const lines = stripVTControlCharacters(screen).split(/\r?\n/)
       assert.isTrue(lines.every((line) => line.length <= 80))

@@ -4,41 +4,29 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import { ActionStatus } from "#src/gateway/Protocol.ts"
-import { CommandRefused } from "../CommandRefused.ts"
 import * as HelpText from "../HelpText.ts"
 import * as SettingsSource from "../SettingsSource.ts"
 import * as Actions from "./Actions.ts"
+import * as Beside from "./Beside.ts"
 import * as Confirmations from "./Confirmations.ts"
 import * as Operators from "./Operators.ts"
-import * as Remote from "./Remote.ts"
+import * as PrincipalCommand from "./PrincipalCommand.ts"
 import * as Watch from "./Watch.ts"
-
-/** What these commands read of the settings: where the service is, and whose workspace a file lies in. */
-const used: ReadonlySet<string> = new Set(["host", "port", "dataFolder", "workspaceFolder"])
-
-/** And what they mean to a command beside it. */
-const meanings: { readonly [setting: string]: string } = {
-  host: "Where the service listens, unless --url says it.",
-  port: "Its port.",
-  dataFolder: "Where the owner's token is read, unless KEELSON_TOKEN holds one.",
-  workspaceFolder: "The service's workspace, to show what changes in a file."
-}
 
 export const all = <S extends SettingsSource.BasicSettings>(
   definition: SettingsSource.SettingsDefinition<S>,
   environment: SettingsSource.Environment,
   json: Flag.Flag<boolean>
 ) => {
-  const beside = besideFlags(definition, json, false)
-  const over = overService(definition, environment)
+  const beside = Beside.flags(definition, json, false)
+  const over = Beside.overService(definition, environment)
   return [
-    confirmationsCommand(beside, besideFlags(definition, json, true), over),
+    confirmationsCommand(beside, Beside.flags(definition, json, true), over),
     actionsCommand(beside, over),
     approveCommand(beside, over, environment),
     denyCommand(beside, over),
-    principalCommand(beside, over),
+    PrincipalCommand.make(beside, over),
     haltCommand(beside, over),
     resumeCommand(beside, over)
   ] as const
@@ -48,72 +36,8 @@ export const all = <S extends SettingsSource.BasicSettings>(
 // internal
 // ---------------------------------------------------------------------------
 
-const besideFlags = <S extends SettingsSource.BasicSettings>(
-  definition: SettingsSource.SettingsDefinition<S>,
-  json: Flag.Flag<boolean>,
-  showsFiles: boolean
-) => ({
-  settings: SettingsSource.flags(
-    definition,
-    (name) => used.has(name),
-    // Those that show no file take the folder all the same: one set of flags goes with all of them.
-    (name) => (name === "workspaceFolder" && !showsFiles ? false : (meanings[name] ?? true))
-  ),
-  url,
-  json
-})
-
-type Shared = ReturnType<typeof besideFlags>
-
-interface Typed {
-  readonly settings: SettingsSource.Typed
-  readonly url: Option.Option<string>
-}
-
-/** Does `work` with the service that the flags say. */
-const overService =
-  <S extends SettingsSource.BasicSettings>(
-    definition: SettingsSource.SettingsDefinition<S>,
-    environment: SettingsSource.Environment
-  ) =>
-  <A, E, R>(input: Typed, work: (service: Remote.Service, workspaceFolder: string) => Effect.Effect<A, E, R>) =>
-    Effect.flatMap(Effect.fromResult(SettingsSource.resolve(definition, input.settings, environment)), ({ settings }) =>
-      Remote.withService(settings, input.url, environment, (service) => work(service, workspaceOf(settings)))
-    )
-
-type Over = ReturnType<typeof overService>
-
-const workspaceOf = (settings: object): string =>
-  Predicate.hasProperty(settings, "workspaceFolder") ? String(settings.workspaceFolder) : "."
-
-const wrong = (detail: string) => new CommandRefused({ code: "FlagsWrong", detail, remedy: null, exitCode: 2 })
-
-const url = Flag.String("url").pipe(
-  Flag.withDescription("Where the service listens.\n[KEELSON_URL; the settings' host and port]"),
-  Flag.withMetavar("URL"),
-  Flag.optional
-)
-
 const confirmationId = Argument.String("id").pipe(Argument.withDescription("The question's id, cfm_…"))
-const name = Argument.String("name").pipe(Argument.withDescription("Its name, for ever."))
-
-const roles = Flag.String("role").pipe(
-  Flag.withDescription("A role, for policies and approvals; may be given several times."),
-  Flag.withMetavar("NAME"),
-  Flag.atLeast(0),
-  Flag.withDefault([])
-)
-
-const exitCodes: HelpText.Section = {
-  title: "Exit codes",
-  entries: [
-    ["0", "done"],
-    ["1", "refused, or no service answers: a sentence says why"],
-    ["2", "a flag or a setting is wrong; nothing was asked"]
-  ]
-}
-
-const confirmationsCommand = (beside: Shared, withFiles: Shared, over: Over) => {
+const confirmationsCommand = (beside: Beside.Shared, withFiles: Beside.Shared, over: Beside.Over) => {
   const show = Command.make("show", { ...withFiles, id: confirmationId }, (input) =>
     over(input, (service, workspaceFolder) =>
       Confirmations.show(service, input.id, { json: input.json, workspaceFolder })
@@ -121,7 +45,7 @@ const confirmationsCommand = (beside: Shared, withFiles: Shared, over: Over) => 
   ).pipe(
     Command.withDescription("Shows one question whole: the exact arguments, and what changes in a file."),
     Command.withShortDescription("one question whole: exact arguments, what changes in a file"),
-    HelpText.withSections([exitCodes])
+    HelpText.withSections([Beside.exitCodes])
   )
 
   const watch = Command.make("watch", withFiles, (input) =>
@@ -132,7 +56,7 @@ const confirmationsCommand = (beside: Shared, withFiles: Shared, over: Over) => 
         "with --json one JSON object a line: what waits, what is gone, a halt."
     ),
     Command.withShortDescription("a live view: decide with a key"),
-    HelpText.withSections([exitCodes])
+    HelpText.withSections([Beside.exitCodes])
   )
 
   const all = Flag.Boolean("all").pipe(
@@ -145,11 +69,11 @@ const confirmationsCommand = (beside: Shared, withFiles: Shared, over: Over) => 
     Command.withDescription("Lists what waits for you, oldest first: as the session's owner or by a role."),
     Command.withShortDescription("what waits for a person"),
     Command.withSubcommands([show, watch]),
-    HelpText.withSections([exitCodes])
+    HelpText.withSections([Beside.exitCodes])
   )
 }
 
-const approveCommand = (beside: Shared, over: Over, environment: SettingsSource.Environment) => {
+const approveCommand = (beside: Beside.Shared, over: Beside.Over, environment: SettingsSource.Environment) => {
   return Command.make(
     "approve",
     {
@@ -167,7 +91,7 @@ const approveCommand = (beside: Shared, over: Over, environment: SettingsSource.
     },
     (input) =>
       input.edit && Option.isSome(input.arguments)
-        ? Effect.fail(wrong("--edit and --arguments say two things; give one of them."))
+        ? Effect.fail(Beside.wrong("--edit and --arguments say two things; give one of them."))
         : over(input, (service) =>
             Confirmations.approve(
               service,
@@ -179,11 +103,11 @@ const approveCommand = (beside: Shared, over: Over, environment: SettingsSource.
   ).pipe(
     Command.withDescription("Approves an action, as it stands or with other arguments. It runs once, at once."),
     Command.withShortDescription("approve an action"),
-    HelpText.withSections([exitCodes])
+    HelpText.withSections([Beside.exitCodes])
   )
 }
 
-const denyCommand = (beside: Shared, over: Over) => {
+const denyCommand = (beside: Beside.Shared, over: Beside.Over) => {
   return Command.make(
     "deny",
     {
@@ -193,16 +117,16 @@ const denyCommand = (beside: Shared, over: Over) => {
     },
     (input) =>
       input.reason.trim() === ""
-        ? Effect.fail(wrong("--reason takes words: the agent is told why."))
+        ? Effect.fail(Beside.wrong("--reason takes words: the agent is told why."))
         : over(input, (service) => Confirmations.deny(service, input.id, input))
   ).pipe(
     Command.withDescription("Denies an action. Nothing runs."),
     Command.withShortDescription("deny an action"),
-    HelpText.withSections([exitCodes])
+    HelpText.withSections([Beside.exitCodes])
   )
 }
 
-const actionsCommand = (beside: Shared, over: Over) => {
+const actionsCommand = (beside: Beside.Shared, over: Beside.Over) => {
   const id = Argument.String("id").pipe(Argument.withDescription("The action's id, act_…"))
   const show = Command.make("show", { ...beside, id }, (input) =>
     over(input, (service) => Actions.show(service, input.id, input))
@@ -211,7 +135,7 @@ const actionsCommand = (beside: Shared, over: Over) => {
       "Shows one action whole: exact arguments, who and which policies let it run, what it gave."
     ),
     Command.withShortDescription("one action whole, and what it gave"),
-    HelpText.withSections([exitCodes])
+    HelpText.withSections([Beside.exitCodes])
   )
   const reconcile = Command.make(
     "reconcile",
@@ -226,14 +150,14 @@ const actionsCommand = (beside: Shared, over: Over) => {
     },
     (input) =>
       input.reason.trim() === ""
-        ? Effect.fail(wrong("--reason takes words: how you know."))
+        ? Effect.fail(Beside.wrong("--reason takes words: how you know."))
         : over(input, (service) => Actions.reconcile(service, input.id, input))
   ).pipe(
     Command.withDescription(
       "Says, as a person who looked, what became of an action that ended as Unknown. Nothing runs."
     ),
     Command.withShortDescription("say what became of one that is Unknown"),
-    HelpText.withSections([exitCodes])
+    HelpText.withSections([Beside.exitCodes])
   )
   const flags = {
     ...beside,
@@ -263,11 +187,11 @@ const actionsCommand = (beside: Shared, over: Over) => {
     Command.withExamples([
       { command: "keelson actions --status Unknown", description: "What nobody knows the end of" }
     ]),
-    HelpText.withSections([exitCodes])
+    HelpText.withSections([Beside.exitCodes])
   )
 }
 
-const haltCommand = (beside: Shared, over: Over) => {
+const haltCommand = (beside: Beside.Shared, over: Beside.Over) => {
   return Command.make(
     "halt",
     {
@@ -290,7 +214,7 @@ const haltCommand = (beside: Shared, over: Over) => {
       const reason = Option.getOrElse(input.reason, () => "").trim()
       if (input.show) return over(input, (service) => Operators.haltState(service, input))
       if (reason === "")
-        return Effect.fail(wrong("halt takes --reason TEXT: whoever finds everything stopped reads it."))
+        return Effect.fail(Beside.wrong("halt takes --reason TEXT: whoever finds everything stopped reads it."))
       return over(input, (service) => Operators.halt(service, { ...input, reason }))
     }
   ).pipe(
@@ -303,11 +227,11 @@ const haltCommand = (beside: Shared, over: Over) => {
       { command: `keelson halt --reason "wrong host"`, description: "What runs may finish" },
       { command: `keelson halt --reason "wrong host" --cancel-running`, description: "What runs is stopped too" }
     ]),
-    HelpText.withSections([exitCodes])
+    HelpText.withSections([Beside.exitCodes])
   )
 }
 
-const resumeCommand = (beside: Shared, over: Over) => {
+const resumeCommand = (beside: Beside.Shared, over: Beside.Over) => {
   return Command.make(
     "resume",
     {
@@ -323,94 +247,6 @@ const resumeCommand = (beside: Shared, over: Over) => {
   ).pipe(
     Command.withDescription("Lets everything go on: what is approved and still in time runs."),
     Command.withShortDescription("let everything go on"),
-    HelpText.withSections([exitCodes])
+    HelpText.withSections([Beside.exitCodes])
   )
 }
-
-const principalCommand = (beside: Shared, over: Over) => {
-  const create = Command.make(
-    "create",
-    {
-      ...beside,
-      name,
-      kind: Flag.Literals("kind", ["human", "agent"]).pipe(
-        Flag.withDescription("What it is."),
-        Flag.withMetavar("KIND")
-      ),
-      roles
-    },
-    (input) => over(input, (service) => Operators.create(service, input.name, input))
-  ).pipe(
-    Command.withDescription(
-      "Lets a person or an agent in, and shows its token: this once, on standard output alone where that is no terminal."
-    ),
-    Command.withShortDescription("let a person or an agent in"),
-    Command.withExamples([
-      { command: "keelson principal create ana --kind human --role approver", description: "A person who may approve" },
-      { command: "keelson principal create bot --kind agent > bot.token", description: "An agent's token into a file" }
-    ])
-  )
-  const list = Command.make("list", beside, (input) => over(input, (service) => Operators.list(service, input))).pipe(
-    Command.withDescription("Lists who was let in: name, kind, roles, keys, status."),
-    Command.withShortDescription("who was let in")
-  )
-  const show = Command.make("show", { ...beside, name }, (input) =>
-    over(input, (service) => Operators.show(service, input.name, input))
-  ).pipe(
-    Command.withDescription("Shows one of them, with the ids of its keys."),
-    Command.withShortDescription("one of them, with the ids of its keys")
-  )
-  const rotate = Command.make("rotate", { ...beside, name }, (input) =>
-    over(input, (service) => Operators.rotate(service, input.name, input))
-  ).pipe(
-    Command.withDescription("Makes a new key in the place of all others, without a moment that has none."),
-    Command.withShortDescription("a new key in the place of all others")
-  )
-  const revoke = Command.make(
-    "revoke",
-    { ...beside, name, key: Argument.String("key").pipe(Argument.withDescription("The key's id, key_…")) },
-    (input) => over(input, (service) => Operators.revoke(service, input.name, input.key, input))
-  ).pipe(
-    Command.withDescription("Revokes a key: it opens nothing any more, and what it had opened is closed."),
-    Command.withShortDescription("revoke a key, and close what it opened")
-  )
-  const disable = Command.make("disable", { ...beside, name }, (input) =>
-    over(input, (service) => Operators.disable(service, input.name, input))
-  ).pipe(
-    Command.withDescription("Shuts it out: no key of it opens anything."),
-    Command.withShortDescription("shut it out, with all its keys")
-  )
-  const enable = Command.make("enable", { ...beside, name }, (input) =>
-    over(input, (service) => Operators.enable(service, input.name, input))
-  ).pipe(
-    Command.withDescription("Lets it in again, by the keys that it has."),
-    Command.withShortDescription("let it in again, by the keys that it has")
-  )
-  return Command.make("principal").pipe(
-    Command.withDescription("People and agents: let in, out and in again while the service runs."),
-    Command.withShortDescription("people and agents, and their keys"),
-    Command.withSubcommands([create, list, show, rotate, revoke, rolesCommand(beside, over), disable, enable])
-  )
-}
-
-const rolesCommand = (beside: Shared, over: Over) =>
-  Command.make(
-    "roles",
-    {
-      ...beside,
-      name,
-      given: Argument.String("role").pipe(
-        Argument.withDescription("A role, for policies and approvals; several may be given."),
-        Argument.variadic()
-      ),
-      none: Flag.Boolean("none").pipe(Flag.withDescription("Take every role away."), Flag.withDefault(false))
-    },
-    (input) =>
-      input.none === input.given.length > 0
-        ? Effect.fail(wrong("Name the roles that it shall have from now on, or say --none to take all away."))
-        : over(input, (service) => Operators.roles(service, input.name, input.given, input))
-  ).pipe(
-    Command.withDescription("Gives it these roles and no others."),
-    Command.withShortDescription("give it these roles and no others"),
-    Command.withExamples([{ command: "keelson principal roles ana approver", description: "An approver, and no more" }])
-  )

@@ -148,6 +148,12 @@ const fromProblem = ({ code, detail, kind, state }: ProblemLike): CommandRefused
   switch (code) {
     case "Unauthenticated":
       return told(code, "The service does not know this token.", "Look at KEELSON_TOKEN, or at --data-folder.")
+    case "Forbidden":
+      return told(
+        code,
+        `${sentence(Page.visible(detail))}.`,
+        "That is what this token may not do: it is KEELSON_TOKEN's, or else the owner's in --data-folder."
+      )
     case "Conflict":
       if (kind === "halt") return told(code, "Nothing is stopped.", null)
       return told(code, `Somebody or something else was first: it is ${String(state)}.`, null)

@@ -23,6 +23,7 @@ import type * as Terminal from "effect/Terminal"
 import * as Client from "#layers/client/Client.ts"
 import { ConfirmationId } from "#src/kernel/Ids.ts"
 import type { CommandRefused } from "../CommandRefused.ts"
+import * as Called from "../Called.ts"
 import * as Page from "../Page.ts"
 import * as Confirmations from "./Confirmations.ts"
 import * as Question from "./Question.ts"
@@ -77,17 +78,23 @@ const looked = Effect.fnUntraced(function* (service: Service) {
 const shutsOut = ({ code }: CommandRefused): boolean => code === "Unauthenticated" || code === "Forbidden"
 
 const seen = (service: Service): Effect.Effect<Happening> =>
-  Effect.match(looked(service), {
-    onSuccess: ({ halt, items }): Happening => ({ _tag: "Seen", items, halted: banner(halt) }),
-    onFailure: (error): Happening => {
+  looked(service).pipe(
+    Effect.flatMap(({ halt, items }) =>
+      Effect.map(banner(halt), (halted): Happening => ({ _tag: "Seen", items, halted }))
+    ),
+    Effect.catch((error) => {
       const refused = refusal(error, service.url)
-      return shutsOut(refused) ? { _tag: "ShutOut", refused } : { _tag: "Trouble", detail: refused.detail }
-    }
-  })
+      return Effect.succeed<Happening>(
+        shutsOut(refused) ? { _tag: "ShutOut", refused } : { _tag: "Trouble", detail: refused.detail }
+      )
+    })
+  )
 
-const banner = (halt: Waiting.Halt): string | null => {
+const banner = (halt: Waiting.Halt): Effect.Effect<string | null> => {
   const stopped = Waiting.stoppedBy(halt)
-  return stopped === null ? null : `${stopped}. What is approved runs after keelson resume.`
+  return stopped === null
+    ? Effect.succeed(null)
+    : Called.typed(". Let it go on: keelson resume").pipe(Effect.map((next) => `${stopped}${next}`))
 }
 
 const screen = Effect.fnUntraced(function* (service: Service, look: Page.Look, place: WorkspaceFile.Place) {
@@ -209,7 +216,8 @@ const lines = Effect.fnUntraced(function* (service: Service, place: WorkspaceFil
       if (!silent) yield* Console.error(`${refused.detail} Trying again.`)
     } else {
       const { halt, items } = answer.success
-      if (halt.halted !== halted) yield* Console.log(json ? JSON.stringify({ halt }) : (banner(halt) ?? "It goes on."))
+      if (halt.halted !== halted)
+        yield* Console.log(json ? JSON.stringify({ halt }) : ((yield* banner(halt)) ?? "It goes on."))
       halted = halt.halted
       for (const item of items) {
         if (told.get(item.confirmationId) === item.digest) continue

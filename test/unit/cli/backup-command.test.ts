@@ -27,7 +27,7 @@ describe("backup", () => {
         backups: { take: () => Effect.fail(new Error("the disk is full")) }
       })
       assert.strictEqual(exitCode, 1)
-      assert.include(err, "disk is full")
+      assert.match(err, /^keelson backup: .*disk is full/s)
       assert.strictEqual(out, "")
     })
   )

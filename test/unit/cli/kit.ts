@@ -60,6 +60,7 @@ const noCheckpoints: Checkpoints<Settings.Settings> = {
 }
 
 export interface World {
+  readonly demoUnplayable?: string
   readonly open?: Effect.Effect<Running, unknown>
   /** Runs when the service is released. */
   readonly released?: Effect.Effect<void>
@@ -91,6 +92,7 @@ export const keelson = Effect.fnUntraced(function* (args: ReadonlyArray<string>,
     version: "9.9.9",
     settings: definition,
     profile: () => "a few values",
+    demoUnplayable: world.demoUnplayable ?? null,
     open: (settings) =>
       Effect.suspend(() => {
         world.opened?.(settings)
