@@ -4,12 +4,11 @@
  * Owns the table of actors, bounded mailboxes, passivation, isolation of what is poisoned, and draining.
  * Does not own what happens to a batch (`Mailbox`) nor the truth: heads in the journal fence any other process.
  *
- * Invariants: one fiber per stream; a mailbox that is full refuses; an idle actor leaves memory; a stream that
+ * Invariants: at most one fiber per stream, and none while nothing waits for it; a mailbox that is full refuses; an idle actor leaves memory; a stream that
  * spent its restart budget answers nothing more and stops nobody else; a drain answers all that was accepted.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -17,8 +16,6 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import * as Queue from "effect/Queue"
-import { PreventSchedulerYield } from "effect/Scheduler"
 import type { AnyBehaviour } from "#src/kernel/Behaviour.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Gauge from "#src/kernel/Gauge.ts"
@@ -40,13 +37,18 @@ export interface Options {
 }
 
 interface Resident {
-  readonly queue: Queue.Queue<Mailbox.Letter>
+  readonly actor: Mailbox.Actor
+  readonly mailbox: Mailbox.Mailbox
   usedAtMillis: number
-  /** Letters accepted and not yet answered. */
-  inHand: number
-  /** Letters taken from the queue and being worked on. */
+  /** Letters accepted and not yet taken. */
+  readonly waiting: Array<Mailbox.Letter>
+  /** Letters being worked on. */
   taken: ReadonlyArray<Mailbox.Letter>
+  /** Whether a fiber works on them. */
+  working: boolean
 }
+
+const inHandOf = ({ taken, waiting }: Resident) => taken.length + waiting.length
 
 export const make = Effect.fnUntraced(function* (options: Options) {
   const store = yield* EventStore
@@ -56,10 +58,6 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const budget = yield* RestartBudget.make
   const context = yield* Effect.context<never>()
   const runFork = Effect.runForkWith(context)
-  // What a queue wakes goes by the scheduler under which it was made: that of the actors, which a simulation holds.
-  const atOnce = Context.add(context, PreventSchedulerYield, true)
-
-  const behaviours = new Map(options.behaviours.map((behaviour) => [behaviour.kind, behaviour]))
   const mailboxMax = options.mailboxMax ?? Bounds.mailboxMax
   const actorsMax = options.actorsMax ?? Bounds.actorsMax
   const idleMillis = options.idleMillis ?? Bounds.actorIdleMillis
@@ -69,6 +67,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const quiet = Latch.makeUnsafe(true)
   let inHand = 0
   let draining = false
+  /** After a drain that took too long: what waits is not begun any more. */
+  let stopped = false
 
   const failed = Effect.fnUntraced(function* (stream: StreamId, why: string) {
     const { allowed, backoffMillis } = yield* budget.spend(stream)
@@ -83,42 +83,55 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   const world: Mailbox.World = { store, vault, digest, failed }
 
-  const work = (stream: StreamId, resident: Resident, mailbox: Mailbox.Mailbox) =>
-    Effect.gen(function* () {
-      const letters = yield* Queue.takeBetween(resident.queue, 1, Bounds.mailboxTakeMax)
+  const mailboxes = new Map(options.behaviours.map((behaviour) => [behaviour.kind, Mailbox.make(world, behaviour)]))
+
+  const batch = ({ actor, mailbox }: Resident, letters: ReadonlyArray<Mailbox.Letter>) => {
+    const why = isolated.get(actor.stream)
+    return why === undefined
+      ? mailbox.process(actor, letters)
+      : Mailbox.failAll(letters, Mailbox.isolated(actor.stream, why))
+  }
+
+  /** Works until nothing waits; what arrives while a batch is worked on is the next one. */
+  const work = Effect.fnUntraced(function* (resident: Resident) {
+    while (resident.waiting.length > 0 && !stopped) {
+      const letters = resident.waiting.splice(0, Bounds.mailboxTakeMax)
       resident.taken = letters
-      const why = isolated.get(stream)
-      yield* why === undefined ? mailbox.process(letters) : Mailbox.failAll(letters, Mailbox.isolated(stream, why))
-      resident.usedAtMillis = clock.currentTimeMillisUnsafe()
+      yield* batch(resident, letters)
       resident.taken = []
-      resident.inHand -= letters.length
+      resident.usedAtMillis = clock.currentTimeMillisUnsafe()
       inHand -= letters.length
       if (inHand === 0) quiet.openUnsafe()
-    }).pipe(
-      Effect.forever,
-      Effect.catchCause((cause) =>
-        Cause.hasInterruptsOnly(cause) || residents.get(stream) !== resident
+    }
+    resident.working = false
+  })
+
+  const wake = (resident: Resident) => {
+    if (resident.working) return
+    resident.working = true
+    const fiber = runFork(
+      Effect.catchCause(work(resident), (cause) =>
+        Cause.hasInterruptsOnly(cause)
           ? Effect.void
-          : Effect.logError(`the fiber of ${stream} ended`, cause)
+          : Effect.logError(`the fiber of ${resident.actor.stream} ended`, cause)
       )
     )
-
-  const spawn = (stream: StreamId, behaviour: AnyBehaviour): Resident => {
-    const queue = Effect.runSync(Effect.provideContext(Queue.bounded<Mailbox.Letter>(mailboxMax), atOnce))
-    const resident: Resident = { queue, usedAtMillis: clock.currentTimeMillisUnsafe(), inHand: 0, taken: [] }
-    residents.set(stream, resident)
-    const fiber = runFork(work(stream, resident, Mailbox.make(world, behaviour, stream)))
     fibers.add(fiber)
     fiber.addObserver(() => fibers.delete(fiber))
+  }
+
+  const seat = (stream: StreamId, mailbox: Mailbox.Mailbox): Resident => {
+    const usedAtMillis = clock.currentTimeMillisUnsafe()
+    const actor = Mailbox.actor(stream)
+    const resident: Resident = { actor, mailbox, usedAtMillis, waiting: [], taken: [], working: false }
+    residents.set(stream, resident)
     return resident
   }
 
   /** Lets idle actors go; looking and letting go is one step, so no letter can slip in between. */
   const passivate = (nowMillis: number, all: boolean) => {
-    for (const [stream, resident] of residents) {
-      if (resident.inHand > 0 || (!all && nowMillis - resident.usedAtMillis < idleMillis)) continue
-      residents.delete(stream)
-      Effect.runSync(Queue.shutdown(resident.queue))
+    for (const [stream, { usedAtMillis, working }] of residents) {
+      if (!working && (all || nowMillis - usedAtMillis >= idleMillis)) residents.delete(stream)
     }
   }
 
@@ -127,23 +140,22 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   const deliver: Actors["Service"]["send"] = (kind, id, command, stamp, said) =>
     Effect.suspend(() => {
-      const behaviour = behaviours.get(kind)
-      if (behaviour === undefined) return Effect.die(new Error(`no actor kind ${kind}`))
+      const mailbox = mailboxes.get(kind)
+      if (mailbox === undefined) return Effect.die(new Error(`no actor kind ${kind}`))
       const stream = StreamId.make(`${kind}:${id}`)
       if (draining) return refuse("Draining", stream, "the service is stopping", true)
       let resident = residents.get(stream)
       if (resident === undefined) {
         if (residents.size >= actorsMax) passivate(0, true)
         if (residents.size >= actorsMax) return refuse("Overloaded", stream, "too many actors are busy", true)
-        resident = spawn(stream, behaviour)
+        resident = seat(stream, mailbox)
       }
+      if (resident.waiting.length >= mailboxMax) return refuse("Overloaded", stream, "its mailbox is full", true)
       const reply = Deferred.makeUnsafe<Reply, ActorError>()
-      if (!Queue.offerUnsafe(resident.queue, { command, said: said ?? command, stamp, reply })) {
-        return refuse("Overloaded", stream, "its mailbox is full", true)
-      }
-      resident.inHand += 1
+      resident.waiting.push({ command, said: said ?? command, stamp, reply })
       inHand += 1
       quiet.closeUnsafe()
+      wake(resident)
       return Deferred.await(reply)
     })
 
@@ -165,17 +177,17 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       Effect.timeoutOption(Duration.millis(options.drainMillis ?? Bounds.drainMillis))
     )
     if (answered._tag === "None") yield* Effect.logWarning(`${inHand} commands were still in hand when the drain ended`)
+    stopped = true
     yield* Fiber.interruptAll(fibers)
-    for (const [stream, { queue, taken }] of residents) {
+    for (const [stream, { taken, waiting }] of residents) {
       yield* Mailbox.failAll(taken, Mailbox.indeterminate(stream, "the service stopped"))
-      const left = yield* Effect.orElseSucceed(Queue.clear(queue), () => [])
       const error = new ActorError({
         reason: "Draining",
         actor: stream,
         detail: "the service is stopping",
         retryable: true
       })
-      yield* Mailbox.failAll(left, error)
+      yield* Mailbox.failAll(waiting, error)
     }
   })
 
@@ -189,7 +201,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   yield* Gauge.show(Numbers.mailboxDepth, () => inHand)
   yield* Gauge.show(Numbers.mailboxDepthMax, () => {
     let most = 0
-    for (const resident of residents.values()) most = Math.max(most, resident.inHand)
+    for (const resident of residents.values()) most = Math.max(most, inHandOf(resident))
     return most
   })
   yield* Gauge.show(Numbers.resident, () => residents.size)

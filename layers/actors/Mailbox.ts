@@ -37,23 +37,32 @@ export interface World extends Memory.Tools {
   readonly failed: (stream: StreamId, why: string) => Effect.Effect<boolean>
 }
 
-export interface Mailbox {
-  /** Answers every letter of the batch. */
-  readonly process: (letters: ReadonlyArray<Letter>) => Effect.Effect<void>
+/** One actor between its batches. */
+export interface Actor {
+  readonly stream: StreamId
+  memory: Memory.Memory | null
+  /** Nothing was asked of its stream, nor written to it. */
+  untouched: boolean
 }
 
-export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): Mailbox => {
-  let memory: Memory.Memory | null = null
+export const actor = (stream: StreamId): Actor => ({ stream, memory: null, untouched: true })
 
-  const read = Effect.gen(function* () {
-    if (memory !== null) return memory
-    const slice = yield* world.store.readStream(stream)
-    return (memory = Memory.load(behaviour, stream, slice))
+export interface Mailbox {
+  /** Answers every letter of the batch. */
+  readonly process: (actor: Actor, letters: ReadonlyArray<Letter>) => Effect.Effect<void>
+}
+
+/** For all actors of one behaviour: there are many, and what each of them costs while it waits is its `Actor`. */
+export const make = (world: World, behaviour: AnyBehaviour): Mailbox => {
+  const read = Effect.fnUntraced(function* (actor: Actor) {
+    if (actor.memory !== null) return actor.memory
+    const slice = yield* world.store.readStream(actor.stream)
+    return (actor.memory = Memory.load(behaviour, actor.stream, slice))
   })
 
   /** Decides all letters in a row, each on what the one before it would leave. */
-  const decideAll = Effect.fnUntraced(function* (letters: ReadonlyArray<Letter>) {
-    let tentative = yield* read
+  const decideAll = Effect.fnUntraced(function* (letters: ReadonlyArray<Letter>, from: Memory.Memory) {
+    let tentative = from
     const seen = new Map<string, number>()
     const decisions: Array<Decision> = []
     for (const letter of letters) {
@@ -78,7 +87,7 @@ export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): M
     return decisions
   })
 
-  const adopt = Effect.fnUntraced(function* (step: Commit) {
+  const adopt = Effect.fnUntraced(function* (actor: Actor, step: Commit) {
     const { append, next, created } = step
     if (created !== null) yield* world.vault.adopt(created)
     for (const subject of append.shred) yield* world.vault.scrub(subject)
@@ -86,11 +95,15 @@ export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): M
       next.receipts.set(Memory.receiptName(append.receipt.principal, append.receipt.key), append.receipt)
     }
     // A key that this memory only meant to create is the vault's business once its append is in.
-    memory = { ...next, created: null }
+    actor.memory = { ...next, created: null, presumed: false }
   })
 
   /** Answers what can be answered; gives back the letters that must be decided again. */
-  const settle = Effect.fnUntraced(function* (decisions: ReadonlyArray<Decision>, outcomes: ReadonlyArray<Outcome>) {
+  const settle = Effect.fnUntraced(function* (
+    actor: Actor,
+    decisions: ReadonlyArray<Decision>,
+    outcomes: ReadonlyArray<Outcome>
+  ) {
     const again: Array<Letter> = []
     let index = 0
     // Whatever was decided on a refused append is void too: to decide it again, what is known still suffices.
@@ -103,29 +116,34 @@ export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): M
       }
       const outcome = outcomes[index++] as Outcome
       if (outcome._tag === "Committed") {
-        yield* adopt(decision.step)
+        yield* adopt(actor, decision.step)
         yield* Deferred.succeed(decision.letter.reply, decision.step.reply)
       } else if (outcome._tag === "Indeterminate") {
         lost = outcome.cause
-        yield* Deferred.fail(decision.letter.reply, indeterminate(stream, outcome.cause))
+        yield* Deferred.fail(decision.letter.reply, indeterminate(actor.stream, outcome.cause))
       } else {
         decision.step.created?.destroy()
-        const retry = yield* refused(decision.letter, decision.step, outcome.refusal, broke)
+        const retry = yield* refused(actor, decision.letter, decision.step, outcome.refusal, broke)
         broke = true
         if (retry) again.push(decision.letter)
       }
     }
-    if (lost === null) return again
-    memory = null
+    if (lost !== null) actor.memory = null
     return again
   })
 
   /** True where the letter must be decided again on newer facts. */
-  const refused = Effect.fnUntraced(function* (letter: Letter, step: Commit, refusal: Refusal, broke: boolean) {
+  const refused = Effect.fnUntraced(function* (
+    actor: Actor,
+    letter: Letter,
+    step: Commit,
+    refusal: Refusal,
+    broke: boolean
+  ) {
     switch (refusal._tag) {
       case "VersionConflict":
       case "KeyConflict":
-        if (!broke) memory = null
+        if (!broke) actor.memory = null
         return true
       case "GuardFailed":
         yield* Deferred.succeed(letter.reply, Memory.rejected(behaviour.refusal(refusal.guard, step.prepared)))
@@ -134,11 +152,11 @@ export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): M
         const { receipt } = refusal
         const digest = step.append.receipt?.digest ?? ""
         const answer = yield* Effect.match(world.vault.key(receipt.subject), {
-          onFailure: (error) => Result.fail(unavailable(stream, error)),
-          onSuccess: (key) => Memory.repeat(receipt, stream, digest, key)
+          onFailure: (error) => Result.fail(unavailable(actor.stream, error)),
+          onSuccess: (key) => Memory.repeat(receipt, actor.stream, digest, key)
         })
         yield* Deferred.done(letter.reply, toExit(answer))
-        memory = null
+        actor.memory = null
         return false
       }
     }
@@ -154,69 +172,91 @@ export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): M
       { discard: true }
     )
 
-  const broken = Effect.fnUntraced(function* (letter: Letter, cause: Cause.Cause<KeyRingError | EventStoreError>) {
+  const broken = Effect.fnUntraced(function* (
+    actor: Actor,
+    letter: Letter,
+    cause: Cause.Cause<KeyRingError | EventStoreError>
+  ) {
     const expected = Cause.findErrorOption(cause)
     if (expected._tag === "Some") {
-      yield* Deferred.fail(letter.reply, unavailable(stream, expected.value))
+      yield* Deferred.fail(letter.reply, unavailable(actor.stream, expected.value))
       return
     }
-    memory = null
-    yield* Effect.logError(`a rule of ${stream} threw`, cause)
-    yield* Deferred.fail(letter.reply, crashed(stream))
-    yield* world.failed(stream, "a rule threw")
+    actor.memory = null
+    yield* Effect.logError(`a rule of ${actor.stream} threw`, cause)
+    yield* Deferred.fail(letter.reply, crashed(actor.stream))
+    yield* world.failed(actor.stream, "a rule threw")
   })
 
-  const round = Effect.fnUntraced(function* (letters: ReadonlyArray<Letter>) {
-    const decisions = yield* decideAll(letters)
-    const appends = decisions.flatMap((decision) =>
-      decision._tag === "Decided" && decision.step._tag === "Commit" ? [decision.step.append] : []
-    )
-    const traces = decisions.flatMap((decision) =>
-      decision._tag === "Decided" && decision.step._tag === "Commit"
-        ? (Trace.spanOf(decision.letter.stamp.traceparent) ?? [])
-        : []
-    )
+  /**
+   * On what is known of the stream. Of one that a first command brings into being nothing is read: it is presumed not to
+   * be there. What is to be appended may stand on that, since the journal compares heads before anything else; what is to
+   * be answered may not.
+   */
+  const decide = Effect.fnUntraced(function* (
+    actor: Actor,
+    letters: ReadonlyArray<Letter>
+  ): Effect.fn.Return<ReadonlyArray<Decision>, EventStoreError> {
+    const [first] = letters
+    const presumed = actor.untouched && first !== undefined && behaviour.begins(first.command)
+    actor.untouched = false
+    if (presumed) {
+      const decisions = yield* decideAll(letters, Memory.presume(behaviour, actor.stream))
+      if (!decisions.some(isAnswer)) return decisions
+      for (const { step } of decisions.filter(isCommitting)) step.created?.destroy()
+    }
+    return yield* decideAll(letters, yield* read(actor))
+  })
+
+  const round = Effect.fnUntraced(function* (actor: Actor, letters: ReadonlyArray<Letter>) {
+    const decisions = yield* decide(actor, letters)
+    const committing = decisions.filter(isCommitting)
     const outcomes =
-      appends.length === 0
+      committing.length === 0
         ? []
-        : yield* Effect.withSpan(world.store.append(appends), "EventStore.append", {
-            ...Trace.together(traces),
-            attributes: { "keelson.stream": stream, "keelson.appends": appends.length },
+        : yield* Effect.withSpan(world.store.append(committing.map(({ step }) => step.append)), "EventStore.append", {
+            ...Trace.together(committing.flatMap(({ letter }) => Trace.spanOf(letter.stamp.traceparent) ?? [])),
+            attributes: { "keelson.stream": actor.stream, "keelson.appends": committing.length },
             captureStackTrace: false
           })
     yield* answerDone(decisions)
-    const again = yield* settle(decisions, outcomes)
+    const again = yield* settle(actor, decisions, outcomes)
     // Last, since it may pause: nobody else's answer waits for it.
     for (const decision of decisions) {
-      if (decision._tag === "Broken") yield* broken(decision.letter, decision.cause)
+      if (decision._tag === "Broken") yield* broken(actor, decision.letter, decision.cause)
     }
     return again
   })
 
-  const process = Effect.fnUntraced(function* (letters: ReadonlyArray<Letter>) {
+  const process = Effect.fnUntraced(function* (actor: Actor, letters: ReadonlyArray<Letter>) {
     let waiting = letters
     for (let attempt = 0; waiting.length > 0;) {
       if (attempt > Bounds.conflictRetriesMax) {
-        yield* failAll(waiting, busy(stream))
+        yield* failAll(waiting, busy(actor.stream))
         return
       }
-      const exit = yield* Effect.exit(round(waiting))
+      const exit = yield* Effect.exit(round(actor, waiting))
       if (Exit.isSuccess(exit)) {
         // A round that answered somebody is progress; only rounds in which nobody was count.
         attempt = exit.value.length < waiting.length ? 0 : attempt + 1
         waiting = exit.value
         continue
       }
-      yield* giveUp(waiting, exit.cause)
+      yield* giveUp(actor, waiting, exit.cause)
       return
     }
   })
 
   /** The store did not answer (nothing was written), or the stream itself can't be read: it is poisoned. */
-  const giveUp = Effect.fnUntraced(function* (letters: ReadonlyArray<Letter>, cause: Cause.Cause<EventStoreError>) {
+  const giveUp = Effect.fnUntraced(function* (
+    actor: Actor,
+    letters: ReadonlyArray<Letter>,
+    cause: Cause.Cause<EventStoreError>
+  ) {
+    const { stream } = actor
     // What was stopped in the middle is not broken: whether it was written, the journal knows.
     if (Cause.hasInterruptsOnly(cause)) {
-      memory = null
+      actor.memory = null
       yield* failAll(letters, indeterminate(stream, "it was stopped in the middle"))
       return
     }
@@ -225,7 +265,7 @@ export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): M
       yield* failAll(letters, unavailable(stream, expected.value))
       return
     }
-    memory = null
+    actor.memory = null
     const why = expected._tag === "Some" ? expected.value.detail : "an event that this program can't read"
     yield* Effect.logError(`${stream} can't be worked on: ${why}`, cause)
     yield* failAll(letters, isolated(stream, why))
@@ -234,13 +274,13 @@ export const make = (world: World, behaviour: AnyBehaviour, stream: StreamId): M
 
   /** Whatever else goes wrong is a bug of this file: the letters are answered all the same. */
   return {
-    process: (letters) =>
-      process(letters).pipe(
+    process: (actor, letters) =>
+      process(actor, letters).pipe(
         Effect.catchDefect((defect) => {
-          memory = null
+          actor.memory = null
           return Effect.andThen(
-            Effect.logError(`the mailbox of ${stream} broke`, defect),
-            failAll(letters, crashed(stream))
+            Effect.logError(`the mailbox of ${actor.stream} broke`, defect),
+            failAll(letters, crashed(actor.stream))
           )
         })
       )
@@ -277,6 +317,18 @@ type Decision =
   /** The same command stands earlier in this batch: decided again once that one is settled, and answered by its receipt. */
   | { readonly _tag: "Again"; readonly letter: Letter }
   | { readonly _tag: "Broken"; readonly letter: Letter; readonly cause: Cause.Cause<KeyRingError | EventStoreError> }
+
+interface Committing {
+  readonly _tag: "Decided"
+  readonly letter: Letter
+  readonly step: Commit
+}
+
+/** Answered without a commit. */
+const isAnswer = (decision: Decision): boolean => decision._tag === "Decided" && decision.step._tag === "Done"
+
+const isCommitting = (decision: Decision): decision is Committing =>
+  decision._tag === "Decided" && decision.step._tag === "Commit"
 
 const toExit = (reply: Result.Result<Reply, ActorError>): Exit.Exit<Reply, ActorError> =>
   Result.isSuccess(reply) ? Exit.succeed(reply.success) : Exit.fail(reply.failure)

@@ -33,6 +33,8 @@ export interface Memory {
   readonly receipts: Map<string, Receipt>
   /** A data key decided on but not yet committed, so that the next command of the batch uses the same. */
   readonly created: { readonly key: SubjectKey; readonly wrapped: WrappedKey } | null
+  /** True where nobody has looked whether the stream, or its subject's key, is there. */
+  readonly presumed: boolean
 }
 
 export interface Message {
@@ -70,8 +72,14 @@ export const load = (behaviour: AnyBehaviour, stream: StreamId, slice: StreamSli
     hash = stored
   }
   const receipts = new Map(slice.receipts.map((receipt) => [receiptName(receipt.principal, receipt.key), receipt]))
-  return { stream, version, hash, state, receipts, created: null }
+  return { stream, version, hash, state, receipts, created: null, presumed: false }
 }
+
+/** A stream that is presumed not to be there: only the journal's word on an append says whether that was so. */
+export const presume = (behaviour: AnyBehaviour, stream: StreamId): Memory => ({
+  ...load(behaviour, stream, { events: [], receipts: [] }),
+  presumed: true
+})
 
 export const receiptName = (principal: string, key: string): string => `${principal} ${key}`
 
@@ -241,7 +249,8 @@ const hold = Effect.fnUntraced(function* (
 ) {
   if (subject === null) return { key: null, created: null }
   if (memory.created !== null) return { key: memory.created.key, created: null }
-  const key = yield* tools.vault.key(subject)
+  const isNew = memory.presumed && behaviour.createsSubject(command)
+  const key = isNew ? null : yield* tools.vault.key(subject)
   if (key !== null) return { key: key.destroyed() ? null : key, created: null }
   if (memory.version > 0 || !behaviour.createsSubject(command)) return { key: null, created: null }
   const created = yield* tools.vault.create(subject)

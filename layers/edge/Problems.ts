@@ -239,6 +239,10 @@ export const fromRejection = (rejection: Rejection, repeated: boolean): Problem 
 export const limitReached = (limit: string, maximum: number, detail = `${limit} is limited to ${maximum}`): Problem =>
   make("LimitReached", detail, { limit, maximum })
 
+/** Something of that name is in a state in which this can't be done. */
+export const conflict = ({ id, kind }: { readonly kind: string; readonly id: string }, state: string): Problem =>
+  make("Conflict", `${kind} ${id} is ${state} already`, { kind, id, state })
+
 export const bodyTooLarge = (maximum: number = Bounds.httpBodyBytesMax): Problem =>
   make("BodyTooLarge", `a body may hold ${maximum} bytes`, { maximum })
 

@@ -80,7 +80,8 @@ const processes = Layer.effect(
   Effect.gen(function* () {
     const { look, supervise } = yield* Supervisor.Supervisor
     const timekeeper = yield* Timekeeper.make
-    const cursor: Dispatcher.Cursor = { position: null }
+    // Taken before anything is served: what is acknowledged from now on is followed.
+    const cursor: Dispatcher.Cursor = { position: yield* (yield* EventStore).head }
     yield* supervise("timekeeper", timekeeper.process)
     yield* supervise("receipt-keeper", yield* ReceiptKeeper.make)
     const policies = yield* PolicyRecorder.make
@@ -122,7 +123,7 @@ const journal = Effect.fnUntraced(function* (cursor: Dispatcher.Cursor) {
     const at = cursor.position
     const head = yield* store.head
     yield* Metric.update(numbers.head, head)
-    yield* Metric.update(numbers.lag, head - (at ?? 0))
+    yield* Metric.update(numbers.lag, head - at)
     yield* Metric.update(numbers.pending, yield* rows.counter(GatewayRows.pending))
     yield* Metric.update(numbers.bypasses, yield* rows.counter(GatewayRows.permitsRefused))
   })

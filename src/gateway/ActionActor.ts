@@ -108,6 +108,7 @@ export const make = Effect.fnUntraced(function* (config: ActionConfig) {
         : command._tag === "ProposeAction"
           ? subjectOf(command.sessionId)
           : null,
+    begins: (command) => command._tag === "ProposeAction",
     createsSubject: () => false,
     passing: (rejection) => rejection._tag === "NotDue",
     ends: (command) => command._tag !== "ProposeAction" && command._tag !== "Approve",

@@ -68,6 +68,7 @@ export const behaviour: Behaviour<State, ToolCommand, ToolCommand, ToolEvent, Re
   decider,
   subject: (state, command) =>
     state !== null ? subjectOf(state.name) : command._tag === "DeclareTool" ? subjectOf(command.name) : null,
+  begins: () => false,
   createsSubject: (command) => command._tag === "DeclareTool",
   passing: () => false,
   ends: (command) => command._tag === "WithdrawTool",

@@ -36,7 +36,7 @@ import * as TurnRunner from "./TurnRunner.ts"
 
 /** How far the journal was followed, kept by whoever restarts the process: what happened meanwhile is not skipped. */
 export interface Cursor {
-  position: number | null
+  position: number
 }
 
 export const make = Effect.fnUntraced(function* (cursor: Cursor) {
@@ -227,8 +227,8 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
   })
 
   const process = Effect.gen(function* () {
-    const from = cursor.position ?? (yield* store.head)
-    cursor.position = from
+    // From before the rows are asked: what comes meanwhile is heard of twice, and begun once.
+    const from = cursor.position
     yield* settle
     yield* recover
     return yield* store.follow(from).pipe(

@@ -75,6 +75,7 @@ export const behaviour: Behaviour<State, HaltCommand, HaltCommand, HaltEvent, Re
   events,
   decider,
   subject: () => subject,
+  begins: () => false,
   createsSubject: () => true,
   passing: () => false,
   ends: () => true,

@@ -59,6 +59,7 @@ export const behaviour: Behaviour<State, RecordPolicySet, RecordPolicySet, Chang
   events,
   decider,
   subject: () => null,
+  begins: () => false,
   createsSubject: () => false,
   passing: () => true,
   ends: () => true,

@@ -121,6 +121,7 @@ export const behaviour: Behaviour<State, PrincipalCommand, PrincipalCommand, Pri
       : command._tag === "CreatePrincipal"
         ? subjectOf(command.principalId)
         : null,
+  begins: () => false,
   createsSubject: (command) => command._tag === "CreatePrincipal",
   passing: () => false,
   // Taken however full the stream is: a key must always be revocable.

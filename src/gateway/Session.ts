@@ -106,6 +106,7 @@ export const behaviour: Behaviour<State, SessionCommand, SessionCommand, Session
       : command._tag === "CreateSession"
         ? subjectOf(command.sessionId)
         : null,
+  begins: (command) => command._tag === "CreateSession",
   createsSubject: (command) => command._tag === "CreateSession",
   passing: (rejection) => rejection._tag === "NotDue",
   ends: (command) => command._tag !== "CreateSession" && command._tag !== "TouchSession",

@@ -163,6 +163,7 @@ export const behaviour: Behaviour<State, TurnCommand, TurnCommand, TurnEvent, Re
   decider,
   subject: (state, command) =>
     state !== null ? subjectOf(state.sessionId) : command._tag === "StartTurn" ? subjectOf(command.sessionId) : null,
+  begins: (command) => command._tag === "StartTurn",
   createsSubject: () => false,
   passing: (rejection) => rejection._tag === "NotDue",
   ends: (command) => command._tag === "CompleteTurn" || command._tag === "FailTurn" || command._tag === "CancelTurn",

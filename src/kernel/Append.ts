@@ -90,12 +90,13 @@ export interface Append {
   readonly shred: ReadonlyArray<SubjectId>
 }
 
+/** Judged in this order, so that whoever decided on an older head is told so, whatever else stands in the way. */
 export type Refusal =
   | { readonly _tag: "VersionConflict"; readonly expected: number; readonly actual: number }
   | { readonly _tag: "ReceiptExists"; readonly receipt: Receipt }
-  | { readonly _tag: "GuardFailed"; readonly guard: Guard }
   /** A key for a subject that has one already (two first writers), or that was shredded. */
   | { readonly _tag: "KeyConflict"; readonly subject: SubjectId }
+  | { readonly _tag: "GuardFailed"; readonly guard: Guard }
 
 export type Outcome =
   | { readonly _tag: "Committed"; readonly events: ReadonlyArray<StoredEvent> }

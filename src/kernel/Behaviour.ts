@@ -24,6 +24,11 @@ export interface Behaviour<State, Command, Prepared, Event extends Draft, Reject
   readonly decider: Decider<State, Prepared, Event, Rejection>
   /** Whose data key seals this actor's words. Same answer for every command of one actor. */
   readonly subject: (state: State, command: Command) => SubjectId | null
+  /**
+   * Whether this command brings its stream into being. It is first decided as though nothing were there, without a look
+   * at the journal; where something is, the journal refuses, and it is decided again on what is there.
+   */
+  readonly begins: (command: Command) => boolean
   /** Whether this command may bring the subject (and its data key) into being. */
   readonly createsSubject: (command: Command) => boolean
   /** Whether the command still makes sense after its subject was erased (an expiry does, a word does not). */

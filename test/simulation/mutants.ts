@@ -23,14 +23,10 @@ export const mutants: { readonly [name: string]: Mutant } = {
     about: "the mailbox answers before it hands the append over",
     file: "layers/actors/Mailbox.ts",
     find: `    const outcomes =
-      appends.length === 0`,
-    replace: `    for (const decision of decisions) {
-      if (decision._tag === "Decided" && decision.step._tag === "Commit") {
-        yield* Deferred.succeed(decision.letter.reply, decision.step.reply)
-      }
-    }
+      committing.length === 0`,
+    replace: `    for (const { letter, step } of committing) yield* Deferred.succeed(letter.reply, step.reply)
     const outcomes =
-      appends.length === 0`
+      committing.length === 0`
   },
   "decide-twice": {
     about: "whoever comes second decides again",
@@ -117,9 +113,8 @@ export const mutants: { readonly [name: string]: Mutant } = {
   "adopt-lost-race": {
     about: "an actor whose answer was lost goes on with what it had decided",
     file: "layers/actors/Mailbox.ts",
-    find: `    if (lost === null) return again
-    memory = null`,
-    replace: `    if (lost === null) return again`
+    find: `    if (lost !== null) actor.memory = null`,
+    replace: ``
   }
 }
 

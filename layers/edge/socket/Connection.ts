@@ -37,6 +37,7 @@ import * as Deliveries from "./Deliveries.ts"
 import * as Endings from "./Endings.ts"
 import * as Followed from "./Followed.ts"
 import type * as Follower from "./Follower.ts"
+import * as InHand from "./InHand.ts"
 import * as Incoming from "./Incoming.ts"
 import type { Listener } from "./Listener.ts"
 import * as Notices from "./Notices.ts"
@@ -46,6 +47,7 @@ import * as Replies from "./Replies.ts"
 import type { Tail } from "./Tail.ts"
 
 export interface Limits extends Follower.Limits, Outbox.Limits {
+  readonly socketCommandsMax: number
   readonly frameMillis: number
   readonly nonsenseMax: number
   readonly heartbeatMillis: number
@@ -86,6 +88,7 @@ export const make = Effect.fnUntraced(function* ({ deeds, limits, registry, tail
     const { show } = deeds.readable
     const deliveries = yield* Deliveries.make({ store, tail, registry, show, listener, outbox, replies, limits })
     const handlers = yield* FiberSet.make<void, never>()
+    const inHand = InHand.make(limits.socketCommandsMax)
     yield* news.listen(Notices.make(listener, outbox, handlers))
 
     // --- deeds -------------------------------------------------------------------------------
@@ -125,7 +128,7 @@ export const make = Effect.fnUntraced(function* ({ deeds, limits, registry, tail
           ...parentOf(frame),
           attributes: { "keelson.connection": id }
         }),
-        Effect.ensuring(registry.end(id, frame.id))
+        Effect.ensuring(inHand.end(frame.id))
       )
 
     // --- in ----------------------------------------------------------------------------------
@@ -184,7 +187,7 @@ export const make = Effect.fnUntraced(function* ({ deeds, limits, registry, tail
         case "work.unsubscribe":
           return Effect.andThen(deliveries.unfollow(frame), Replies.counted(frame.type, "answered"))
         default:
-          return Effect.andThen(registry.begin(id, frame.id), FiberSet.run(handlers, perform(frame)))
+          return Effect.andThen(inHand.begin(frame.id), FiberSet.run(handlers, perform(frame)))
       }
     }
 
@@ -203,7 +206,7 @@ export const make = Effect.fnUntraced(function* ({ deeds, limits, registry, tail
 
     const ending = yield* Effect.raceAllFirst([
       Effect.flip(reading),
-      Endings.drained(drain, registry.idle(id), limits.drainMillis),
+      Endings.drained(drain, inHand.idle, limits.drainMillis),
       Endings.revoked(listener, caller, feed, identity),
       Endings.half(tcp, state, limits.frameMillis),
       Effect.as(outbox.tooSlow, 4429 as const),

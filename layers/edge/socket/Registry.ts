@@ -1,11 +1,10 @@
 /**
- * Who is connected, who follows what, and what is in hand: the state that all WebSockets share.
+ * Who is connected, and who follows what: the state that all WebSockets share.
  *
  *   members        connection -> its listener                how many there may be, in all and of one principal
  *   ofPrincipal    principal -> connections                  whom a revoked key concerns
  *   followers      followed -> connection -> follower        whom an event concerns
  *   followed       connection -> followed -> follower        what ends with a connection
- *   inHand         connection -> ids of frames               no id twice, no more than a connection may have
  *
  * Owns these tables and their limits. Does not own what is sent (`Deliveries`, `Tail`) nor the truth: whatever spans
  * processes is a guard in the journal.
@@ -32,13 +31,11 @@ export interface Limits {
   readonly socketsMax: number
   readonly socketsPerPrincipalMax: number
   readonly socketSessionsMax: number
-  readonly socketCommandsMax: number
 }
 
 export interface Counts {
   readonly sockets: number
   readonly follows: number
-  readonly inHand: number
 }
 
 export interface Registry<M extends Member, F> {
@@ -51,15 +48,11 @@ export interface Registry<M extends Member, F> {
   readonly follow: (id: string, key: Followed.Key, follower: F) => Effect.Effect<void, Problems.Problem>
   /** False where it did not. */
   readonly unfollow: (id: string, key: Followed.Key) => Effect.Effect<boolean>
-  readonly followersOf: (key: Followed.Key) => Effect.Effect<ReadonlyArray<F>>
+  /** Those of any of the keys. */
+  readonly followersOf: (...keys: ReadonlyArray<Followed.Key>) => Effect.Effect<ReadonlyArray<F>>
   /** What a connection follows. */
   readonly followedBy: (id: string) => Effect.Effect<ReadonlyArray<readonly [Followed.Key, F]>>
   readonly allFollowers: Effect.Effect<ReadonlyArray<F>>
-  /** Takes a frame in hand, once there is room; refused where another frame of that id is in hand, or the connection left. */
-  readonly begin: (id: string, frameId: string) => Effect.Effect<void, Problems.Problem>
-  readonly end: (id: string, frameId: string) => Effect.Effect<void>
-  /** Completes once the connection has nothing in hand. */
-  readonly idle: (id: string) => Effect.Effect<void>
   readonly counts: Effect.Effect<Counts>
 }
 
@@ -74,7 +67,6 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
     const ofPrincipal = yield* TxHashMap.empty<PrincipalId, HashSet.HashSet<string>>()
     const followers = yield* TxHashMap.empty<Followed.Key, HashMap.HashMap<string, F>>()
     const followed = yield* TxHashMap.empty<string, HashMap.HashMap<Followed.Key, F>>()
-    const inHand = yield* TxHashMap.empty<string, HashSet.HashSet<string>>()
 
     const admit = (member: M) =>
       atomically(
@@ -87,7 +79,6 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
           yield* TxHashMap.set(members, member.id, member)
           yield* TxHashMap.set(ofPrincipal, member.principalId, HashSet.add(mine, member.id))
           yield* TxHashMap.set(followed, member.id, HashMap.empty<Followed.Key, F>())
-          yield* TxHashMap.set(inHand, member.id, HashSet.empty<string>())
         }),
         "admit"
       )
@@ -105,7 +96,6 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
           }
           yield* TxHashMap.remove(members, id)
           yield* TxHashMap.remove(followed, id)
-          yield* TxHashMap.remove(inHand, id)
         }),
         "leave"
       )
@@ -121,7 +111,7 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
         Effect.gen(function* () {
           const mine = yield* TxHashMap.get(followed, id)
           if (Option.isNone(mine)) return yield* Problems.make("Draining")
-          if (HashMap.has(mine.value, key)) return yield* conflict(key, "followed")
+          if (HashMap.has(mine.value, key)) return yield* Problems.conflict(key, "followed")
           if (HashMap.size(mine.value) >= limits.socketSessionsMax) {
             return yield* Problems.limitReached("sessionsPerSocket", limits.socketSessionsMax)
           }
@@ -144,35 +134,6 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
         "unfollow"
       )
 
-    const begin = (id: string, frameId: string) =>
-      atomically(
-        Effect.gen(function* () {
-          const mine = yield* TxHashMap.get(inHand, id)
-          if (Option.isNone(mine)) return yield* Problems.make("Draining")
-          if (HashSet.has(mine.value, frameId)) return yield* conflict({ kind: "frame", id: frameId }, "in hand")
-          if (HashSet.size(mine.value) >= limits.socketCommandsMax) return yield* Effect.txRetry
-          yield* TxHashMap.set(inHand, id, HashSet.add(mine.value, frameId))
-        }),
-        "begin"
-      )
-
-    const end = (id: string, frameId: string) =>
-      atomically(
-        Effect.gen(function* () {
-          const mine = yield* TxHashMap.get(inHand, id)
-          if (Option.isSome(mine)) yield* TxHashMap.set(inHand, id, HashSet.remove(mine.value, frameId))
-        }),
-        "end"
-      )
-
-    const idle = (id: string) =>
-      atomically(
-        Effect.gen(function* () {
-          if (!HashSet.isEmpty(yield* at(inHand, id, HashSet.empty<string>()))) return yield* Effect.txRetry
-        }),
-        "idle"
-      )
-
     const membersOf = (principal: PrincipalId) =>
       atomically(
         Effect.gen(function* () {
@@ -185,16 +146,9 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
 
     const counts = atomically(
       Effect.gen(function* () {
-        const [sockets, follows, hands] = [
-          yield* TxHashMap.size(members),
-          yield* TxHashMap.snapshot(followed),
-          yield* TxHashMap.snapshot(inHand)
-        ]
-        return {
-          sockets,
-          follows: HashMap.reduce(follows, 0, (sum, mine) => sum + HashMap.size(mine)),
-          inHand: HashMap.reduce(hands, 0, (sum, mine) => sum + HashSet.size(mine))
-        }
+        const sockets = yield* TxHashMap.size(members)
+        const follows = yield* TxHashMap.snapshot(followed)
+        return { sockets, follows: HashMap.reduce(follows, 0, (sum, mine) => sum + HashMap.size(mine)) }
       }),
       "counts"
     )
@@ -205,15 +159,14 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
       membersOf,
       follow,
       unfollow,
-      followersOf: (key) =>
-        Effect.map(at(followers, key, HashMap.empty<string, F>()), (mine) => [...HashMap.values(mine)]),
+      followersOf: (...keys) =>
+        Effect.map(TxHashMap.snapshot(followers), (all) =>
+          keys.flatMap((key) => Option.match(HashMap.get(all, key), { onNone: () => [], onSome: HashMap.toValues }))
+        ),
       followedBy: (id) => Effect.map(at(followed, id, HashMap.empty<Followed.Key, F>()), (mine) => [...mine]),
       allFollowers: Effect.map(TxHashMap.snapshot(followers), (all) =>
         [...HashMap.values(all)].flatMap((mine) => [...HashMap.values(mine)])
       ),
-      begin,
-      end,
-      idle,
       counts
     }
     return registry
@@ -232,6 +185,3 @@ const at = <K, V>(map: TxHashMap.TxHashMap<K, V>, key: K, otherwise: V) =>
 /** Empty entries are none. */
 const keep = <K, V>(map: TxHashMap.TxHashMap<K, V>, key: K, value: V, empty: (value: V) => boolean) =>
   empty(value) ? TxHashMap.remove(map, key) : TxHashMap.set(map, key, value)
-
-const conflict = ({ id, kind }: { readonly kind: string; readonly id: string }, state: string) =>
-  Problems.make("Conflict", `${kind} ${id} is ${state} already`, { kind, id, state })

@@ -31,7 +31,7 @@ export const make = Effect.fnUntraced(function* (registry: Registry<Listener, Fo
       ...(sessionId === null ? [] : [Followed.sessionOf(sessionId)]),
       ...(executorId === null ? [] : [Followed.workOf(executorId)])
     ]
-    for (const key of keys) for (const follower of yield* registry.followersOf(key)) follower.offer(stored)
+    for (const follower of yield* registry.followersOf(...keys)) follower.offer(stored)
   })
 
   const everybodyBehind = Effect.map(registry.allFollowers, (followers) => {

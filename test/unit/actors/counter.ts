@@ -36,6 +36,7 @@ export const behaviour: Behaviour<State, Command, Command, Added, { readonly why
     evolve: (state, event) => ({ count: state.count + event.payload.by, last: event.payload.words })
   },
   subject: (_state, command) => SubjectId.make(`counter:${command.to}`),
+  begins: (command) => command._tag === "Add",
   createsSubject: (command) => command._tag === "Add",
   passing: () => false,
   ends: () => false,

@@ -10,8 +10,7 @@ import * as SeededScheduler from "#test/kit/seededScheduler.ts"
 const limits: Registry.Limits = {
   socketsMax: 3,
   socketsPerPrincipalMax: 2,
-  socketSessionsMax: 1,
-  socketCommandsMax: 1
+  socketSessionsMax: 1
 }
 
 const principals = ["ana", "bob"].map((id) => PrincipalId.make(id))
@@ -29,23 +28,11 @@ const contradiction = (registry: Registry.Registry<Registry.Member, string>) =>
     return null
   })
 
-/** Five connections of two principals come, follow, ask and leave, all at once. */
+/** Five connections of two principals come, follow and leave, all at once. */
 const storm = (atomically: Registry.Atomically | undefined) =>
   Effect.gen(function* () {
     const registry = yield* Registry.make<Registry.Member, string>(limits, atomically)
-    const inHand = new Map<string, number>()
     const wrong: Array<string> = []
-
-    const ask = Effect.fnUntraced(function* (id: string, frame: string) {
-      const begun = yield* Effect.result(registry.begin(id, frame))
-      if (begun._tag === "Failure") return
-      const now = (inHand.get(id) ?? 0) + 1
-      inHand.set(id, now)
-      if (now > limits.socketCommandsMax) wrong.push(`${now} frames in hand of ${id}`)
-      yield* Effect.yieldNow
-      inHand.set(id, inHand.get(id)! - 1)
-      yield* registry.end(id, frame)
-    })
 
     const connection = Effect.fnUntraced(function* (index: number) {
       const member = { id: `c${index}`, principalId: principals[index % 2]! }
@@ -58,24 +45,19 @@ const storm = (atomically: Registry.Atomically | undefined) =>
           Effect.ignore(registry.follow(member.id, Followed.sessionOf(sessionId), member.id))
         )
       )
-      const asks = yield* Effect.forkChild(
-        Effect.forEach(["a", "b"], (frame) => ask(member.id, frame), { concurrency: "unbounded" })
-      )
       yield* registry.unfollow(member.id, Followed.sessionOf(sessions[index % 2]!))
       yield* Fiber.join(follows)
-      yield* Fiber.join(asks)
       const followed = yield* registry.followedBy(member.id)
       if (followed.length > limits.socketSessionsMax) wrong.push(`${member.id} follows ${followed.length}`)
       for (const [key] of followed) {
         if (!(yield* registry.followersOf(key)).includes(member.id)) wrong.push(`${member.id} is in one table only`)
       }
-      yield* registry.idle(member.id)
       yield* registry.leave(member.id)
     })
 
     yield* Effect.forEach(Array.from({ length: 5 }).keys(), connection, { concurrency: "unbounded" })
     const left = yield* registry.counts
-    if (left.sockets + left.follows + left.inHand > 0) wrong.push(`left behind: ${JSON.stringify(left)}`)
+    if (left.sockets + left.follows > 0) wrong.push(`left behind: ${JSON.stringify(left)}`)
     if ((yield* registry.allFollowers).length > 0) wrong.push("followers left behind")
     for (const principal of principals) {
       if ((yield* registry.membersOf(principal)).length > 0) wrong.push(`${principal} left behind`)

@@ -20,7 +20,7 @@ import { EventStoreError, type EventStore, Rows } from "#src/ports/EventStore.ts
 import { Feed } from "#src/ports/Feed.ts"
 
 const sessionId = SessionId.make(`ses_${"1".repeat(26)}`)
-const places = { socketsMax: 9, socketsPerPrincipalMax: 9, socketSessionsMax: 9, socketCommandsMax: 9 }
+const places = { socketsMax: 9, socketsPerPrincipalMax: 9, socketSessionsMax: 9 }
 const limits = { queueEventsMax: 9, queueTextMax: 1_000 }
 
 /** All of an event that is looked at here. */

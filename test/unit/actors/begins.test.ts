@@ -1,0 +1,100 @@
+/** What begins a stream is decided without a look at it, and still never contradicts what is there. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as LocalActors from "#layers/actors/LocalActors.ts"
+import * as NodeDigest from "#layers/digest/NodeDigest.ts"
+import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
+import * as VolatileKeyRing from "#layers/key-ring/VolatileKeyRing.ts"
+import * as StoreVault from "#layers/vault/StoreVault.ts"
+import * as Append from "#src/kernel/Append.ts"
+import { StreamId } from "#src/kernel/Ids.ts"
+import { Actors } from "#src/ports/Actors.ts"
+import { EventStore } from "#src/ports/EventStore.ts"
+import { stamp } from "#test/kit/decider.ts"
+import { behaviour, type Command } from "./counter.ts"
+
+/** A store that counts what it is asked, and several lives of actors over it. */
+const place = () => {
+  const asked = { streams: 0, keys: 0, appends: 0 }
+  const counting = Layer.effect(
+    EventStore,
+    Effect.map(EventStore, (store) =>
+      EventStore.of({
+        ...store,
+        append: (appends) => Effect.suspend(() => ((asked.appends += 1), store.append(appends))),
+        readStream: (stream) => Effect.suspend(() => ((asked.streams += 1), store.readStream(stream))),
+        wrappedKey: (subject) => Effect.suspend(() => ((asked.keys += 1), store.wrappedKey(subject)))
+      })
+    )
+  ).pipe(Layer.provideMerge(VolatileEventStore.layer))
+  const store = Layer.mergeAll(counting, VolatileKeyRing.layer, NodeDigest.layer)
+  /** Sends one after the other to actors of their own, which know nothing of what was before. */
+  const life = (sends: ReadonlyArray<readonly [key: string, command?: Partial<Command>]>, its = behaviour) =>
+    Effect.gen(function* () {
+      const { send } = yield* Actors
+      const to = (key: string, command: Partial<Command> = {}) =>
+        send("counter", "a", { _tag: "Add", to: "a", by: 1, words: "w", ...command }, stamp(1, undefined, key))
+      return yield* Effect.forEach(sends, ([key, command]) => to(key, command))
+    }).pipe(
+      Effect.provide(
+        Layer.fresh(LocalActors.layer({ behaviours: [its] })).pipe(Layer.provide(Layer.fresh(StoreVault.layer)))
+      )
+    )
+  return { asked, life, store }
+}
+
+const count = Effect.map(
+  Effect.flatMap(EventStore, (store) => store.readStream(StreamId.make("counter:a"))),
+  ({ events }) => events.length
+)
+
+describe("a command that begins its stream", () => {
+  it.effect("is decided and written without a read, and so is what follows it", () => {
+    const { asked, life, store } = place()
+    return Effect.gen(function* () {
+      const replies = yield* life([["k1"], ["k2"]])
+      assert.deepStrictEqual(asked, { streams: 0, keys: 0, appends: 2 })
+      assert.deepStrictEqual(
+        replies.map(({ body }) => body),
+        [{ count: 1 }, { count: 2 }]
+      )
+    }).pipe(Effect.provide(store))
+  })
+
+  it.effect("goes on where the stream is there already", () => {
+    const { asked, life, store } = place()
+    return Effect.gen(function* () {
+      yield* life([["k1"]])
+      assert.deepInclude((yield* life([["k2"]]))[0], { body: { count: 2 }, repeated: false })
+      assert.strictEqual(asked.streams, 1)
+    }).pipe(Effect.provide(store))
+  })
+
+  it.effect("hears its recorded answer where it was given before, also where a limit is reached meanwhile", () => {
+    const { life, store } = place()
+    const full = { ...behaviour, guards: () => [Append.atMost("sum", 0)] }
+    return Effect.gen(function* () {
+      yield* life([["k1"], ["k2"]])
+      const recorded = { _tag: "Accepted" as const, body: { count: 1 }, repeated: true }
+      assert.deepInclude((yield* life([["k1"]]))[0], recorded)
+      assert.deepInclude((yield* life([["k1"]], full))[0], recorded)
+      assert.strictEqual(yield* count, 2)
+    }).pipe(Effect.provide(store))
+  })
+
+  it.effect("is refused by what is there, and not by what was presumed", () => {
+    const { asked, life, store } = place()
+    const refusing: typeof behaviour = {
+      ...behaviour,
+      prepare: (state, command) =>
+        behaviour.prepare(state, state.count === 0 ? { _tag: "Refuse", to: "a" } : command, stamp(1), null)
+    }
+    return Effect.gen(function* () {
+      assert.deepInclude((yield* life([["r"]], refusing))[0], { _tag: "Rejected", repeated: false })
+      assert.deepStrictEqual(asked, { streams: 1, keys: 1, appends: 0 })
+      yield* life([["k1"]])
+      assert.deepInclude((yield* life([["k2"]], refusing))[0], { _tag: "Accepted", body: { count: 2 } })
+    }).pipe(Effect.provide(store))
+  })
+})
