@@ -162,16 +162,6 @@ export const make = (world: World, behaviour: AnyBehaviour): Mailbox => {
     }
   })
 
-  const answerDone = (decisions: ReadonlyArray<Decision>) =>
-    Effect.forEach(
-      decisions,
-      (decision) =>
-        decision._tag === "Decided" && decision.step._tag === "Done"
-          ? Deferred.done(decision.letter.reply, toExit(decision.step.reply))
-          : Effect.void,
-      { discard: true }
-    )
-
   const broken = Effect.fnUntraced(function* (
     actor: Actor,
     letter: Letter,
@@ -219,7 +209,7 @@ export const make = (world: World, behaviour: AnyBehaviour): Mailbox => {
             attributes: { "keelson.stream": actor.stream, "keelson.appends": committing.length },
             captureStackTrace: false
           })
-    yield* answerDone(decisions)
+    answerDone(decisions)
     const again = yield* settle(actor, decisions, outcomes)
     // Last, since it may pause: nobody else's answer waits for it.
     for (const decision of decisions) {
@@ -317,6 +307,13 @@ type Decision =
   /** The same command stands earlier in this batch: decided again once that one is settled, and answered by its receipt. */
   | { readonly _tag: "Again"; readonly letter: Letter }
   | { readonly _tag: "Broken"; readonly letter: Letter; readonly cause: Cause.Cause<KeyRingError | EventStoreError> }
+
+const answerDone = (decisions: ReadonlyArray<Decision>): void => {
+  for (const decision of decisions) {
+    if (decision._tag !== "Decided" || decision.step._tag !== "Done") continue
+    Deferred.doneUnsafe(decision.letter.reply, toExit(decision.step.reply))
+  }
+}
 
 interface Committing {
   readonly _tag: "Decided"

@@ -84,22 +84,21 @@ export const presume = (behaviour: AnyBehaviour, stream: StreamId): Memory => ({
 export const receiptName = (principal: string, key: string): string => `${principal} ${key}`
 
 /** Decides one command. Fails only where the key ring or the store does not answer; throws where a rule does. */
-export const decide = (
+export const decide = Effect.fnUntraced(function* (
   tools: Tools,
   behaviour: AnyBehaviour,
   memory: Memory,
   message: Message
-): Effect.Effect<Step, KeyRingError | EventStoreError> => {
-  const decided: Effect.Effect<Step, KeyRingError | EventStoreError> = Effect.gen(function* () {
-    const subject = behaviour.subject(memory.state, message.command)
-    const held = yield* hold(tools, behaviour, memory, subject, message.command)
-    // An erasure may destroy the key in hand while something is looked up: then the command is decided without it.
-    return yield* Effect.catchDefect(decideWith(tools, behaviour, memory, message, subject, held), (defect) =>
-      held.key?.destroyed() === true ? decided : Effect.die(defect)
-    )
-  })
-  return decided
-}
+): Effect.fn.Return<Step, KeyRingError | EventStoreError> {
+  const subject = behaviour.subject(memory.state, message.command)
+  const held = yield* hold(tools, behaviour, memory, subject, message.command)
+  // An erasure may destroy the key in hand while something is looked up: then the command is decided without it.
+  return yield* Effect.catchDefect(
+    decideWith(tools, behaviour, memory, message, subject, held),
+    (defect): Effect.Effect<Step, KeyRingError | EventStoreError> =>
+      held.key?.destroyed() === true ? decide(tools, behaviour, memory, message) : Effect.die(defect)
+  )
+})
 
 /** What a refused guard means: told to the caller, not recorded, since it may hold the next time. */
 export const rejected = (rejection: unknown): Reply => ({

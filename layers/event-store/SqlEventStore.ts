@@ -9,14 +9,12 @@
  *         --refused as a whole for one append's data--> each append alone
  *         --not sent, or rolled back--> EventStoreError: nothing was written
  */
-import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { SqlClient } from "effect/sql/SqlClient"
 import { SqlError } from "effect/sql/SqlError"
-import * as Stream from "effect/Stream"
 import type { Receipt, WrappedKey } from "#src/kernel/Append.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
@@ -26,6 +24,7 @@ import { EventStore, EventStoreError, type RowIndex, Rows, type StreamSlice } fr
 import { appendCall } from "./AppendSql.ts"
 import * as Batch from "./Batch.ts"
 import * as BatchWriter from "./BatchWriter.ts"
+import * as Following from "./Following.ts"
 import { cellHash } from "./Migrations.ts"
 import { JournalDefect, prepare, type Prepared } from "./Preparation.ts"
 import * as SqlFailure from "./SqlFailure.ts"
@@ -91,6 +90,12 @@ export const make = Effect.fnUntraced(function* (
       catch: (cause) => asCorrupt(operation, cause)
     })
 
+  const page = (after: number) =>
+    Effect.flatMap(
+      ask<StoredRow.EventRow>("follow", pageText(schema), [BigInt(after), Bounds.readLimitMax, Bounds.batchBytesMax]),
+      (rows) => events("follow", rows)
+    )
+
   wake.note(yield* head)
   const writer = yield* BatchWriter.make(writeBatch(options), { overlaps: options.timeoutMillis !== null })
 
@@ -115,20 +120,7 @@ export const make = Effect.fnUntraced(function* (
       return Effect.flatMap(rows, (found) => events("readAll", found))
     },
     head,
-    follow: (afterPosition) =>
-      Stream.fromPull(
-        Effect.sync(() => {
-          let cursor = afterPosition
-          const decode = (rows: ReadonlyArray<StoredRow.EventRow>) => events("follow", rows)
-          return Effect.map(
-            Effect.suspend(() => nextPage(options, ask, decode, cursor)),
-            (page) => {
-              cursor += page.length
-              return page
-            }
-          )
-        })
-      ),
+    follow: yield* Following.make(page, wake),
     receipt: (principal, key) =>
       Effect.flatMap(
         ask<object>("receipt", `SELECT ${receiptColumns} FROM ${schema}.receipt WHERE principal = $1 AND key = $2`, [
@@ -282,34 +274,6 @@ const pageText = (schema: string): string => `
       ${rangeText(schema)}
     ) page
   ) measured WHERE before <= $3 ORDER BY position`
-
-/** The next events after the cursor, once there are any. */
-const nextPage = Effect.fnUntraced(function* (
-  { schema, wake }: Options,
-  ask: Ask,
-  decode: (rows: ReadonlyArray<StoredRow.EventRow>) => Effect.Effect<ReadonlyArray<StoredEvent>, EventStoreError>,
-  cursor: number
-) {
-  while (true) {
-    const rows = yield* ask<StoredRow.EventRow>("follow", pageText(schema), [
-      BigInt(cursor),
-      Bounds.readLimitMax,
-      Bounds.batchBytesMax
-    ])
-    const [first, ...rest] = yield* decode(rows)
-    if (first === undefined) {
-      yield* wake.beyond(cursor)
-      continue
-    }
-    const page: Arr.NonEmptyReadonlyArray<StoredEvent> = [first, ...rest]
-    for (const [index, { position }] of page.entries()) {
-      if (position !== cursor + index + 1) {
-        return yield* StoredRow.corrupt("follow", `position ${cursor + index + 1} is missing`)
-      }
-    }
-    return page
-  }
-})
 
 // --- keys and cells --------------------------------------------------------------------------------------------------
 

@@ -226,23 +226,23 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
     )
   })
 
+  const step = Effect.fnUntraced(function* (stored: StoredEvent) {
+    yield* follow(stored)
+    cursor.position = stored.position
+    if (!missed) return
+    // The rows are asked again once there is room for half of what may be in hand.
+    const waiting = (yield* FiberMap.size(running.turn)) + (yield* FiberMap.size(running.action))
+    if (waiting < Bounds.workInHandMax / 2) yield* recover
+  })
+
   const process = Effect.gen(function* () {
     // From before the rows are asked: what comes meanwhile is heard of twice, and begun once.
     const from = cursor.position
     yield* settle
     yield* recover
-    return yield* store.follow(from).pipe(
-      Stream.runForEach((stored) =>
-        Effect.gen(function* () {
-          yield* follow(stored)
-          cursor.position = stored.position
-          // The rows are asked again once there is room for half of what may be in hand.
-          const waiting = (yield* FiberMap.size(running.turn)) + (yield* FiberMap.size(running.action))
-          if (missed && waiting < Bounds.workInHandMax / 2) yield* recover
-        })
-      ),
-      Effect.andThen(Effect.die(new Error("the journal's feed ended")))
-    )
+    return yield* store
+      .follow(from)
+      .pipe(Stream.runForEach(step), Effect.andThen(Effect.die(new Error("the journal's feed ended"))))
   })
 
   return { process, recover }

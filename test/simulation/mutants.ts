@@ -107,7 +107,7 @@ export const mutants: { readonly [name: string]: Mutant } = {
   "decide-with-a-dead-key": {
     about: "a command whose session is erased while it is decided crashes its actor: this one was ours, and found here",
     file: "layers/actors/Memory.ts",
-    find: `held.key?.destroyed() === true ? decided : Effect.die(defect)`,
+    find: `held.key?.destroyed() === true ? decide(tools, behaviour, memory, message) : Effect.die(defect)`,
     replace: `Effect.die(defect)`
   },
   "adopt-lost-race": {

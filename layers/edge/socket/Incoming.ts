@@ -29,23 +29,22 @@ export interface Unread {
   readonly problem: Problems.Problem
 }
 
-export const read = (raw: string | Uint8Array): Effect.Effect<Frame, Unread> =>
-  Effect.gen(function* () {
-    if (typeof raw !== "string") return yield* unread(null, flaw("", "Expected text; this frame is binary"))
-    const object = yield* Effect.mapError(JsonBody.objectOf(raw, whole), (problem) => ({ frameId: null, problem }))
-    const frameId = isFrameId(object["id"]) ? object["id"] : null
-    yield* Effect.mapError(JsonBody.encodable(object, depthMax), (problem) => ({ frameId, problem }))
-    const type = object["type"]
-    if (typeof type !== "string" || !Object.hasOwn(decoders, type)) {
-      return yield* unread(frameId, flaw("/type", `Expected one of ${Object.keys(decoders).join(", ")}`))
-    }
-    return yield* Effect.mapError(decoders[type as Frames.AskedType](object), (error) => {
-      const errors = Flaws.of(error.issue)
-      const [first] = errors
-      const detail = first === undefined ? "not understood" : `${first.pointer}: ${first.detail}`
-      return { frameId, problem: Problems.make("InvalidBody", detail, { errors }) }
-    })
+export const read: (raw: string | Uint8Array) => Effect.Effect<Frame, Unread> = Effect.fnUntraced(function* (raw) {
+  if (typeof raw !== "string") return yield* unread(null, flaw("", "Expected text; this frame is binary"))
+  const object = yield* Effect.mapError(JsonBody.objectOf(raw, whole), (problem) => ({ frameId: null, problem }))
+  const frameId = isFrameId(object["id"]) ? object["id"] : null
+  yield* Effect.mapError(JsonBody.encodable(object, depthMax), (problem) => ({ frameId, problem }))
+  const type = object["type"]
+  if (typeof type !== "string" || !Object.hasOwn(decoders, type)) {
+    return yield* unread(frameId, flaw("/type", `Expected one of ${Object.keys(decoders).join(", ")}`))
+  }
+  return yield* Effect.mapError(decoders[type as Frames.AskedType](object), (error) => {
+    const errors = Flaws.of(error.issue)
+    const [first] = errors
+    const detail = first === undefined ? "not understood" : `${first.pointer}: ${first.detail}`
+    return { frameId, problem: Problems.make("InvalidBody", detail, { errors }) }
   })
+})
 
 /** One flaw of a frame. */
 export const flaw = (pointer: string, detail: string): Problems.Problem => JsonBody.invalid(pointer, detail, whole)

@@ -58,16 +58,15 @@ export const make = (writer: Socket.Writer, tcp: TcpSocket, limits: Limits): Out
     })
   })
 
+  const one = Effect.fnUntraced(function* <E, R>(make: Effect.Effect<string | null, E, R>) {
+    yield* room
+    const frame = yield* make
+    // A connection that is gone ends by its reader.
+    if (frame !== null) yield* Effect.ignore(writer.write(frame))
+  })
+
   return {
-    send: (make) =>
-      turns.withPermits(1)(
-        Effect.gen(function* () {
-          yield* room
-          const frame = yield* make
-          // A connection that is gone ends by its reader.
-          if (frame !== null) yield* Effect.ignore(writer.write(frame))
-        })
-      ),
+    send: (make) => turns.withPermits(1)(one(make)),
     hasRoom,
     room,
     tooSlow: Deferred.await(stalled)

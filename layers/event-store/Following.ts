@@ -1,0 +1,64 @@
+/**
+ * Everybody who follows the journal, by one reading.
+ *
+ *   follower at a cursor --page--> read before from there? --yes--> the same page
+ *                                                          --no --> one statement, for all who ask meanwhile
+ *
+ * Owns the newest pages and the waiting for more. Does not own SQL, nor how commits become known (`Wake`'s owner).
+ *
+ * Invariants: positions have no hole, or reading is over; who is told that there is nothing yet waits for a position that
+ * it did not see; a page is a value, read by many and changed by nobody; at most `pagesMax` pages are kept.
+ */
+import * as Arr from "effect/Array"
+import * as Cache from "effect/Cache"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Stream from "effect/Stream"
+import type { StoredEvent } from "#src/kernel/Envelope.ts"
+import type { EventStoreError } from "#src/ports/EventStore.ts"
+import * as StoredRow from "./StoredRow.ts"
+import type { Wake } from "./Wake.ts"
+
+/** The events behind a position, as many as one page takes; none where there are none yet. */
+export type ReadPage = (after: number) => Effect.Effect<ReadonlyArray<StoredEvent>, EventStoreError>
+
+/** Followers stand within a page of each other, or read on their own. */
+const pagesMax = 2
+
+export const make = Effect.fnUntraced(function* (read: ReadPage, wake: Wake) {
+  const whole = Effect.fnUntraced(function* (after: number) {
+    const page = yield* read(after)
+    const hole = page.findIndex(({ position }, index) => position !== after + index + 1)
+    if (hole >= 0) return yield* StoredRow.corrupt("follow", `position ${after + hole + 1} is missing`)
+    return page
+  })
+
+  const pages = yield* Cache.makeWith(whole, {
+    capacity: pagesMax,
+    // What was not there yet may be there now.
+    timeToLive: (exit) => (Exit.isSuccess(exit) && exit.value.length > 0 ? Duration.infinity : Duration.zero)
+  })
+
+  const next = Effect.fnUntraced(function* (cursor: number) {
+    for (;;) {
+      const page = yield* Cache.get(pages, cursor)
+      if (Arr.isReadonlyArrayNonEmpty(page)) return page
+      yield* wake.beyond(cursor)
+    }
+  })
+
+  return (after: number): Stream.Stream<StoredEvent, EventStoreError> =>
+    Stream.fromPull(
+      Effect.sync(() => {
+        let cursor = after
+        return Effect.map(
+          Effect.suspend(() => next(cursor)),
+          (page) => {
+            cursor += page.length
+            return page
+          }
+        )
+      })
+    )
+})
