@@ -64,6 +64,8 @@ export interface Limits {
   readonly waitsPerPrincipalMax: number
   readonly eventStreamsMax: number
   readonly eventStreamsPerPrincipalMax: number
+  /** Between two heartbeats of a stream of events. */
+  readonly heartbeatMillis: number
   readonly headersMillis: number
   readonly bodyMillis: number
   readonly idleMillis: number
@@ -180,6 +182,7 @@ const defaults: Limits = {
   waitsPerPrincipalMax: Bounds.waitsPerPrincipalMax,
   eventStreamsMax: Bounds.eventStreamsMax,
   eventStreamsPerPrincipalMax: Bounds.eventStreamsPerPrincipalMax,
+  heartbeatMillis: Bounds.heartbeatMillis,
   headersMillis: Bounds.httpHeadersMillis,
   bodyMillis: Bounds.httpBodyMillis,
   idleMillis: Bounds.httpIdleMillis,

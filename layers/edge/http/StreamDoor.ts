@@ -16,7 +16,6 @@ import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Authority from "#src/gateway/Authority.ts"
-import * as Bounds from "#src/kernel/Bounds.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
 import type { PrincipalId, SessionId, StreamId } from "#src/kernel/Ids.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
@@ -37,6 +36,7 @@ import * as Readable from "./Readable.ts"
 export interface Limits {
   readonly eventStreamsMax: number
   readonly eventStreamsPerPrincipalMax: number
+  readonly heartbeatMillis: number
 }
 
 interface Which {
@@ -115,7 +115,7 @@ export const layer = (limits: Limits) =>
         const halts = Stream.mapEffect(halted, (halt): Effect.Effect<Step, Problems.Failure> =>
           Effect.as(judge(by, which), { _tag: "Halt", halt })
         ).pipe(orEnded)
-        const heartbeats = Stream.as(Stream.tick(Duration.millis(Bounds.heartbeatMillis)), heartbeat)
+        const heartbeats = Stream.as(Stream.tick(Duration.millis(limits.heartbeatMillis)), heartbeat)
         // Told as the last word: the reader knows whether coming back helps.
         const end = Stream.map(Stream.fromEffect(ending(by, which)), ended)
         return Stream.mergeAll([events, heartbeats, halts, end], { concurrency: "unbounded" }).pipe(
