@@ -58,6 +58,28 @@ it.effect("a WebSocket follows so many sessions, and no more", () =>
   }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make(), limits({ socketSessionsMax: 1 }))))
 )
 
+it.live("a WebSocket hears every while up to where nothing is missed, of each session that it follows", () =>
+  Effect.gen(function* () {
+    const client = yield* Sockets.client()
+    const sessionId = yield* Sockets.opened(client, "1")
+    yield* client.ask({ type: "subscribe", id: "s", sessionId, after: 0 })
+    const event = yield* client.until(({ type }) => type === "event")
+    yield* Sockets.opened(client, "2")
+    // What it does not see is not missing.
+    const beat = yield* client.until(
+      ({ sessions, type }) => type === "heartbeat" && sessions[0]?.sequence > event.sequence
+    )
+    assert.deepStrictEqual(
+      beat.sessions.map((of: Sockets.Frame) => of.sessionId),
+      [sessionId]
+    )
+  }).pipe(
+    Effect.scoped,
+    Effect.timeout("10 seconds"),
+    Effect.provide(Kit.serve(World.make(), limits({ heartbeatMillis: 20 })))
+  )
+)
+
 it.effect("a frame too large ends its connection, one that just fits does not", () =>
   Effect.gen(function* () {
     const client = yield* Sockets.client()
