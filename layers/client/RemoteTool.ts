@@ -36,6 +36,18 @@ export class Failed extends Schema.TaggedError<Failed>()("RemoteToolFailed", {
   }
 }
 
+/** The service refuses the agent, or a tool of it, for good: what its problem (RFC 9457) said. */
+export class ServeRefused extends Schema.TaggedError<ServeRefused>()("RemoteToolsRefused", {
+  status: Schema.Int,
+  code: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    const means = this.status === 401 ? " (was its key revoked?)" : ""
+    return `the service refuses this agent${means}: ${this.code}, ${this.detail}`
+  }
+}
+
 /** What a handler knows of the run. */
 export interface Run {
   readonly actionId: ActionId
@@ -135,13 +147,20 @@ export interface ServeOptions {
 
 /**
  * Declares the tools and runs what is approved, for ever. Whoever interrupts it interrupts the handlers. An outage is
- * waited out, and logged when it begins and when it is over. Fails where the service refuses the agent (401, 403), or
- * a tool as it is declared.
+ * waited out, and logged when it begins and when it is over. Fails with `ServeRefused` where the service refuses the
+ * agent (401, 403), or a tool as it is declared.
  */
-export const serve = Effect.fnUntraced(function* (
+export const serve = (client: Client.Client, tools: ReadonlyArray<RemoteTool>, options: ServeOptions = {}) =>
+  Effect.mapError(served(client, tools, options), (error) => (isProblem(error) ? new ServeRefused(error) : error))
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const served = Effect.fnUntraced(function* (
   client: Client.Client,
   tools: ReadonlyArray<RemoteTool>,
-  { concurrency = 4, pauseMillis = 1_000 }: ServeOptions = {}
+  { concurrency = 4, pauseMillis = 1_000 }: ServeOptions
 ) {
   const byName = new Map(tools.map((tool) => [tool.name, tool]))
   const runs = yield* FiberMap.make<ActionId>()
@@ -187,10 +206,6 @@ export const serve = Effect.fnUntraced(function* (
     Effect.forever
   )
 }, Effect.scoped)
-
-// ---------------------------------------------------------------------------
-// internal
-// ---------------------------------------------------------------------------
 
 /** A look or a declaration that is not answered by then has failed. */
 const answerMillisMax = 60_000
@@ -383,7 +398,9 @@ const outlast = Effect.fnUntraced(function* <A, E, R>(
 })
 
 /** Said by the service itself, and no proxy before it. */
-const isProblem = (error: unknown): error is { readonly status: number; readonly retryable: boolean } =>
+const isProblem = (
+  error: unknown
+): error is { readonly status: number; readonly code: string; readonly detail: string; readonly retryable: boolean } =>
   Predicate.hasProperty(error, "status") && Predicate.hasProperty(error, "retryable")
 
 const refusesAgent = (error: unknown) => isProblem(error) && (error.status === 401 || error.status === 403)

@@ -14,12 +14,12 @@ import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiSwagger from "effect/http-api/HttpApiSwagger"
 import * as HttpRouter from "effect/http/HttpRouter"
-import type { ServeError } from "effect/http/HttpServerError"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { createServer, type IncomingMessage } from "node:http"
+import { createServer as createSocketServer } from "node:net"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { Api, asyncApiPath, docsPath, openApiPath } from "./Api.ts"
 import * as AsyncApi from "./AsyncApi.ts"
@@ -151,7 +151,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     gracefulShutdownTimeout: Duration.millis(limits.drainMillis)
   }).pipe(
     Scope.provide(listening),
-    Effect.mapError((error) => unusable(options, error))
+    Effect.mapError((error) => unusable(options, error.cause))
   )
   // Finalizers run from the last to the first: begin to close, let requests finish, end their fibers, cut the rest.
   yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
@@ -165,6 +165,21 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const host = options.host.includes(":") ? `[${options.host}]` : options.host
   return HttpAddress.of({ host: options.host, port, url: `http://${host}:${port}` })
 })
+
+/**
+ * Listens for a moment, and fails as the door would: whoever starts a service asks first, before a database is made or
+ * waited for.
+ */
+export const probe = (options: Pick<Options, "host" | "port">): Effect.Effect<void, PortTaken | AddressUnusable> =>
+  options.port === 0
+    ? Effect.void
+    : Effect.callback((resume) => {
+        const server = createSocketServer()
+        server.once("error", (cause) => resume(Effect.fail(unusable(options, cause))))
+        server.listen({ host: options.host, port: options.port, exclusive: true }, () =>
+          server.close(() => resume(Effect.void))
+        )
+      })
 
 export const layer = (options: Options) => Layer.effect(HttpAddress, make(options))
 
@@ -239,8 +254,7 @@ const routes = (limits: Limits, origins: ReadonlyArray<string>, lasting: Scope.S
     Layer.provide(NodeHttpServer.layerHttpServices)
   )
 
-const unusable = ({ host, port }: Options, error: ServeError): PortTaken | AddressUnusable => {
-  const cause = error.cause
+const unusable = ({ host, port }: Pick<Options, "host" | "port">, cause: unknown): PortTaken | AddressUnusable => {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown"
   return code === "EADDRINUSE"
     ? new PortTaken({ host, port, retryable: false })

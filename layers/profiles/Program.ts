@@ -16,7 +16,7 @@ import * as Cli from "#layers/cli/Cli.ts"
 import type { Doubt, Progress, Running } from "#layers/cli/Deployment.ts"
 import * as Signals from "#layers/cli/Signals.ts"
 import { listedMax } from "#layers/cli/VerifyCommand.ts"
-import { HttpAddress } from "#layers/edge/HttpDoor.ts"
+import * as HttpDoor from "#layers/edge/HttpDoor.ts"
 import * as FileIdentity from "#layers/identity/FileIdentity.ts"
 import * as NodePrivateFiles from "#layers/private-files/NodePrivateFiles.ts"
 import { PolicyEngine, type PolicyQuestion } from "#src/ports/PolicyEngine.ts"
@@ -76,12 +76,14 @@ const open = Effect.fnUntraced(function* (
   parts: Service.Parts
 ) {
   const folder = resolve(settings.dataFolder)
+  // Before anything is made.
+  yield* HttpDoor.probe(settings)
   const ownerToken = yield* FileIdentity.ensureOwnerToken({ folder }).pipe(Effect.provide(NodePrivateFiles.layer))
   const service = yield* Layer.build(Service.served(settings, environment, parts))
   const engine = Context.get(service, PolicyEngine)
   const { hash, policies } = yield* engine.set
   const running: Running = {
-    url: Context.get(service, HttpAddress).url,
+    url: Context.get(service, HttpDoor.HttpAddress).url,
     store: storeOf(settings, folder),
     policies: { folder: resolve(settings.policyFolder), policies: policies.length, hash },
     workspace: resolve(settings.workspaceFolder),

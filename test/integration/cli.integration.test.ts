@@ -105,8 +105,10 @@ describe("keelson on a store that a service has left", () => {
     const server = await listening()
     const address = server.address()
     const port = typeof address === "object" && address !== null ? address.port : 0
-    const { code, err } = await refusal(at(home.path, port))
+    const nowhere = join(home.path, "nothing-is-made")
+    const { code, err } = await refusal(at(nowhere, port))
     server.close()
+    assert.isFalse(existsSync(nowhere))
     assert.strictEqual(code, 1)
     assert.match(err.replace(/\s+/g, " "), new RegExp(`keelson start: Port ${port} on 127.0.0.1 is taken`))
     assert.include(err, "--port")

@@ -255,6 +255,10 @@ describe("an opening door", () => {
       const foreign = yield* Effect.flip(Effect.scoped(HttpDoor.make({ host: "203.0.113.1", port })))
       assert.strictEqual(foreign._tag, "AddressUnusable")
       assert.include(foreign.message, "can't listen on 203.0.113.1")
+      // Whoever asks before anything is made hears the same.
+      assert.deepStrictEqual(yield* Effect.flip(HttpDoor.probe({ host: "127.0.0.1", port })), taken)
+      assert.deepStrictEqual(yield* Effect.flip(HttpDoor.probe({ host: "203.0.113.1", port })), foreign)
+      yield* HttpDoor.probe({ host: "127.0.0.1", port: 0 })
     }).pipe(Effect.provide(Kit.serve(World.make())))
   )
 

@@ -333,7 +333,9 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
               asksForWork(request) ? refusal(status, code)(request) : send(request)
             )
             const tool = RemoteTool.make(Remote.Far("far.refused"), ({ text }) => Effect.succeed({ kept: text }))
-            assert.deepInclude(yield* Effect.flip(RemoteTool.serve(robot, [tool])), { status, code })
+            const ended = yield* Effect.flip(RemoteTool.serve(robot, [tool]))
+            assert.deepInclude(ended, { _tag: "RemoteToolsRefused", status, code })
+            assert.match(String(ended), new RegExp(`the service refuses this agent.*: ${code}, `))
           }),
         30_000
       )
