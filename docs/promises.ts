@@ -152,6 +152,21 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
       control: ["test/kit/canary.test.ts", "is found in every form, at its very offset"]
     }
   ],
+  "What was saved comes back": [
+    {
+      says: "A backup taken while work goes on is the journal up to its position: the same digest, on the same database and across.",
+      command: "npm run test:slow -- test/integration/backup.slow.test.ts test/integration/backup-across.slow.test.ts",
+      control: [
+        "test/integration/backup.slow.test.ts",
+        "is refused where it was changed or cut, where the place is not empty"
+      ]
+    },
+    {
+      says: "What was erased after a backup stays erased in its restore.",
+      command: "npm run test:slow -- test/integration/backup.slow.test.ts",
+      control: ["test/integration/backup.slow.test.ts", "an erased session stays erased by the ledger"]
+    }
+  ],
   "It bears what comes": [
     {
       says: "Every limit refuses at its edge, and says when to come again.",
@@ -201,6 +216,24 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
       command: "npm run bench -- human-gate",
       control: ["test/integration/bench-service.integration.test.ts", "see each that is approved run once"],
       figures: ["bench-human-gate"]
+    },
+    {
+      says: "The same twenty clients beside what a user would pick instead.",
+      command: "npm run bench -- peers",
+      control: null,
+      figures: ["bench-peers"]
+    },
+    {
+      says: "Ready after a SIGKILL with 10,000 sessions and 100,000 events: the goal is 3 s.",
+      command: "npm run bench -- recovery",
+      control: null,
+      figures: ["bench-recovery"]
+    },
+    {
+      says: "What traces cost: the goal is that the default keeps 0.95 of a service without.",
+      command: "npm run bench -- tracing",
+      control: null,
+      figures: ["bench-tracing"]
     },
     {
       says: "Decisions of the policy engine, beside Cedar's own call.",

@@ -7,8 +7,11 @@ import { existsSync, readFileSync } from "node:fs"
 import type * as Concurrency from "../../bench/concurrency.ts"
 import type * as HumanGate from "../../bench/humanGate.ts"
 import type * as Journal from "../../bench/journal.ts"
+import type * as Peers from "../../bench/peers.ts"
 import type * as Policy from "../../bench/policy.ts"
+import type * as Recovery from "../../bench/recovery.ts"
 import type * as Replay from "../../bench/replay.ts"
+import type * as Tracing from "../../bench/tracing.ts"
 import { about, type Machine } from "../../bench/kit/machine.ts"
 import type { Spread } from "../../bench/kit/statistics.ts"
 import type * as Burst from "#chaos/burst.ts"
@@ -81,6 +84,30 @@ const policy = ({ rows }: Policy.Report): string =>
 const replay = ({ events, rows }: Replay.Report): string =>
   `${count(events)} events: ` + rows.map((row) => `${row.what} ${ratio(row.ratio)}`).join(", ")
 
+const recovery = ({ corruptions, rows }: Recovery.Report): string =>
+  [
+    ...rows
+      .filter(({ what }) => what !== "floor")
+      .map(
+        (row) =>
+          `${row.database}, ${count(row.events)} events: ready after ${count(Math.round(row.readyMillis.median))} ms ` +
+          `(${count(Math.round(row.readyMillis.low))} to ${count(Math.round(row.readyMillis.high))})`
+      ),
+    `${corruptions.length} corruptions`
+  ].join("; ")
+
+const tracing = ({ corruptions, rows }: Tracing.Report): string =>
+  [
+    ...rows.filter(({ what }) => what !== "off").map((row) => `${row.what}: ${ratio(row.ratio)}`),
+    `${corruptions.length} corruptions`
+  ].join("; ")
+
+const peers = ({ rows }: Peers.Report): string =>
+  rows
+    .filter(({ what }) => what !== "floor")
+    .map((row) => `${row.what}: ${ratio(row.ratio)}`)
+    .join("; ")
+
 const lines: { readonly [name: string]: (report: any) => string } = {
   "crash-pglite": crash,
   "crash-postgres": crash,
@@ -93,8 +120,11 @@ const lines: { readonly [name: string]: (report: any) => string } = {
   "bench-journal": journal,
   "bench-concurrency": concurrency,
   "bench-human-gate": humanGate,
+  "bench-peers": peers,
   "bench-policy": policy,
-  "bench-replay": replay
+  "bench-recovery": recovery,
+  "bench-replay": replay,
+  "bench-tracing": tracing
 }
 
 /** The figures of a report with machine and date; `null` where there is no such report. */

@@ -182,10 +182,12 @@ it.live(
         const takeQuiet = Effect.gen(function* () {
           const windows = yield* measured(quietSeconds)
           quiet.push(...windows)
-          row("quiet", windows, yield* held)
+          const bytes = yield* held
+          row("quiet", windows, bytes)
+          return bytes
         })
         for (let round = 0; round < rounds; round++) {
-          yield* takeQuiet
+          const withoutThem = yield* takeQuiet
           came += 1
           yield* hostile.tell(JSON.stringify({ come: visit }))
           yield* hostile.said((line) => "came" in line && hostile.lines.filter((one) => "came" in one).length === came)
@@ -197,7 +199,7 @@ it.live(
           const left = hostile.lines.at(-1) as { readonly left: Hostile.Done }
           visits.push(left.left)
           row("hostile", windows, bytes, JSON.stringify(left.left))
-          perIdle.push((bytes - startHeap) / idleCount)
+          perIdle.push((bytes - withoutThem) / idleCount)
           yield* alone
         }
         yield* takeQuiet

@@ -102,6 +102,10 @@ export const layer = (limits: Limits, origins: ReadonlyArray<string>, lasting: S
         yield* Effect.logDebug("a WebSocket ended", { connection: listener.id, ending })
       })
 
+      /** In a fiber of its own, made where nothing of the request is at hand to be held: that ends with the handshake. */
+      const goOn = (scope: Scope.Closeable, talk: Effect.Effect<void, never, Scope.Scope>) =>
+        Fiber.runIn(Effect.runForkWith(services)(ending(scope, talk)), lasting)
+
       const open = Answers.ask(
         Effect.fnUntraced(function* (by) {
           const request = yield* HttpServerRequest
@@ -113,12 +117,7 @@ export const layer = (limits: Limits, origins: ReadonlyArray<string>, lasting: S
               const wire = yield* restore(alone(scope, opening(listener, request))).pipe(
                 Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
               )
-              // In a fiber of its own, which holds nothing of the request: that ends with the handshake.
-              const talk = conversation(listener, by, wire).pipe(
-                Scope.provide(scope),
-                Effect.onExit((exit) => Scope.close(scope, exit))
-              )
-              Fiber.runIn(Effect.runForkWith(services)(talk), lasting)
+              goOn(scope, conversation(listener, by, wire))
             })
           ).pipe(
             // The connection is gone, or was never made: nobody is there to be told.
@@ -135,6 +134,13 @@ export const layer = (limits: Limits, origins: ReadonlyArray<string>, lasting: S
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+/** The scope ends with what is done in it. */
+const ending = <A, E>(scope: Scope.Closeable, talk: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<A, E> =>
+  talk.pipe(
+    Scope.provide(scope),
+    Effect.onExit((exit) => Scope.close(scope, exit))
+  )
 
 /** With the scope and nothing else: what a socket knows of where it was made, it keeps for as long as it is open. */
 const alone = <A, E>(scope: Scope.Scope, effect: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<A, E> =>
