@@ -23,6 +23,11 @@ const count = (figure: number): string => figure.toLocaleString("en")
 const ratio = ({ high, low, median }: Spread): string =>
   `${median.toFixed(2)} of the floor (${low.toFixed(2)} to ${high.toFixed(2)})`
 
+const clean = ({ corruptions }: { readonly corruptions: ReadonlyArray<string> }): string =>
+  `${corruptions.length} corruptions`
+const beside = <Row extends { readonly what: string }>({ rows }: { readonly rows: ReadonlyArray<Row> }) =>
+  rows.filter(({ what }) => what !== "floor" && what !== "off")
+
 const crash = ({ acknowledged, kills, rows, whole }: Crash.Report): string => {
   const found = whole.length + rows.reduce((sum, row) => sum + row.found.length, 0)
   const named = rows.filter(({ point }) => /^(before|after) |^recovery/.test(point))
@@ -61,19 +66,16 @@ const journal = ({ rows }: Journal.Report): string =>
     .map((row) => `${row.callers} callers: ${ratio(row.ratio)}`)
     .join(", ")
 
-const concurrency = ({ corruptions, rows }: Concurrency.Report): string =>
+const concurrency = (report: Concurrency.Report): string =>
   [
-    ...rows
-      .filter(({ what }) => what !== "floor")
-      .map((row) => `${row.outstanding} outstanding: ${ratio(row.ratio)}, p99 ${row.p99Millis.toFixed(1)} ms`),
-    `${corruptions.length} corruptions`
+    ...beside(report).map(
+      (row) => `${row.outstanding} outstanding: ${ratio(row.ratio)}, p99 ${row.p99Millis.toFixed(1)} ms`
+    ),
+    clean(report)
   ].join("; ")
 
-const humanGate = ({ corruptions, steps }: HumanGate.Report): string =>
-  [
-    ...steps.map(({ millis, what }) => `${what} in ${millis.median.toFixed(0)} ms`),
-    `${corruptions.length} corruptions`
-  ].join(", ")
+const humanGate = (report: HumanGate.Report): string =>
+  [...report.steps.map(({ millis, what }) => `${what} in ${millis.median.toFixed(0)} ms`), clean(report)].join(", ")
 
 const policy = ({ rows }: Policy.Report): string =>
   rows
@@ -84,29 +86,27 @@ const policy = ({ rows }: Policy.Report): string =>
 const replay = ({ events, rows }: Replay.Report): string =>
   `${count(events)} events: ` + rows.map((row) => `${row.what} ${ratio(row.ratio)}`).join(", ")
 
-const recovery = ({ corruptions, rows }: Recovery.Report): string =>
+const recovery = (report: Recovery.Report): string =>
   [
-    ...rows
-      .filter(({ what }) => what !== "floor")
-      .map(
-        (row) =>
-          `${row.database}, ${count(row.events)} events: ready after ${count(Math.round(row.readyMillis.median))} ms ` +
-          `(${count(Math.round(row.readyMillis.low))} to ${count(Math.round(row.readyMillis.high))})`
-      ),
-    `${corruptions.length} corruptions`
+    ...beside(report).map(
+      ({ database, events, readyMillis: { high, low, median } }) =>
+        `${database}, ${count(events)} events: ready after ${count(Math.round(median))} ms ` +
+        `(${count(Math.round(low))} to ${count(Math.round(high))})`
+    ),
+    clean(report)
   ].join("; ")
 
-const tracing = ({ corruptions, rows }: Tracing.Report): string =>
+const tracing = (report: Tracing.Report): string =>
   [
-    ...rows.filter(({ what }) => what !== "off").map((row) => `${row.what}: ${ratio(row.ratio)}`),
-    `${corruptions.length} corruptions`
+    ...beside(report).map(({ ratio: { high, low, median }, what }) => {
+      const spread = `${low.toFixed(2)} to ${high.toFixed(2)}`
+      return `${what}: ${median.toFixed(2)} of what a service without does (${spread})`
+    }),
+    clean(report)
   ].join("; ")
 
-const peers = ({ rows }: Peers.Report): string =>
-  rows
-    .filter(({ what }) => what !== "floor")
-    .map((row) => `${row.what}: ${ratio(row.ratio)}`)
-    .join("; ")
+const peers = (report: Peers.Report): string =>
+  [...beside(report).map((row) => `${row.what}: ${ratio(row.ratio)}`), clean(report)].join("; ")
 
 const lines: { readonly [name: string]: (report: any) => string } = {
   "crash-pglite": crash,

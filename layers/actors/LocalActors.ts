@@ -1,8 +1,8 @@
 /**
- * Actors as fibers of one process.
+ * The actors of one process: the memory of a stream each, and a fiber while a command waits.
  *
  * Owns the table of actors, bounded mailboxes, passivation, isolation of what is poisoned, and draining.
- * Does not own what happens to a batch (`Mailbox`) nor the truth: heads in the journal fence any other process.
+ * Does not own what happens to a batch (`Rounds`) nor the truth: heads in the journal fence any other process.
  *
  * Invariants: at most one fiber per stream, and none while nothing waits for it; a mailbox that is full refuses; an idle actor leaves memory; a stream that
  * spent its restart budget answers nothing more and stops nobody else; a drain answers all that was accepted.
@@ -24,9 +24,10 @@ import { ActorError, Actors, type Reply } from "#src/ports/Actors.ts"
 import { Digest } from "#src/ports/Digest.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
 import { Vault } from "#src/ports/Vault.ts"
-import * as Mailbox from "./Mailbox.ts"
+
 import * as Numbers from "./Numbers.ts"
 import * as RestartBudget from "./RestartBudget.ts"
+import * as Rounds from "./Rounds.ts"
 
 export interface Options {
   readonly behaviours: ReadonlyArray<AnyBehaviour>
@@ -36,19 +37,16 @@ export interface Options {
   readonly drainMillis?: number
 }
 
-interface Resident {
-  readonly actor: Mailbox.Actor
-  readonly mailbox: Mailbox.Mailbox
+interface Resident extends Rounds.Actor {
+  readonly rounds: Rounds.Rounds
   usedAtMillis: number
   /** Letters accepted and not yet taken. */
-  readonly waiting: Array<Mailbox.Letter>
+  readonly waiting: Array<Rounds.Letter>
   /** Letters being worked on. */
-  taken: ReadonlyArray<Mailbox.Letter>
+  taken: ReadonlyArray<Rounds.Letter>
   /** Whether a fiber works on them. */
   working: boolean
 }
-
-const inHandOf = ({ taken, waiting }: Resident) => taken.length + waiting.length
 
 export const make = Effect.fnUntraced(function* (options: Options) {
   const store = yield* EventStore
@@ -67,8 +65,6 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const quiet = Latch.makeUnsafe(true)
   let inHand = 0
   let draining = false
-  /** After a drain that took too long: what waits is not begun any more. */
-  let stopped = false
 
   const failed = Effect.fnUntraced(function* (stream: StreamId, why: string) {
     const { allowed, backoffMillis } = yield* budget.spend(stream)
@@ -81,20 +77,20 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return allowed
   })
 
-  const world: Mailbox.World = { store, vault, digest, failed }
+  const world: Rounds.World = { store, vault, digest, failed }
 
-  const mailboxes = new Map(options.behaviours.map((behaviour) => [behaviour.kind, Mailbox.make(world, behaviour)]))
+  const kinds = new Map(options.behaviours.map((behaviour) => [behaviour.kind, Rounds.make(world, behaviour)]))
 
-  const batch = ({ actor, mailbox }: Resident, letters: ReadonlyArray<Mailbox.Letter>) => {
-    const why = isolated.get(actor.stream)
+  const batch = (resident: Resident, letters: ReadonlyArray<Rounds.Letter>) => {
+    const why = isolated.get(resident.stream)
     return why === undefined
-      ? mailbox.process(actor, letters)
-      : Mailbox.failAll(letters, Mailbox.isolated(actor.stream, why))
+      ? resident.rounds.process(resident, letters)
+      : Rounds.failAll(letters, Rounds.isolated(resident.stream, why))
   }
 
   /** Works until nothing waits; what arrives while a batch is worked on is the next one. */
   const work = Effect.fnUntraced(function* (resident: Resident) {
-    while (resident.waiting.length > 0 && !stopped) {
+    while (resident.waiting.length > 0) {
       const letters = resident.waiting.splice(0, Bounds.mailboxTakeMax)
       resident.taken = letters
       yield* batch(resident, letters)
@@ -103,27 +99,26 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       inHand -= letters.length
       if (inHand === 0) quiet.openUnsafe()
     }
-    resident.working = false
   })
 
   const wake = (resident: Resident) => {
     if (resident.working) return
     resident.working = true
     const fiber = runFork(
-      Effect.catchCause(work(resident), (cause) =>
-        Cause.hasInterruptsOnly(cause)
-          ? Effect.void
-          : Effect.logError(`the fiber of ${resident.actor.stream} ended`, cause)
+      work(resident).pipe(
+        Effect.catchCause((cause) =>
+          Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(`the fiber of ${resident.stream} ended`, cause)
+        ),
+        Effect.ensuring(Effect.sync(() => void (resident.working = false)))
       )
     )
     fibers.add(fiber)
     fiber.addObserver(() => fibers.delete(fiber))
   }
 
-  const seat = (stream: StreamId, mailbox: Mailbox.Mailbox): Resident => {
+  const seat = (stream: StreamId, rounds: Rounds.Rounds): Resident => {
     const usedAtMillis = clock.currentTimeMillisUnsafe()
-    const actor = Mailbox.actor(stream)
-    const resident: Resident = { actor, mailbox, usedAtMillis, waiting: [], taken: [], working: false }
+    const resident: Resident = { ...Rounds.actor(stream), rounds, usedAtMillis, waiting: [], taken: [], working: false }
     residents.set(stream, resident)
     return resident
   }
@@ -140,15 +135,15 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   const deliver: Actors["Service"]["send"] = (kind, id, command, stamp, said) =>
     Effect.suspend(() => {
-      const mailbox = mailboxes.get(kind)
-      if (mailbox === undefined) return Effect.die(new Error(`no actor kind ${kind}`))
+      const rounds = kinds.get(kind)
+      if (rounds === undefined) return Effect.die(new Error(`no actor kind ${kind}`))
       const stream = StreamId.make(`${kind}:${id}`)
-      if (draining) return refuse("Draining", stream, "the service is stopping", true)
+      if (draining) return Effect.fail(stopping(stream))
       let resident = residents.get(stream)
       if (resident === undefined) {
         if (residents.size >= actorsMax) passivate(0, true)
         if (residents.size >= actorsMax) return refuse("Overloaded", stream, "too many actors are busy", true)
-        resident = seat(stream, mailbox)
+        resident = seat(stream, rounds)
       }
       if (resident.waiting.length >= mailboxMax) return refuse("Overloaded", stream, "its mailbox is full", true)
       const reply = Deferred.makeUnsafe<Reply, ActorError>()
@@ -166,7 +161,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       ),
       "Actors.send",
       {
-        attributes: { "keelson.stream": `${kind}:${id}`, "keelson.command": Mailbox.nameOf(command) },
+        attributes: { "keelson.stream": `${kind}:${id}`, "keelson.command": Rounds.nameOf(command) },
         captureStackTrace: false
       }
     )
@@ -177,17 +172,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       Effect.timeoutOption(Duration.millis(options.drainMillis ?? Bounds.drainMillis))
     )
     if (answered._tag === "None") yield* Effect.logWarning(`${inHand} commands were still in hand when the drain ended`)
-    stopped = true
     yield* Fiber.interruptAll(fibers)
     for (const [stream, { taken, waiting }] of residents) {
-      yield* Mailbox.failAll(taken, Mailbox.indeterminate(stream, "the service stopped"))
-      const error = new ActorError({
-        reason: "Draining",
-        actor: stream,
-        detail: "the service is stopping",
-        retryable: true
-      })
-      yield* Mailbox.failAll(waiting, error)
+      yield* Rounds.failAll(taken, Rounds.indeterminate(stream, "the service stopped"))
+      yield* Rounds.failAll(waiting, stopping(stream))
     }
   })
 
@@ -201,7 +189,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   yield* Gauge.show(Numbers.mailboxDepth, () => inHand)
   yield* Gauge.show(Numbers.mailboxDepthMax, () => {
     let most = 0
-    for (const resident of residents.values()) most = Math.max(most, inHandOf(resident))
+    for (const { taken, waiting } of residents.values()) most = Math.max(most, taken.length + waiting.length)
     return most
   })
   yield* Gauge.show(Numbers.resident, () => residents.size)
@@ -220,3 +208,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
 export const layer = (options: Options): Layer.Layer<Actors, never, EventStore | Vault | Digest> =>
   Layer.effect(Actors, make(options))
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const stopping = (actor: string): ActorError =>
+  new ActorError({ reason: "Draining", actor, detail: "the service is stopping", retryable: true })

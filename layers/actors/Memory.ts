@@ -2,7 +2,7 @@
  * What one actor knows of its stream, and one command decided against it.
  *
  * Owns loading by replay, the receipt of a command, and the step from a command to an append. Does not own
- * mailboxes, commits or retries (`Mailbox`).
+ * mailboxes, commits or retries (`Rounds`).
  *
  * Invariants: a memory is a value; what is decided but not committed lives in the next value only; sealing
  * happens before `evolve`, so rules see handles alone; the body of a command is compared through its HMAC.

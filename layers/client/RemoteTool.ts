@@ -17,7 +17,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as Latch from "effect/Latch"
-import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -36,15 +35,22 @@ export class Failed extends Schema.TaggedError<Failed>()("RemoteToolFailed", {
   }
 }
 
-/** The service refuses the agent, or a tool of it, for good: what its problem (RFC 9457) said. */
-export class ServeRefused extends Schema.TaggedError<ServeRefused>()("RemoteToolsRefused", {
+/**
+ * The service refuses the agent (401, 403), or a tool as it is declared, for good: what its problem (RFC 9457) said.
+ * `tool` is null where it is the agent.
+ */
+export class ServeRefused extends Schema.TaggedError<ServeRefused>()("RemoteServeRefused", {
+  tool: Schema.NullOr(Schema.String),
   status: Schema.Int,
   code: Schema.String,
-  detail: Schema.String
+  detail: Schema.String,
+  errors: Schema.Array(Schema.Struct({ pointer: Schema.String, detail: Schema.String }))
 }) {
   override get message() {
+    const whom = this.tool === null ? "this agent" : `the tool ${this.tool}`
     const means = this.status === 401 ? " (was its key revoked?)" : ""
-    return `the service refuses this agent${means}: ${this.code}, ${this.detail}`
+    const flaws = this.errors.map(({ detail, pointer }) => `; ${pointer}: ${detail}`).join("")
+    return `the service refuses ${whom}${means}: ${this.code}, ${this.detail}${flaws}`
   }
 }
 
@@ -150,17 +156,10 @@ export interface ServeOptions {
  * waited out, and logged when it begins and when it is over. Fails with `ServeRefused` where the service refuses the
  * agent (401, 403), or a tool as it is declared.
  */
-export const serve = (client: Client.Client, tools: ReadonlyArray<RemoteTool>, options: ServeOptions = {}) =>
-  Effect.mapError(served(client, tools, options), (error) => (isProblem(error) ? new ServeRefused(error) : error))
-
-// ---------------------------------------------------------------------------
-// internal
-// ---------------------------------------------------------------------------
-
-const served = Effect.fnUntraced(function* (
+export const serve = Effect.fnUntraced(function* (
   client: Client.Client,
   tools: ReadonlyArray<RemoteTool>,
-  { concurrency = 4, pauseMillis = 1_000 }: ServeOptions
+  { concurrency = 4, pauseMillis = 1_000 }: ServeOptions = {}
 ) {
   const byName = new Map(tools.map((tool) => [tool.name, tool]))
   const runs = yield* FiberMap.make<ActionId>()
@@ -168,16 +167,21 @@ const served = Effect.fnUntraced(function* (
   /** Unknown outcomes that the tool's own check was asked about. */
   const asked = new Set<ActionId>()
 
+  let declaring: string | null = null
   const declare = Effect.gen(function* () {
+    declaring = null
     const { id } = yield* client.service.whoami()
     for (const { description, idempotent, inputSchema, leaseMillis, name, runMillisMax } of tools) {
       const limits = { leaseMillis, ...(runMillisMax === undefined ? {} : { runMillisMax }) }
       const payload = { name, description, inputSchema, idempotent, ...limits }
+      declaring = name
       yield* client.tools.declare({ headers: Client.fresh(), payload })
     }
     return id
   }).pipe(Effect.timeout(answerMillisMax))
-  const executorId = yield* outlast(declare, "Declaring the tools", isFinal, pauseMillis)
+  const executorId = yield* Effect.mapError(outlast(declare, "Declaring the tools", isFinal, pauseMillis), (problem) =>
+    refusedBy(problem, refusesAgent(problem) ? null : declaring)
+  )
 
   const look = Effect.gen(function* () {
     const room = concurrency - (yield* FiberMap.size(runs))
@@ -202,10 +206,15 @@ const served = Effect.fnUntraced(function* (
   yield* Effect.forkScoped(listening(client, executorId, news.open, pauseMillis))
   return yield* news.close.pipe(
     Effect.andThen(outlast(look, "Looking for work", refusesAgent, pauseMillis)),
+    Effect.mapError((problem) => refusedBy(problem, null)),
     Effect.andThen(Effect.raceFirst(news.await, Effect.sleep(pauseMillis))),
     Effect.forever
   )
 }, Effect.scoped)
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
 
 /** A look or a declaration that is not answered by then has failed. */
 const answerMillisMax = 60_000
@@ -382,28 +391,40 @@ const nowMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) 
 const outlast = Effect.fnUntraced(function* <A, E, R>(
   deed: Effect.Effect<A, E, R>,
   what: string,
-  ends: (error: E) => boolean,
+  ends: (error: unknown) => error is Problem,
   pauseMillis: number
-): Effect.fn.Return<A, E, R> {
+): Effect.fn.Return<A, Problem, R> {
   for (let failing = false; ; failing = true) {
     const done = yield* Effect.result(deed)
     if (done._tag === "Success") {
       if (failing) yield* Effect.logInfo(`${what} came through`)
       return done.success
     }
-    if (ends(done.failure)) return yield* Effect.fail(done.failure)
+    const error: unknown = done.failure
+    if (ends(error)) return yield* Effect.fail(error)
     if (!failing) yield* Effect.logWarning(`${what} failed, and is tried again`, done.failure)
     yield* Effect.sleep(pauseMillis)
   }
 })
 
 /** Said by the service itself, and no proxy before it. */
-const isProblem = (
-  error: unknown
-): error is { readonly status: number; readonly code: string; readonly detail: string; readonly retryable: boolean } =>
-  Predicate.hasProperty(error, "status") && Predicate.hasProperty(error, "retryable")
+const Problem = Schema.Struct({
+  status: Schema.Int,
+  code: Schema.String,
+  detail: Schema.String,
+  retryable: Schema.Boolean,
+  errors: Schema.optionalKey(ServeRefused.fields.errors)
+})
 
-const refusesAgent = (error: unknown) => isProblem(error) && (error.status === 401 || error.status === 403)
+type Problem = typeof Problem.Type
+
+const isProblem = Schema.is(Problem)
+
+const refusedBy = ({ code, detail, errors = [], status }: Problem, tool: string | null) =>
+  new ServeRefused({ tool, status, code, detail, errors })
+
+const refusesAgent = (error: unknown): error is Problem =>
+  isProblem(error) && (error.status === 401 || error.status === 403)
 
 /** The same request will be refused for ever. */
-const isFinal = (error: unknown) => isProblem(error) && error.status < 500 && !error.retryable
+const isFinal = (error: unknown): error is Problem => isProblem(error) && error.status < 500 && !error.retryable

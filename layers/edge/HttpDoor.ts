@@ -168,7 +168,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
 /**
  * Listens for a moment, and fails as the door would: whoever starts a service asks first, before a database is made or
- * waited for.
+ * waited for. What takes the port in between is told of by the door.
  */
 export const probe = (options: Pick<Options, "host" | "port">): Effect.Effect<void, PortTaken | AddressUnusable> =>
   options.port === 0
@@ -179,6 +179,7 @@ export const probe = (options: Pick<Options, "host" | "port">): Effect.Effect<vo
         server.listen({ host: options.host, port: options.port, exclusive: true }, () =>
           server.close(() => resume(Effect.void))
         )
+        return Effect.sync(() => server.close())
       })
 
 export const layer = (options: Options) => Layer.effect(HttpAddress, make(options))

@@ -97,7 +97,8 @@ export const make = Effect.fnUntraced(function* (
     )
 
   wake.note(yield* head)
-  const writer = yield* BatchWriter.make(writeBatch(options), { overlaps: options.timeoutMillis !== null })
+  const { follow, keep } = yield* Following.make(page, wake)
+  const writer = yield* BatchWriter.make(writeBatch(options, keep), { overlaps: options.timeoutMillis !== null })
 
   const store = EventStore.of({
     append: (appends) => Effect.suspend(() => writer.append(appends.map((append) => prepare(append, sha256)))),
@@ -120,7 +121,7 @@ export const make = Effect.fnUntraced(function* (
       return Effect.flatMap(rows, (found) => events("readAll", found))
     },
     head,
-    follow: yield* Following.make(page, wake),
+    follow,
     receipt: (principal, key) =>
       Effect.flatMap(
         ask<object>("receipt", `SELECT ${receiptColumns} FROM ${schema}.receipt WHERE principal = $1 AND key = $2`, [
@@ -164,16 +165,21 @@ const asCorrupt = (operation: string, cause: unknown): EventStoreError =>
 
 // --- writing ---------------------------------------------------------------------------------------------------------
 
-const writeBatch = (options: Options): BatchWriter.Write => {
+const writeBatch = (options: Options, keep: Following.Following["keep"]): BatchWriter.Write => {
   const call = appendCall(options.schema)
   const send = (batch: ReadonlyArray<Prepared>) => {
     const values = Batch.encode(batch, options.channel, options.allowFast)
-    return Effect.map(options.send(call, values), (answer) => {
+    return Effect.flatMap(options.send(call, values), (answer) => {
       const judged = Batch.decode(batch, String(answer))
-      for (const one of judged) {
-        if (one._tag === "Committed") options.wake.note(one.events.at(-1)?.position ?? 0)
-      }
-      return judged
+      // One commit: its positions follow each other.
+      const written = judged.flatMap((one) => (one._tag === "Committed" ? one.events : []))
+      return Effect.as(
+        Effect.andThen(
+          keep(written),
+          Effect.sync(() => options.wake.note(written.at(-1)?.position ?? 0))
+        ),
+        judged
+      )
     })
   }
 

@@ -7,13 +7,13 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Stream from "effect/Stream"
 import { hash } from "node:crypto"
 import type { Outcome, Receipt } from "#src/kernel/Append.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
 import type { Hash } from "#src/kernel/Ids.ts"
 import { EventStore, EventStoreError, type Row, type RowIndex, Rows, type RowsQuery } from "#src/ports/EventStore.ts"
+import * as Following from "./Following.ts"
 import * as Numbers from "./Numbers.ts"
 import { JournalDefect, prepare, rowName } from "./Preparation.ts"
 import { checkQuery } from "./RowsSql.ts"
@@ -28,9 +28,10 @@ export interface Options {
 
 export const layerWith = (options: Options): Layer.Layer<EventStore | Rows> =>
   Layer.effectContext(
-    Effect.sync(() => {
+    Effect.gen(function* () {
       const journal = Journal.empty()
-      return Context.make(EventStore, makeStore(journal)).pipe(Context.add(Rows, makeRows(journal, options.rowIndexes)))
+      const store = yield* makeStore(journal)
+      return Context.make(EventStore, store).pipe(Context.add(Rows, makeRows(journal, options.rowIndexes)))
     })
   )
 
@@ -42,11 +43,16 @@ export const layer: Layer.Layer<EventStore | Rows> = layerWith({})
 
 const sha256 = (text: string): Hash => hash("sha256", text, "hex") as Hash
 
-const makeStore = (journal: Journal.Journal): EventStore["Service"] => {
+const makeStore = Effect.fnUntraced(function* (journal: Journal.Journal) {
   const wake = Wake.make()
 
   const after = (position: number, limit: number) =>
     journal.events.slice(position, position + Math.min(Math.max(0, limit), Bounds.readLimitMax))
+
+  const { follow, keep } = yield* Following.make(
+    (position) => Effect.sync(() => after(position, Bounds.readLimitMax)),
+    wake
+  )
 
   return EventStore.of({
     append: (appends) =>
@@ -62,8 +68,13 @@ const makeStore = (journal: Journal.Journal): EventStore["Service"] => {
             if (judged._tag === "Defect") defect ??= judged.defect
             else if (judged._tag !== "Failed") outcomes.push(judged)
           }
-          wake.note(journal.events.length)
-          return defect === undefined ? Effect.succeed(outcomes) : Effect.die(defect)
+          const written = outcomes.flatMap((outcome) => (outcome._tag === "Committed" ? outcome.events : []))
+          return keep(written).pipe(
+            Effect.andThen(Effect.sync(() => wake.note(journal.events.length))),
+            Effect.andThen(defect === undefined ? Effect.succeed(outcomes) : Effect.die(defect)),
+            // Whoever goes away meanwhile leaves followers that were told.
+            Effect.uninterruptible
+          )
         })
       ),
     readStream: (stream) =>
@@ -88,24 +99,7 @@ const makeStore = (journal: Journal.Journal): EventStore["Service"] => {
         })
       }),
     head: Effect.sync(() => journal.events.length),
-    follow: (afterPosition) =>
-      Stream.fromPull(
-        Effect.sync(() => {
-          let cursor = afterPosition
-          const next = Effect.gen(function* () {
-            while (true) {
-              const [first, ...rest] = after(cursor, Bounds.readLimitMax)
-              if (first === undefined) {
-                yield* wake.beyond(cursor)
-                continue
-              }
-              cursor += rest.length + 1
-              return [first, ...rest] as const
-            }
-          })
-          return next
-        })
-      ),
+    follow,
     receipt: (principal, key) => Effect.sync(() => journal.receipts.get(Journal.receiptName(principal, key)) ?? null),
     forgetReceipts: (quietSinceMillis, limit) =>
       Effect.sync(() => Journal.forgetReceipts(journal, quietSinceMillis, limit)),
@@ -131,7 +125,7 @@ const makeStore = (journal: Journal.Journal): EventStore["Service"] => {
       }),
     probe: Effect.void
   })
-}
+})
 
 const makeRows = (journal: Journal.Journal, declared: ReadonlyArray<RowIndex> | undefined): Rows["Service"] =>
   Rows.of({

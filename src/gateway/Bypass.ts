@@ -53,7 +53,7 @@ export const behaviour: Behaviour<State, RecordBypass, RecordBypass, Event<"perm
   events,
   decider: { initial, decide, evolve },
   subject: () => null,
-  begins: () => false,
+  begins: () => true,
   createsSubject: () => false,
   passing: () => false,
   ends: () => true,

@@ -236,12 +236,11 @@ export const make = Effect.fnUntraced(function* (cursor: Cursor) {
   })
 
   const process = Effect.gen(function* () {
-    // From before the rows are asked: what comes meanwhile is heard of twice, and begun once.
-    const from = cursor.position
     yield* settle
     yield* recover
+    // From before the rows were asked: what came meanwhile is heard of twice, and begun once.
     return yield* store
-      .follow(from)
+      .follow(cursor.position)
       .pipe(Stream.runForEach(step), Effect.andThen(Effect.die(new Error("the journal's feed ended"))))
   })
 

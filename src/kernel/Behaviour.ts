@@ -25,8 +25,9 @@ export interface Behaviour<State, Command, Prepared, Event extends Draft, Reject
   /** Whose data key seals this actor's words. Same answer for every command of one actor. */
   readonly subject: (state: State, command: Command) => SubjectId | null
   /**
-   * Whether this command brings its stream into being. It is first decided as though nothing were there, without a look
-   * at the journal; where something is, the journal refuses, and it is decided again on what is there.
+   * Whether this command is first decided as though its stream were not there, without a look at the journal; where the
+   * stream is, the journal refuses, and it is decided again on what is there. False is always right and costs a read; true
+   * pays for a command that brings its stream into being, and costs a second decision where that has happened.
    */
   readonly begins: (command: Command) => boolean
   /** Whether this command may bring the subject (and its data key) into being. */

@@ -30,6 +30,8 @@ export const streamEventsMax = 10_000
 export const streamEventsTotalMax = 20_000
 /** Events one read may answer. */
 export const readLimitMax = 1_000
+/** Pages of the journal, of at most `readLimitMax` events and `batchBytesMax` bytes each, kept for those who follow it. */
+export const followPagesMax = 2
 /** A query slower than this is given up by the client. */
 export const queryTimeoutMillis = 3_000
 /** After this a server gives up a client that is gone, and the locks it held: our sessions ask it to. */
@@ -49,7 +51,7 @@ export const receiptSweepMillis = 3_600_000
 
 // --- actors --------------------------------------------------------------------------------
 
-/** Commands that may wait in one mailbox; beyond it: `MailboxFull`. */
+/** Commands that may wait in one mailbox; beyond it: `Overloaded`. */
 export const mailboxMax = 1_024
 /** Commands an actor decides over one tentative state before it commits. */
 export const mailboxTakeMax = 64

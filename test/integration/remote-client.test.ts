@@ -334,8 +334,8 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
             )
             const tool = RemoteTool.make(Remote.Far("far.refused"), ({ text }) => Effect.succeed({ kept: text }))
             const ended = yield* Effect.flip(RemoteTool.serve(robot, [tool]))
-            assert.deepInclude(ended, { _tag: "RemoteToolsRefused", status, code })
-            assert.match(String(ended), new RegExp(`the service refuses this agent.*: ${code}, `))
+            assert.deepInclude(ended, { _tag: "RemoteServeRefused", status, code })
+            assert.match(ended.message, new RegExp(`the service refuses this agent.*: ${code}, `))
           }),
         30_000
       )
@@ -351,7 +351,9 @@ layer(Layer.merge(Kit.serve(World.make()), NodeHttpClient.layerUndici), { exclud
               Effect.succeed({ kept: text })
             )
           yield* declare(robot, keep(true))
-          assert.deepInclude(yield* Effect.flip(RemoteTool.serve(robot, [keep(false)])), { status: 409 })
+          const ended = yield* Effect.flip(RemoteTool.serve(robot, [keep(false)]))
+          assert.deepInclude(ended, { _tag: "RemoteServeRefused", tool: "far.other", status: 409 })
+          assert.include(ended.message, "the service refuses the tool far.other: ")
         }),
       30_000
     )

@@ -21,7 +21,7 @@ export interface Mutant {
 export const mutants: { readonly [name: string]: Mutant } = {
   "acknowledge-before-commit": {
     about: "the mailbox answers before it hands the append over",
-    file: "layers/actors/Mailbox.ts",
+    file: "layers/actors/Rounds.ts",
     find: `    const outcomes =
       committing.length === 0`,
     replace: `    for (const { letter, step } of committing) yield* Deferred.succeed(letter.reply, step.reply)
@@ -112,7 +112,7 @@ export const mutants: { readonly [name: string]: Mutant } = {
   },
   "adopt-lost-race": {
     about: "an actor whose answer was lost goes on with what it had decided",
-    file: "layers/actors/Mailbox.ts",
+    file: "layers/actors/Rounds.ts",
     find: `    if (lost !== null) actor.memory = null`,
     replace: ``
   }

@@ -4,8 +4,8 @@
  * Owns their ids and how many there may be. What connections share stands in `Registry`; this is one connection's own:
  * its reader begins, its handlers end.
  *
- * Invariants: no id is in hand twice; never more than `maximum`: who would begin one more waits, and with it whatever
- * comes after on its connection.
+ * Invariants: no id is in hand twice; never more than `maximum` are served: who would begin one more waits, its id taken,
+ * and with it whatever comes after on its connection.
  */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"

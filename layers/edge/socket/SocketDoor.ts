@@ -104,7 +104,7 @@ export const layer = (limits: Limits, origins: ReadonlyArray<string>, lasting: S
 
       /** In a fiber of its own, made where nothing of the request is at hand to be held: that ends with the handshake. */
       const goOn = (scope: Scope.Closeable, talk: Effect.Effect<void, never, Scope.Scope>) =>
-        Fiber.runIn(Effect.runForkWith(services)(ending(scope, talk)), lasting)
+        Fiber.runIn(Effect.runForkWith(services)(within(scope, talk)), lasting)
 
       const open = Answers.ask(
         Effect.fnUntraced(function* (by) {
@@ -136,7 +136,7 @@ export const layer = (limits: Limits, origins: ReadonlyArray<string>, lasting: S
 // ---------------------------------------------------------------------------
 
 /** The scope ends with what is done in it. */
-const ending = <A, E>(scope: Scope.Closeable, talk: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<A, E> =>
+const within = <A, E>(scope: Scope.Closeable, talk: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<A, E> =>
   talk.pipe(
     Scope.provide(scope),
     Effect.onExit((exit) => Scope.close(scope, exit))

@@ -1,8 +1,9 @@
 /**
- * One actor: everything that waits is decided over one tentative state and handed to the journal together.
+ * The rounds of an actor: everything that waits is decided over one tentative state and handed to the journal together.
  *
  * ```
- * take all -> decide each on the state the one before it would leave -> append together
+ * on its memory, else on what is read; where the first command begins the stream, on nothing, unread
+ *   -> decide each on the state the one before it would leave -> append together
  *   Committed      adopt, record the receipt, answer
  *   Refused        version: read again, decide again (bounded); guard: a refusal; receipt: the recorded answer
  *   Indeterminate  answer so, forget everything, read again at the next command
@@ -47,13 +48,13 @@ export interface Actor {
 
 export const actor = (stream: StreamId): Actor => ({ stream, memory: null, untouched: true })
 
-export interface Mailbox {
-  /** Answers every letter of the batch. */
+export interface Rounds {
+  /** Answers every letter. */
   readonly process: (actor: Actor, letters: ReadonlyArray<Letter>) => Effect.Effect<void>
 }
 
 /** For all actors of one behaviour: there are many, and what each of them costs while it waits is its `Actor`. */
-export const make = (world: World, behaviour: AnyBehaviour): Mailbox => {
+export const make = (world: World, behaviour: AnyBehaviour): Rounds => {
   const read = Effect.fnUntraced(function* (actor: Actor) {
     if (actor.memory !== null) return actor.memory
     const slice = yield* world.store.readStream(actor.stream)
@@ -181,7 +182,7 @@ export const make = (world: World, behaviour: AnyBehaviour): Mailbox => {
   /**
    * On what is known of the stream. Of one that a first command brings into being nothing is read: it is presumed not to
    * be there. What is to be appended may stand on that, since the journal compares heads before anything else; what is to
-   * be answered may not.
+   * be answered may not. A rule that throws on the state of a stream that is not there is wrong, whatever is there.
    */
   const decide = Effect.fnUntraced(function* (
     actor: Actor,
@@ -269,7 +270,7 @@ export const make = (world: World, behaviour: AnyBehaviour): Mailbox => {
         Effect.catchDefect((defect) => {
           actor.memory = null
           return Effect.andThen(
-            Effect.logError(`the mailbox of ${actor.stream} broke`, defect),
+            Effect.logError(`a round of ${actor.stream} broke`, defect),
             failAll(letters, crashed(actor.stream))
           )
         })
