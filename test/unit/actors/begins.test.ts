@@ -83,6 +83,16 @@ describe("a command that begins its stream", () => {
     }).pipe(Effect.provide(store))
   })
 
+  it.effect("is one beginning where two processes begin the same stream at once", () => {
+    const { life, store } = place()
+    return Effect.gen(function* () {
+      const replies = yield* Effect.all([life([["k1"], ["k2"]]), life([["k3"], ["k4"]])], { concurrency: "unbounded" })
+      const counts = replies.flat().map(({ body }) => (body as { readonly count: number }).count)
+      assert.deepStrictEqual(counts.toSorted(), [1, 2, 3, 4])
+      assert.strictEqual(yield* count, 4)
+    }).pipe(Effect.provide(store))
+  })
+
   it.effect("is refused by what is there, and not by what was presumed", () => {
     const { asked, life, store } = place()
     const refusing: typeof behaviour = {
