@@ -99,17 +99,16 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       inHand -= letters.length
       if (inHand === 0) quiet.openUnsafe()
     }
+    // In one step with the look at what waits: whoever comes next wakes it again.
+    resident.working = false
   })
 
   const wake = (resident: Resident) => {
     if (resident.working) return
     resident.working = true
     const fiber = runFork(
-      work(resident).pipe(
-        Effect.catchCause((cause) =>
-          Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(`the fiber of ${resident.stream} ended`, cause)
-        ),
-        Effect.ensuring(Effect.sync(() => void (resident.working = false)))
+      Effect.catchCause(work(resident), (cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(`the fiber of ${resident.stream} ended`, cause)
       )
     )
     fibers.add(fiber)

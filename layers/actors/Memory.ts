@@ -92,12 +92,18 @@ export const decide = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Step, KeyRingError | EventStoreError> {
   const subject = behaviour.subject(memory.state, message.command)
   const held = yield* hold(tools, behaviour, memory, subject, message.command)
+  const letGo = Effect.sync(() => held.created?.key.destroy())
   // An erasure may destroy the key in hand while something is looked up: then the command is decided without it.
-  return yield* Effect.catchDefect(
-    decideWith(tools, behaviour, memory, message, subject, held),
+  const step = yield* Effect.catchDefect(
+    Effect.onError(decideWith(tools, behaviour, memory, message, subject, held), () => letGo),
     (defect): Effect.Effect<Step, KeyRingError | EventStoreError> =>
-      held.key?.destroyed() === true ? decide(tools, behaviour, memory, message) : Effect.die(defect)
+      held.key?.destroyed() === true && held.created === null
+        ? decide(tools, behaviour, memory, message)
+        : Effect.die(defect)
   )
+  // What is answered without a commit needs no key of its own.
+  if (step._tag === "Done") yield* letGo
+  return step
 })
 
 /** What a refused guard means: told to the caller, not recorded, since it may hold the next time. */

@@ -121,6 +121,7 @@ export const make = (world: World, behaviour: AnyBehaviour): Rounds => {
         yield* Deferred.succeed(decision.letter.reply, decision.step.reply)
       } else if (outcome._tag === "Indeterminate") {
         lost = outcome.cause
+        decision.step.created?.destroy()
         yield* Deferred.fail(decision.letter.reply, indeterminate(actor.stream, outcome.cause))
       } else {
         decision.step.created?.destroy()
@@ -179,37 +180,18 @@ export const make = (world: World, behaviour: AnyBehaviour): Rounds => {
     yield* world.failed(actor.stream, "a rule threw")
   })
 
-  /**
-   * On what is known of the stream. Of one that a first command brings into being nothing is read: it is presumed not to
-   * be there. What is to be appended may stand on that, since the journal compares heads before anything else; what is to
-   * be answered may not. A rule that throws on the state of a stream that is not there is wrong, whatever is there.
-   */
-  const decide = Effect.fnUntraced(function* (
-    actor: Actor,
-    letters: ReadonlyArray<Letter>
-  ): Effect.fn.Return<ReadonlyArray<Decision>, EventStoreError> {
-    const [first] = letters
-    const presumed = actor.untouched && first !== undefined && behaviour.begins(first.command)
-    actor.untouched = false
-    if (presumed) {
-      const decisions = yield* decideAll(letters, Memory.presume(behaviour, actor.stream))
-      if (!decisions.some(isAnswer)) return decisions
-      for (const { step } of decisions.filter(isCommitting)) step.created?.destroy()
-    }
-    return yield* decideAll(letters, yield* read(actor))
-  })
+  const append = (actor: Actor, committing: ReadonlyArray<Committing>) =>
+    Effect.withSpan(world.store.append(committing.map(({ step }) => step.append)), "EventStore.append", {
+      ...Trace.together(committing.flatMap(({ letter }) => Trace.spanOf(letter.stamp.traceparent) ?? [])),
+      attributes: { "keelson.stream": actor.stream, "keelson.appends": committing.length },
+      captureStackTrace: false
+    }).pipe(Effect.onError(() => Effect.sync(() => letGo(committing))))
 
+  /** Answers what was decided, after the commit; gives back the letters that must be decided again. */
   const round = Effect.fnUntraced(function* (actor: Actor, letters: ReadonlyArray<Letter>) {
-    const decisions = yield* decide(actor, letters)
+    const decisions = yield* decideAll(letters, yield* read(actor))
     const committing = decisions.filter(isCommitting)
-    const outcomes =
-      committing.length === 0
-        ? []
-        : yield* Effect.withSpan(world.store.append(committing.map(({ step }) => step.append)), "EventStore.append", {
-            ...Trace.together(committing.flatMap(({ letter }) => Trace.spanOf(letter.stamp.traceparent) ?? [])),
-            attributes: { "keelson.stream": actor.stream, "keelson.appends": committing.length },
-            captureStackTrace: false
-          })
+    const outcomes = committing.length === 0 ? [] : yield* append(actor, committing)
     answerDone(decisions)
     const again = yield* settle(actor, decisions, outcomes)
     // Last, since it may pause: nobody else's answer waits for it.
@@ -219,8 +201,51 @@ export const make = (world: World, behaviour: AnyBehaviour): Rounds => {
     return again
   })
 
+  /**
+   * The first command of a stream that it brings into being, decided unread: it is presumed that nothing is there. It may
+   * be appended on that, since the journal compares heads before anything else; it may not be answered on that. True once
+   * it is answered. A rule that throws on the state of a stream that is not there is wrong, whatever is there.
+   */
+  const begin = Effect.fnUntraced(function* (actor: Actor, letter: Letter) {
+    const [decision] = yield* decideAll([letter], Memory.presume(behaviour, actor.stream))
+    if (decision?._tag === "Broken" && Cause.hasDies(decision.cause)) {
+      yield* broken(actor, letter, decision.cause)
+      return true
+    }
+    if (decision === undefined || !isCommitting(decision)) return false
+    const appended = yield* Effect.result(append(actor, [decision]))
+    if (appended._tag === "Failure") {
+      yield* repeatOr(actor, letter, unavailable(actor.stream, appended.failure))
+      return true
+    }
+    const [outcome] = appended.success
+    if (outcome?._tag === "Indeterminate") {
+      letGo([decision])
+      yield* repeatOr(actor, letter, indeterminate(actor.stream, outcome.cause))
+      return true
+    }
+    return (yield* settle(actor, [decision], appended.success)).length === 0
+  })
+
+  /** What the journal may have recorded of a command that could not be begun; else why it could not. */
+  const repeatOr = Effect.fnUntraced(function* (actor: Actor, letter: Letter, error: ActorError) {
+    const known = yield* Effect.result(read(actor))
+    const decisions = known._tag === "Success" ? yield* decideAll([letter], known.success) : []
+    letGo(decisions.filter(isCommitting))
+    answerDone(decisions)
+    yield* Deferred.fail(letter.reply, error)
+  })
+
   const process = Effect.fnUntraced(function* (actor: Actor, letters: ReadonlyArray<Letter>) {
     let waiting = letters
+    const [first] = letters
+    if (actor.untouched && first !== undefined && letters.length === 1 && behaviour.begins(first.command)) {
+      actor.untouched = false
+      const begun = yield* Effect.exit(begin(actor, first))
+      if (Exit.isFailure(begun)) return yield* giveUp(actor, letters, begun.cause)
+      if (begun.value) return
+    }
+    actor.untouched = false
     for (let attempt = 0; waiting.length > 0;) {
       if (attempt > Bounds.conflictRetriesMax) {
         yield* failAll(waiting, busy(actor.stream))
@@ -309,6 +334,11 @@ type Decision =
   | { readonly _tag: "Again"; readonly letter: Letter }
   | { readonly _tag: "Broken"; readonly letter: Letter; readonly cause: Cause.Cause<KeyRingError | EventStoreError> }
 
+/** Keys that were made for what is not committed. Where nobody knows, the vault finds the key in the journal, if it is there. */
+const letGo = (committing: ReadonlyArray<Committing>): void => {
+  for (const { step } of committing) step.created?.destroy()
+}
+
 const answerDone = (decisions: ReadonlyArray<Decision>): void => {
   for (const decision of decisions) {
     if (decision._tag !== "Decided" || decision.step._tag !== "Done") continue
@@ -321,9 +351,6 @@ interface Committing {
   readonly letter: Letter
   readonly step: Commit
 }
-
-/** Answered without a commit. */
-const isAnswer = (decision: Decision): boolean => decision._tag === "Decided" && decision.step._tag === "Done"
 
 const isCommitting = (decision: Decision): decision is Committing =>
   decision._tag === "Decided" && decision.step._tag === "Commit"

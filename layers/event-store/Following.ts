@@ -39,7 +39,9 @@ export const make = Effect.fnUntraced(function* (read: ReadPage, wake: Wake) {
     return page
   })
 
-  const pages = yield* Cache.makeWith(whole, {
+  // Who was told to look again is not content with a reading that began before.
+  const name = (after: number) => `${after} ${wake.nudges()}`
+  const pages = yield* Cache.makeWith((name: string) => whole(Number.parseInt(name, 10)), {
     capacity: Bounds.followPagesMax,
     // What was not there yet may be there now.
     timeToLive: (exit) => (Exit.isSuccess(exit) && exit.value.length > 0 ? Duration.infinity : Duration.zero)
@@ -47,7 +49,7 @@ export const make = Effect.fnUntraced(function* (read: ReadPage, wake: Wake) {
 
   const next = Effect.fnUntraced(function* (cursor: number) {
     for (;;) {
-      const page = yield* Cache.get(pages, cursor)
+      const page = yield* Cache.get(pages, name(cursor))
       if (Arr.isReadonlyArrayNonEmpty(page)) return page
       yield* wake.beyond(cursor)
     }
@@ -69,7 +71,7 @@ export const make = Effect.fnUntraced(function* (read: ReadPage, wake: Wake) {
       ),
     keep: (written) => {
       const [first] = written
-      return first === undefined ? Effect.void : Cache.set(pages, first.position - 1, written)
+      return first === undefined ? Effect.void : Cache.set(pages, name(first.position - 1), written)
     }
   }
   return following

@@ -14,14 +14,17 @@ export interface Wake {
   /** Returns at once where more than `position` is known, else at the next note beyond it, or nudge. */
   readonly beyond: (position: number) => Effect.Effect<void>
   readonly known: () => number
+  /** How often everybody was told to look again. */
+  readonly nudges: () => number
   readonly waiting: () => number
 }
 
 export const make = (): Wake => {
   let known = 0
+  let nudges = 0
   const waiters = new Set<() => void>()
 
-  const nudge = () => {
+  const wakeAll = () => {
     const woken = [...waiters]
     waiters.clear()
     for (const wake of woken) wake()
@@ -31,9 +34,12 @@ export const make = (): Wake => {
     note: (position) => {
       if (position <= known) return
       known = position
-      nudge()
+      wakeAll()
     },
-    nudge,
+    nudge: () => {
+      nudges += 1
+      wakeAll()
+    },
     beyond: (position) =>
       Effect.callback<void>((resume) => {
         if (known > position) return resume(Effect.void)
@@ -42,6 +48,7 @@ export const make = (): Wake => {
         return Effect.sync(() => void waiters.delete(wake))
       }),
     known: () => known,
+    nudges: () => nudges,
     waiting: () => waiters.size
   }
 }

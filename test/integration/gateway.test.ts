@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
+import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { ActionId } from "#src/kernel/Ids.ts"
 import { Gateway } from "#src/gateway/Protocol.ts"
@@ -33,6 +36,27 @@ describe("the gateway", () => {
       assert.deepStrictEqual(yield* vault.open(row.output), { kept: 1 })
     }).pipe(Effect.provide(world.layer))
   })
+
+  it.live("reads nothing of a session or an action that a command begins, nor of its key", () =>
+    Effect.gen(function* () {
+      const store = yield* Layer.build(VolatileEventStore.layer)
+      const asked: Array<string> = []
+      const journal = Context.get(store, EventStore)
+      const counting = Context.add(store, EventStore, {
+        ...journal,
+        readStream: (stream) => Effect.suspend(() => (asked.push(stream), journal.readStream(stream))),
+        wrappedKey: (subject) => Effect.suspend(() => (asked.push(subject), journal.wrappedKey(subject)))
+      })
+      yield* Effect.gen(function* () {
+        const gateway = yield* Gateway
+        asked.length = 0
+        const sessionId = yield* World.session()
+        const { body } = yield* gateway.propose(owner, "p", { sessionId, tool: "note", arguments: { text: "a" } })
+        yield* gateway.deny(owner, "d", body.actionId, null)
+        assert.deepStrictEqual(asked, [])
+      }).pipe(Effect.provide(World.make().over(counting)))
+    }).pipe(Effect.scoped)
+  )
 
   it.live("takes arguments that just fit, and not one character more", () => {
     const world = World.make()

@@ -22,11 +22,8 @@ export const mutants: { readonly [name: string]: Mutant } = {
   "acknowledge-before-commit": {
     about: "the mailbox answers before it hands the append over",
     file: "layers/actors/Rounds.ts",
-    find: `    const outcomes =
-      committing.length === 0`,
-    replace: `    for (const { letter, step } of committing) yield* Deferred.succeed(letter.reply, step.reply)
-    const outcomes =
-      committing.length === 0`
+    find: `    Effect.withSpan(world.store.append(committing.map(({ step }) => step.append)), "EventStore.append", {`,
+    replace: `    (committing.forEach(({ letter, step }) => Deferred.doneUnsafe(letter.reply, Effect.succeed(step.reply))), Effect).withSpan(world.store.append(committing.map(({ step }) => step.append)), "EventStore.append", {`
   },
   "decide-twice": {
     about: "whoever comes second decides again",
@@ -107,7 +104,9 @@ export const mutants: { readonly [name: string]: Mutant } = {
   "decide-with-a-dead-key": {
     about: "a command whose session is erased while it is decided crashes its actor: this one was ours, and found here",
     file: "layers/actors/Memory.ts",
-    find: `held.key?.destroyed() === true ? decide(tools, behaviour, memory, message) : Effect.die(defect)`,
+    find: `held.key?.destroyed() === true && held.created === null
+        ? decide(tools, behaviour, memory, message)
+        : Effect.die(defect)`,
     replace: `Effect.die(defect)`
   },
   "adopt-lost-race": {

@@ -5,12 +5,14 @@ import * as Layer from "effect/Layer"
 import * as LocalActors from "#layers/actors/LocalActors.ts"
 import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
+import * as FaultyEventStore from "#layers/faults/FaultyEventStore.ts"
 import * as VolatileKeyRing from "#layers/key-ring/VolatileKeyRing.ts"
 import * as StoreVault from "#layers/vault/StoreVault.ts"
 import * as Append from "#src/kernel/Append.ts"
 import { StreamId } from "#src/kernel/Ids.ts"
 import { Actors } from "#src/ports/Actors.ts"
-import { EventStore } from "#src/ports/EventStore.ts"
+import { EventStore, EventStoreError } from "#src/ports/EventStore.ts"
+import { KeyRing, type SubjectKey } from "#src/ports/KeyRing.ts"
 import { stamp } from "#test/kit/decider.ts"
 import { behaviour, type Command } from "./counter.ts"
 
@@ -28,7 +30,20 @@ const place = () => {
       })
     )
   ).pipe(Layer.provideMerge(VolatileEventStore.layer))
-  const store = Layer.mergeAll(counting, VolatileKeyRing.layer, NodeDigest.layer)
+  /** Every data key that was made here. */
+  const made: Array<SubjectKey> = []
+  const ring = Layer.effect(
+    KeyRing,
+    Effect.map(KeyRing, (ring) =>
+      KeyRing.of({
+        ...ring,
+        create: (subject) => Effect.tap(ring.create(subject), ({ key }) => Effect.sync(() => void made.push(key)))
+      })
+    )
+  ).pipe(Layer.provide(VolatileKeyRing.layer))
+  const faulty = FaultyEventStore.layer.pipe(Layer.provideMerge(counting))
+  const store = Layer.mergeAll(faulty, ring, NodeDigest.layer)
+  const alive = () => made.filter((key) => !key.destroyed()).length
   /** Sends one after the other to actors of their own, which know nothing of what was before. */
   const life = (sends: ReadonlyArray<readonly [key: string, command?: Partial<Command>]>, its = behaviour) =>
     Effect.gen(function* () {
@@ -41,7 +56,7 @@ const place = () => {
         Layer.fresh(LocalActors.layer({ behaviours: [its] })).pipe(Layer.provide(Layer.fresh(StoreVault.layer)))
       )
     )
-  return { asked, life, store }
+  return { alive, asked, life, store }
 }
 
 const count = Effect.map(
@@ -88,7 +103,10 @@ describe("a command that begins its stream", () => {
     return Effect.gen(function* () {
       const replies = yield* Effect.all([life([["k1"], ["k2"]]), life([["k3"], ["k4"]])], { concurrency: "unbounded" })
       const counts = replies.flat().map(({ body }) => (body as { readonly count: number }).count)
-      assert.deepStrictEqual(counts.toSorted(), [1, 2, 3, 4])
+      assert.deepStrictEqual(
+        counts.toSorted((a, b) => a - b),
+        [1, 2, 3, 4]
+      )
       assert.strictEqual(yield* count, 4)
     }).pipe(Effect.provide(store))
   })
@@ -105,6 +123,47 @@ describe("a command that begins its stream", () => {
       assert.deepStrictEqual(asked, { streams: 1, keys: 1, appends: 0 })
       yield* life([["k1"]])
       assert.deepInclude((yield* life([["k2"]], refusing))[0], { _tag: "Accepted", body: { count: 2 } })
+    }).pipe(Effect.provide(store))
+  })
+
+  for (const fault of [{ _tag: "Refuse", reason: "Full" }, { _tag: "LoseCall" }, { _tag: "LoseAnswer" }] as const) {
+    it.effect(`hears its recorded answer also where the journal takes nothing: ${fault._tag}`, () => {
+      const { life, store } = place()
+      return Effect.gen(function* () {
+        yield* life([["k1"]])
+        ;(yield* FaultyEventStore.Faults).plan(fault)
+        assert.deepInclude((yield* life([["k1"]]))[0], { body: { count: 1 }, repeated: true })
+        assert.strictEqual(yield* count, 1)
+      }).pipe(Effect.provide(store))
+    })
+  }
+
+  it.effect("hears its recorded answer also where what it looks up does not answer", () => {
+    const { life, store } = place()
+    const down = new EventStoreError({ reason: "Unavailable", operation: "get", detail: "down", retryable: true })
+    const failing = {
+      ...behaviour,
+      prepare: (...[state, command, at, commit]: Parameters<typeof behaviour.prepare>) =>
+        state.count === 0 ? Effect.fail(down) : behaviour.prepare(state, command, at, commit)
+    } as unknown as typeof behaviour
+    return Effect.gen(function* () {
+      yield* life([["k1"]])
+      assert.deepInclude((yield* life([["k1"]], failing))[0], { body: { count: 1 }, repeated: true })
+    }).pipe(Effect.provide(store))
+  })
+
+  it.effect("leaves no data key behind where it is not committed", () => {
+    const { alive, life, store } = place()
+    return Effect.gen(function* () {
+      const { plan } = yield* FaultyEventStore.Faults
+      yield* Effect.exit(life([["half", { words: "\ud800" }]]))
+      yield* Effect.exit(life([["refused", { by: -1 }]]))
+      plan({ _tag: "Refuse", reason: "Full" })
+      yield* Effect.exit(life([["full"]]))
+      plan({ _tag: "LoseCall" })
+      yield* Effect.exit(life([["lost"]]))
+      assert.strictEqual(alive(), 0)
+      assert.strictEqual(yield* count, 0)
     }).pipe(Effect.provide(store))
   })
 })

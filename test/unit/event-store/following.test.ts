@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
@@ -6,6 +7,7 @@ import * as Following from "#layers/event-store/Following.ts"
 import { unavailable } from "#layers/event-store/SqlFailure.ts"
 import * as Wake from "#layers/event-store/Wake.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
+import * as SeededScheduler from "#test/kit/seededScheduler.ts"
 import type { EventStoreError } from "#src/ports/EventStore.ts"
 
 const at = (position: number) => ({ position }) as StoredEvent
@@ -35,7 +37,16 @@ const stage = Effect.fnUntraced(function* (answer: Effect.Effect<void, EventStor
     )
   /** As this process does: kept, then told. */
   const commit = (...positions: ReadonlyArray<number>) => Effect.map(keep(positions.map(at)), () => write(...positions))
-  return { commit, reads: () => reads, take, write }
+  return {
+    commit,
+    nudge: wake.nudge,
+    follow,
+    put: (position: number) => journal.push(at(position)),
+    written: () => journal.length,
+    reads: () => reads,
+    take,
+    write
+  }
 })
 
 describe("those who follow the journal", () => {
@@ -118,4 +129,67 @@ describe("those who follow the journal", () => {
       assert.deepStrictEqual(yield* take(0, 1), [1])
     })
   )
+
+  it.effect("read anew where they are told to look again, whatever is being read", () =>
+    Effect.gen(function* () {
+      const reading = Deferred.makeUnsafe<void>()
+      let slow = true
+      const { nudge, put, take } = yield* stage(Effect.suspend(() => (slow ? Deferred.await(reading) : Effect.void)))
+      // The first reads before the commit, and its reading is slow.
+      const first = yield* Effect.forkChild(take(0, 1), { startImmediately: true })
+      slow = false
+      // Nobody tells of the position: a notification was lost, and all are told to look.
+      put(1)
+      nudge()
+      assert.deepStrictEqual(yield* take(0, 1), [1])
+      yield* Deferred.succeed(reading, undefined)
+      assert.deepStrictEqual(yield* Fiber.join(first), [1])
+    })
+  )
+
+  it("miss nothing and hear nothing twice under 1,000 interleavings with failures and interruptions", () => {
+    for (let seed = 0; seed < 1_000; seed++) SeededScheduler.run(crowd(SeededScheduler.chance(seed), seed), seed)
+  })
 })
+
+/** Six followers from anywhere, who stop, fail, are interrupted and go on, while twelve events are written. */
+const crowd = (random: () => number, seed: number) =>
+  Effect.gen(function* () {
+    const total = 12
+    const below = (maximum: number) => Math.floor(random() * maximum)
+    const pause = Effect.suspend(() => Effect.repeat(Effect.yieldNow, { times: below(4) }))
+    let failing = true
+    const broken = Effect.suspend(() =>
+      failing && random() < 0.1 ? Effect.fail(unavailable("follow", "gone")) : Effect.void
+    )
+    const { commit, follow, write, written } = yield* stage(Effect.andThen(pause, broken))
+    const follower = Effect.gen(function* () {
+      yield* pause
+      const start = below(written() + 1)
+      const seen: Array<number> = []
+      const heard = () => start + seen.length
+      while (heard() < total) {
+        const few = random() < 0.3 ? Math.min(total - heard(), 1 + below(3)) : total - heard()
+        const round = follow(heard()).pipe(
+          Stream.take(few),
+          Stream.runForEach(({ position }) => Effect.sync(() => void seen.push(position)))
+        )
+        const fiber = yield* Effect.forkChild(round, { startImmediately: random() < 0.5 })
+        if (random() < 0.4) yield* Effect.andThen(pause, Fiber.interrupt(fiber))
+        else yield* Fiber.await(fiber)
+      }
+      const expected = Array.from({ length: total - start }, (_, index) => start + index + 1)
+      assert.deepStrictEqual(seen, expected, `seed ${seed}`)
+    })
+    const writer = Effect.gen(function* () {
+      while (written() < total) {
+        yield* pause
+        const from = written()
+        const positions = Array.from({ length: Math.min(total - from, 1 + below(4)) }, (_, index) => from + index + 1)
+        if (random() < 0.5) yield* commit(...positions)
+        else write(...positions)
+      }
+      failing = false
+    })
+    yield* Effect.all([writer, ...Array.from({ length: 6 }, () => follower)], { concurrency: "unbounded" })
+  })
