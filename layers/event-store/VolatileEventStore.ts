@@ -7,6 +7,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import { hash } from "node:crypto"
 import type { Outcome, Receipt } from "#src/kernel/Append.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
@@ -28,10 +29,9 @@ export interface Options {
 
 export const layerWith = (options: Options): Layer.Layer<EventStore | Rows> =>
   Layer.effectContext(
-    Effect.gen(function* () {
+    Effect.sync(() => {
       const journal = Journal.empty()
-      const store = yield* makeStore(journal)
-      return Context.make(EventStore, store).pipe(Context.add(Rows, makeRows(journal, options.rowIndexes)))
+      return Context.make(EventStore, makeStore(journal)).pipe(Context.add(Rows, makeRows(journal, options.rowIndexes)))
     })
   )
 
@@ -43,16 +43,21 @@ export const layer: Layer.Layer<EventStore | Rows> = layerWith({})
 
 const sha256 = (text: string): Hash => hash("sha256", text, "hex") as Hash
 
-const makeStore = Effect.fnUntraced(function* (journal: Journal.Journal) {
+const makeStore = (journal: Journal.Journal): EventStore["Service"] => {
   const wake = Wake.make()
 
   const after = (position: number, limit: number) =>
     journal.events.slice(position, position + Math.min(Math.max(0, limit), Bounds.readLimitMax))
 
-  const { follow, keep } = yield* Following.make(
-    (position) => Effect.sync(() => after(position, Bounds.readLimitMax)),
-    wake
-  )
+  // A reading for each follower: the processes of a simulation share this store, and one that has crashed would hold up
+  // whoever waits for what it was reading.
+  const follow = (position: number) =>
+    Stream.unwrap(
+      Effect.map(
+        Following.make((from) => Effect.sync(() => after(from, Bounds.readLimitMax)), wake),
+        (following) => following.follow(position)
+      )
+    )
 
   return EventStore.of({
     append: (appends) =>
@@ -68,13 +73,8 @@ const makeStore = Effect.fnUntraced(function* (journal: Journal.Journal) {
             if (judged._tag === "Defect") defect ??= judged.defect
             else if (judged._tag !== "Failed") outcomes.push(judged)
           }
-          const written = outcomes.flatMap((outcome) => (outcome._tag === "Committed" ? outcome.events : []))
-          return keep(written).pipe(
-            Effect.andThen(Effect.sync(() => wake.note(journal.events.length))),
-            Effect.andThen(defect === undefined ? Effect.succeed(outcomes) : Effect.die(defect)),
-            // Whoever goes away meanwhile leaves followers that were told.
-            Effect.uninterruptible
-          )
+          wake.note(journal.events.length)
+          return defect === undefined ? Effect.succeed(outcomes) : Effect.die(defect)
         })
       ),
     readStream: (stream) =>
@@ -125,7 +125,7 @@ const makeStore = Effect.fnUntraced(function* (journal: Journal.Journal) {
       }),
     probe: Effect.void
   })
-})
+}
 
 const makeRows = (journal: Journal.Journal, declared: ReadonlyArray<RowIndex> | undefined): Rows["Service"] =>
   Rows.of({
