@@ -4,8 +4,9 @@
  * Owns the table of actors, bounded mailboxes, passivation, isolation of what is poisoned, and draining.
  * Does not own what happens to a batch (`Rounds`) nor the truth: heads in the journal fence any other process.
  *
- * Invariants: at most one fiber per stream, and none while nothing waits for it; a mailbox that is full refuses; an idle actor leaves memory; a stream that
- * spent its restart budget answers nothing more and stops nobody else; a drain answers all that was accepted.
+ * Invariants: at most one fiber per stream, and none while nothing waits for it; a mailbox that is full refuses; an idle
+ * actor leaves memory; a stream that spent its restart budget answers nothing more and stops nobody else; a drain answers
+ * all that was accepted.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -24,7 +25,6 @@ import { ActorError, Actors, type Reply } from "#src/ports/Actors.ts"
 import { Digest } from "#src/ports/Digest.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
 import { Vault } from "#src/ports/Vault.ts"
-
 import * as Numbers from "./Numbers.ts"
 import * as RestartBudget from "./RestartBudget.ts"
 import * as Rounds from "./Rounds.ts"

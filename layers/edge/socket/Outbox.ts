@@ -58,7 +58,7 @@ export const make = (writer: Socket.Writer, tcp: TcpSocket, limits: Limits): Out
     })
   })
 
-  const one = Effect.fnUntraced(function* <E, R>(make: Effect.Effect<string | null, E, R>) {
+  const sendInTurn = Effect.fnUntraced(function* <E, R>(make: Effect.Effect<string | null, E, R>) {
     yield* room
     const frame = yield* make
     // A connection that is gone ends by its reader.
@@ -66,7 +66,7 @@ export const make = (writer: Socket.Writer, tcp: TcpSocket, limits: Limits): Out
   })
 
   return {
-    send: (make) => turns.withPermits(1)(one(make)),
+    send: (make) => turns.withPermits(1)(sendInTurn(make)),
     hasRoom,
     room,
     tooSlow: Deferred.await(stalled)

@@ -9,6 +9,7 @@ import * as FaultyEventStore from "#layers/faults/FaultyEventStore.ts"
 import * as VolatileKeyRing from "#layers/key-ring/VolatileKeyRing.ts"
 import * as StoreVault from "#layers/vault/StoreVault.ts"
 import * as Append from "#src/kernel/Append.ts"
+import type { AnyBehaviour } from "#src/kernel/Behaviour.ts"
 import { StreamId } from "#src/kernel/Ids.ts"
 import { Actors } from "#src/ports/Actors.ts"
 import { EventStore, EventStoreError } from "#src/ports/EventStore.ts"
@@ -45,7 +46,10 @@ const place = () => {
   const store = Layer.mergeAll(faulty, ring, NodeDigest.layer)
   const alive = () => made.filter((key) => !key.destroyed()).length
   /** Sends one after the other to actors of their own, which know nothing of what was before. */
-  const life = (sends: ReadonlyArray<readonly [key: string, command?: Partial<Command>]>, its = behaviour) =>
+  const life = (
+    sends: ReadonlyArray<readonly [key: string, command?: Partial<Command>]>,
+    its: AnyBehaviour = behaviour
+  ) =>
     Effect.gen(function* () {
       const { send } = yield* Actors
       const to = (key: string, command: Partial<Command> = {}) =>
@@ -141,11 +145,11 @@ describe("a command that begins its stream", () => {
   it.effect("hears its recorded answer also where what it looks up does not answer", () => {
     const { life, store } = place()
     const down = new EventStoreError({ reason: "Unavailable", operation: "get", detail: "down", retryable: true })
-    const failing = {
+    const failing: AnyBehaviour = {
       ...behaviour,
       prepare: (...[state, command, at, commit]: Parameters<typeof behaviour.prepare>) =>
         state.count === 0 ? Effect.fail(down) : behaviour.prepare(state, command, at, commit)
-    } as unknown as typeof behaviour
+    }
     return Effect.gen(function* () {
       yield* life([["k1"]])
       assert.deepInclude((yield* life([["k1"]], failing))[0], { body: { count: 1 }, repeated: true })
