@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import * as Frames from "#layers/edge/api/Frames.ts"
 import * as SocketDoor from "#layers/edge/socket/SocketDoor.ts"
@@ -181,6 +182,28 @@ it.live("a command is done in the name of the principal as it stands, also where
   }).pipe(Effect.scoped, Effect.provide(Kit.doorOver(World.make().layer, {}, who)))
 })
 
+it.live("a bug of ours ends the connection that met it, and no other", () => {
+  let broken = false
+  const who = Layer.effect(
+    Identity,
+    Effect.map(Identity, (identity) =>
+      Identity.of({
+        ...identity,
+        renew: (by) => (broken && by.actor.id === "helper" ? Effect.die("a bug") : identity.renew(by))
+      })
+    )
+  ).pipe(Layer.provide(Kit.known))
+  return Effect.gen(function* () {
+    const { post } = yield* Kit.Caller
+    const { token } = yield* admitted("helper", "AGENT")
+    const [helper, owner] = [yield* Sockets.client({ token }), yield* Sockets.client()]
+    broken = true
+    yield* post("/v1/principals/helper/roles", { key: "roles", body: { roles: ["reviewer"] } })
+    assert.strictEqual((yield* helper.ended).code, 1011)
+    assert.strictEqual((yield* owner.ask({ type: "ping", id: "1" })).type, "answer")
+  }).pipe(Effect.scoped, Effect.provide(Kit.doorOver(World.make().layer, {}, who)), Effect.provide(Logger.layer([])))
+})
+
 it.live("a change that takes nothing away leaves a WebSocket open", () =>
   Effect.gen(function* () {
     const { post } = yield* Kit.Caller
@@ -222,45 +245,6 @@ it.live("half a frame without its rest ends its connection; a slow ping does not
     assert.deepStrictEqual(yield* half.ended, { code: 4408, reason: Frames.closings[4408] })
     assert.strictEqual((yield* quiet.ask({ type: "ping", id: "1" })).type, "answer")
   }).pipe(Effect.scoped, Effect.provide(Kit.serve(World.make(), limits({ frameMillis: 50 }))))
-)
-
-it.live(
-  "a reader that does not read is told to come back, while others go on",
-  () =>
-    Effect.gen(function* () {
-      const { post } = yield* Kit.Caller
-      const [slow, fast] = [yield* Sockets.client(), yield* Sockets.client()]
-      const sessionId = yield* Sockets.opened(fast, "slow")
-      for (const client of [slow, fast]) yield* client.ask({ type: "subscribe", id: "s", sessionId })
-      slow.ws.pause()
-      // More than the buffers of two sockets and an outbox hold.
-      const said = "x".repeat(60_000)
-      const told = (type: string) => fast.frames.filter(({ event }) => event?.type === type).length
-      for (let round = 0; round < 200; round++) {
-        const body = { tool: "look", arguments: { text: said } }
-        yield* post(`/v1/sessions/${sessionId}/actions`, { key: `slow-${round}`, body })
-      }
-      yield* fast.until(() => told("action.executed") === 200)
-      slow.ws.resume()
-      assert.deepStrictEqual(yield* slow.ended, { code: 4429, reason: Frames.closings[4429] })
-      // It goes on after the last one it saw.
-      const seen = slow.frames.filter(({ type }) => type === "event")
-      assert.isBelow(seen.length, fast.frames.filter(({ type }) => type === "event").length)
-      const again = yield* Sockets.client()
-      yield* again.ask({ type: "subscribe", id: "s", sessionId, after: seen.at(-1).sequence })
-      const last = fast.frames.findLast(({ type }) => type === "event").sequence
-      yield* again.until(({ sequence }) => sequence === last)
-      assert.deepStrictEqual(
-        [...seen, ...again.frames.filter(({ type }) => type === "event")].map(({ sequence }) => sequence),
-        fast.frames.filter(({ type }) => type === "event").map(({ sequence }) => sequence)
-      )
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(
-        Kit.serve(World.make(), limits({ outboxBytesMax: 64 * 1024, stallMillis: 300, closeMillis: 20_000 }))
-      )
-    ),
-  60_000
 )
 
 it.live("one that follows many sessions from far back has one page of the journal at a time, and a small one", () => {

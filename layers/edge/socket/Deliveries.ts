@@ -11,6 +11,7 @@
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as Metric from "effect/Metric"
+import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
@@ -32,15 +33,24 @@ interface Start {
   readonly after?: number | undefined
 }
 
+/** What all connections share. */
 export interface Needs {
   readonly store: EventStore["Service"]
   readonly tail: Tail
   readonly registry: Registry<Listener, Follower.Follower>
   readonly show: Show
+  readonly limits: Follower.Limits
+}
+
+/** What a connection keeps of it. */
+export interface Following {
   readonly listener: Listener
   readonly outbox: Outbox
-  readonly replies: Replies.Replies
-  readonly limits: Follower.Limits
+  readonly scope: Scope.Closeable
+  /** What tells it of what it follows, made with the first. */
+  running: FiberMap.FiberMap<Followed.Key, void> | undefined
+  /** Its turns to read, made with the first. */
+  page: Semaphore.Semaphore | undefined
 }
 
 const sent = Metric.counter("socket_events_sent_total", {
@@ -48,14 +58,12 @@ const sent = Metric.counter("socket_events_sent_total", {
   incremental: true
 })
 
-export const make = Effect.fnUntraced(function* (needs: Needs) {
-  const { listener, limits, outbox, registry, replies, show, store, tail } = needs
-  const running = yield* FiberMap.make<Followed.Key, void>()
-  const reading = Semaphore.makeUnsafe(1)
-
+export const make = ({ limits, registry, show, store, tail }: Needs) => {
   /** Tells what is followed for as long as it can be read. */
-  const deliver = (followed: Followed.Followed, follower: Follower.Follower) => {
+  const deliver = (peer: Following, followed: Followed.Followed, follower: Follower.Follower) => {
+    const { listener, outbox } = peer
     const { key, name, types } = followed
+    const turns = (peer.page ??= Semaphore.makeUnsafe(1))
     let previous = follower.cursor()
 
     /** Shown once there is room; told only where nothing speaks against it by then. Else its turn comes again. */
@@ -96,7 +104,7 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
         follower.advance(stored.position)
       }
     })
-    const read = reading.withPermits(1)(page)
+    const read = turns.withPermits(1)(page)
 
     const next = Effect.suspend(() => {
       if (follower.isBehind()) return read
@@ -108,46 +116,54 @@ export const make = Effect.fnUntraced(function* (needs: Needs) {
       Effect.gen(function* () {
         const problem = yield* Replies.problemOf(cause, { connection: listener.id, followed: `${key.kind} ${key.id}` })
         // First the word: a subscription that comes after it must not be ended by it.
-        yield* replies.end(followed, follower.cursor(), problem)
+        yield* Replies.end(peer, followed, follower.cursor(), problem)
         yield* registry.unfollow(listener.id, key)
       })
     )
   }
 
-  const follow = Effect.fnUntraced(function* (followed: Followed.Followed, { after, id }: Start) {
+  const follow = Effect.fnUntraced(function* (peer: Following, followed: Followed.Followed, { after, id }: Start) {
     const { key, name, types } = followed
     const from = after ?? (yield* tail.position)
     const head = after === undefined ? from : yield* store.head
     if (from > head) return yield* Incoming.flaw("/after", `the journal ends at ${head}`)
     const follower = Follower.make(from, limits)
-    yield* registry.follow(listener.id, key, follower)
-    yield* replies.answer(types.subscribe, id, { body: { ...name, after: from }, repeated: false })
-    yield* FiberMap.run(running, key, deliver(followed, follower))
+    yield* registry.follow(peer.listener.id, key, follower)
+    yield* Replies.answer(peer, { id, type: types.subscribe }, { body: { ...name, after: from }, repeated: false })
+    peer.running ??= yield* Scope.provide(FiberMap.make<Followed.Key, void>(), peer.scope)
+    yield* FiberMap.run(peer.running, key, deliver(peer, followed, follower))
   })
 
-  const unfollow = Effect.fnUntraced(function* (frame: Incoming.UnsubscribeFrame | Incoming.WorkUnsubscribeFrame) {
+  const unfollow = Effect.fnUntraced(function* (
+    peer: Following,
+    frame: Incoming.UnsubscribeFrame | Incoming.WorkUnsubscribeFrame
+  ) {
     const key = frame.type === "unsubscribe" ? Followed.sessionOf(frame.sessionId) : Followed.workOf(frame.executorId)
-    if (!(yield* registry.unfollow(listener.id, key))) {
+    if (!(yield* registry.unfollow(peer.listener.id, key))) {
       return yield* Problems.make("NotFound", `${key.kind} ${key.id} is not followed here`, key)
     }
-    yield* FiberMap.remove(running, key)
-    yield* replies.answer(frame.type, frame.id, { body: {}, repeated: false })
+    if (peer.running !== undefined) yield* FiberMap.remove(peer.running, key)
+    yield* Replies.answer(peer, frame, { body: {}, repeated: false })
   })
 
   /** Up to where nothing is missing, for all that is followed. */
-  const heartbeat = Effect.gen(function* () {
+  const heartbeat = Effect.fnUntraced(function* (peer: Following) {
     const position = yield* tail.handedOut
-    const followed = yield* registry.followedBy(listener.id)
+    const followed = yield* registry.followedBy(peer.listener.id)
     const told = followed.map(([key, follower]) => ({
       ...key,
       sequence: follower.completeUpTo(position)
     }))
-    yield* replies.tell({
+    yield* Replies.tell(peer, {
       type: "heartbeat",
       sessions: told.flatMap(({ id, kind, sequence }) => (kind === "session" ? [{ sessionId: id, sequence }] : [])),
       work: told.flatMap(({ id, kind, sequence }) => (kind === "work" ? [{ executorId: id, sequence }] : []))
     })
   })
 
-  return { follow, unfollow, heartbeat, stop: FiberMap.clear(running) }
-})
+  const stop = ({ running }: Following) => (running === undefined ? Effect.void : FiberMap.clear(running))
+
+  return { follow, unfollow, heartbeat, stop }
+}
+
+export type Deliveries = ReturnType<typeof make>

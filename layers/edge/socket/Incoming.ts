@@ -49,10 +49,13 @@ export const read: (raw: string | Uint8Array) => Effect.Effect<Frame, Unread> = 
 /** One flaw of a frame. */
 export const flaw = (pointer: string, detail: string): Problems.Problem => JsonBody.invalid(pointer, detail, whole)
 
+/** Takes the time at which something came that means nothing; true once that was too much. */
+export type Nonsense = (nowMillis: number) => boolean
+
 /** Counts what means nothing: true once it is more than `maximum` in a minute. */
-export const nonsense = (maximum: number) => {
+export const nonsense = (maximum: number): Nonsense => {
   let seen: ReadonlyArray<number> = []
-  return (nowMillis: number): boolean => {
+  return (nowMillis) => {
     seen = [...seen.filter((at) => at > nowMillis - 60_000), nowMillis]
     return seen.length > maximum
   }

@@ -7,32 +7,39 @@
  * while there is something to tell.
  */
 import * as Effect from "effect/Effect"
-import * as FiberSet from "effect/FiberSet"
 import type { HaltState } from "../api/HaltApi.ts"
-import type { Hear } from "../HaltNews.ts"
 import type { Listener } from "./Listener.ts"
 import type { Outbox } from "./Outbox.ts"
 
-/** Tells in a fiber of the connection's own set, so that a peer that does not read holds up nobody else. */
-export const make = (listener: Listener, outbox: Outbox, fibers: FiberSet.FiberSet<void, never>): Hear => {
-  let untold: HaltState | null = null
+/** What a connection keeps of it. */
+export interface Notice {
+  readonly listener: Listener
+  readonly outbox: Outbox
+  untold: HaltState | null
+}
 
-  const frame = Effect.sync(() => {
-    if (untold === null || !listener.isTrusted()) return null
-    const text = JSON.stringify({ type: "halt", halt: untold })
-    untold = null
-    return text
-  })
+/** Takes the word for a peer. Where none waits there, what comes back tells it, and must be run. */
+export const take = (to: Notice, state: HaltState): Effect.Effect<void> | null => {
+  const waits = to.untold !== null
+  to.untold = state
+  return waits ? null : tell(to)
+}
 
-  const tell = Effect.andThen(listener.trusted, outbox.send(frame)).pipe(
-    Effect.repeat({ until: () => untold === null }),
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+/** Also what came meanwhile, so that a peer that does not read holds up nobody else. */
+const tell = (to: Notice): Effect.Effect<void> =>
+  Effect.andThen(to.listener.trusted, to.outbox.send(frame(to))).pipe(
+    Effect.repeat({ until: () => to.untold === null }),
     Effect.asVoid
   )
 
-  return (state) =>
-    Effect.suspend(() => {
-      const waits = untold !== null
-      untold = state
-      return waits ? Effect.void : Effect.asVoid(FiberSet.run(fibers, tell))
-    })
-}
+const frame = (to: Notice) =>
+  Effect.sync(() => {
+    if (to.untold === null || !to.listener.isTrusted()) return null
+    const text = JSON.stringify({ type: "halt", halt: to.untold })
+    to.untold = null
+    return text
+  })

@@ -7,7 +7,6 @@
  * Invariants: at most `bytesMax` and one frame wait for a peer; a peer that takes nothing for `stallMillis` is said to
  * be too slow, and nothing more is made for it.
  */
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
@@ -25,15 +24,61 @@ export interface Outbox {
   readonly hasRoom: () => boolean
   /** Completes once there is room; with the connection where the peer makes none. */
   readonly room: Effect.Effect<void>
-  /** Completes once the peer is too slow. */
-  readonly tooSlow: Effect.Effect<void>
 }
 
-export const make = (writer: Socket.Writer, tcp: TcpSocket, limits: Limits): Outbox => {
-  const turns = Semaphore.makeUnsafe(1)
-  const stalled = Deferred.makeUnsafe<void>()
+/** A class, since there is one for each of thousands that lie idle. */
+export class Watched implements Outbox {
+  readonly #writer: Socket.Writer
+  readonly #tcp: TcpSocket
+  readonly #limits: Limits
+  readonly #tooSlow: () => void
+  readonly #turns = Semaphore.makeUnsafe(1)
 
-  const drained = Effect.callback<void>((resume) => {
+  /** `tooSlow` is told, perhaps again and again, that the peer makes no room. */
+  constructor(writer: Socket.Writer, tcp: TcpSocket, limits: Limits, tooSlow: () => void) {
+    this.#writer = writer
+    this.#tcp = tcp
+    this.#limits = limits
+    this.#tooSlow = tooSlow
+  }
+
+  send<E, R>(make: Effect.Effect<string | null, E, R>): Effect.Effect<void, E, R> {
+    return this.#turns.withPermits(1)(
+      Effect.flatMap(Effect.andThen(this.room, make), (frame) =>
+        // A connection that is gone ends by its reader.
+        frame === null ? Effect.void : Effect.ignore(this.#writer.write(frame))
+      )
+    )
+  }
+
+  hasRoom(): boolean {
+    return this.#tcp.writableLength < this.#limits.outboxBytesMax || this.#tcp.destroyed
+  }
+
+  get room(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.hasRoom()) return Effect.void
+      const before = this.#taken()
+      return Effect.timeoutOrElse(drained(this.#tcp), {
+        duration: Duration.millis(this.#limits.stallMillis),
+        // Slow is not stuck. Whoever waits for one that is ends with the connection.
+        orElse: () => (this.#taken() > before ? this.room : Effect.andThen(Effect.sync(this.#tooSlow), Effect.never))
+      })
+    })
+  }
+
+  /** Bytes that the peer's side took. */
+  #taken(): number {
+    return this.#tcp.bytesWritten - this.#tcp.writableLength
+  }
+}
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const drained = (tcp: TcpSocket) =>
+  Effect.callback<void>((resume) => {
     const go = () => resume(Effect.void)
     tcp.once("drain", go)
     tcp.once("close", go)
@@ -42,33 +87,3 @@ export const make = (writer: Socket.Writer, tcp: TcpSocket, limits: Limits): Out
       tcp.off("close", go)
     })
   })
-
-  /** Bytes that the peer's side took. */
-  const taken = () => tcp.bytesWritten - tcp.writableLength
-
-  const hasRoom = () => tcp.writableLength < limits.outboxBytesMax || tcp.destroyed
-
-  const room: Effect.Effect<void> = Effect.suspend(() => {
-    if (hasRoom()) return Effect.void
-    const before = taken()
-    return Effect.timeoutOrElse(drained, {
-      duration: Duration.millis(limits.stallMillis),
-      // Slow is not stuck. Whoever waits for one that is ends with the connection.
-      orElse: () => (taken() > before ? room : Effect.andThen(Deferred.succeed(stalled, undefined), Effect.never))
-    })
-  })
-
-  const sendInTurn = Effect.fnUntraced(function* <E, R>(make: Effect.Effect<string | null, E, R>) {
-    yield* room
-    const frame = yield* make
-    // A connection that is gone ends by its reader.
-    if (frame !== null) yield* Effect.ignore(writer.write(frame))
-  })
-
-  return {
-    send: (make) => turns.withPermits(1)(sendInTurn(make)),
-    hasRoom,
-    room,
-    tooSlow: Deferred.await(stalled)
-  }
-}

@@ -78,7 +78,6 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
           }
           yield* TxHashMap.set(members, member.id, member)
           yield* TxHashMap.set(ofPrincipal, member.principalId, HashSet.add(mine, member.id))
-          yield* TxHashMap.set(followed, member.id, HashMap.empty<Followed.Key, F>())
         }),
         "admit"
       )
@@ -109,13 +108,13 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
     const follow = (id: string, key: Followed.Key, follower: F) =>
       atomically(
         Effect.gen(function* () {
-          const mine = yield* TxHashMap.get(followed, id)
-          if (Option.isNone(mine)) return yield* Problems.make("Draining")
-          if (HashMap.has(mine.value, key)) return yield* Problems.conflict(key, "followed")
-          if (HashMap.size(mine.value) >= limits.socketSessionsMax) {
+          if (!(yield* TxHashMap.has(members, id))) return yield* Problems.make("Draining")
+          const mine = yield* at(followed, id, HashMap.empty<Followed.Key, F>())
+          if (HashMap.has(mine, key)) return yield* Problems.conflict(key, "followed")
+          if (HashMap.size(mine) >= limits.socketSessionsMax) {
             return yield* Problems.limitReached("sessionsPerSocket", limits.socketSessionsMax)
           }
-          yield* TxHashMap.set(followed, id, HashMap.set(mine.value, key, follower))
+          yield* TxHashMap.set(followed, id, HashMap.set(mine, key, follower))
           const others = yield* at(followers, key, HashMap.empty<string, F>())
           yield* TxHashMap.set(followers, key, HashMap.set(others, id, follower))
         }),
@@ -127,7 +126,7 @@ export const make = <M extends Member, F>(limits: Limits, atomically: Atomically
         Effect.gen(function* () {
           const mine = yield* at(followed, id, HashMap.empty<Followed.Key, F>())
           if (!HashMap.has(mine, key)) return false
-          yield* TxHashMap.set(followed, id, HashMap.remove(mine, key))
+          yield* keep(followed, id, HashMap.remove(mine, key), HashMap.isEmpty)
           yield* forget(id, key)
           return true
         }),

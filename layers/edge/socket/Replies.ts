@@ -10,6 +10,7 @@ import type { Answered } from "#src/gateway/Protocol.ts"
 import type * as Frames from "../api/Frames.ts"
 import * as Problems from "../Problems.ts"
 import type { Followed } from "./Followed.ts"
+import type { Listener } from "./Listener.ts"
 import type { Outbox } from "./Outbox.ts"
 
 const frames = Metric.counter("socket_frames_total", {
@@ -21,14 +22,10 @@ const frames = Metric.counter("socket_frames_total", {
 export const counted = (type: string, outcome: string) =>
   Metric.update(Metric.withAttributes(frames, { type, outcome }), 1)
 
-export interface Replies {
-  readonly tell: (frame: object) => Effect.Effect<void>
-  readonly answer: (to: Frames.AskedType, frameId: string, answered: Answered<unknown>) => Effect.Effect<void>
-  readonly refuse: (frameId: string | null, problem: Problems.Problem) => Effect.Effect<void>
-  /** Makes the answer once there is room for it, so that no more than one waits for a peer that does not read. */
-  readonly later: <R>(reply: Effect.Effect<object, never, R>) => Effect.Effect<void, never, R>
-  /** It is followed no more. */
-  readonly end: (followed: Followed, sequence: number, problem: Problems.Problem) => Effect.Effect<void>
+/** To whom it is told. */
+export interface To {
+  readonly listener: Pick<Listener, "id">
+  readonly outbox: Outbox
 }
 
 export const answerFrame = (to: Frames.AskedType, id: string, { body, repeated }: Answered<unknown>) => ({
@@ -44,19 +41,25 @@ export const problemFrame = (connection: string, id: string | null, problem: Pro
   return { type: "problem", id, retryAfterSeconds, problem: Problems.document(problem, `urn:uuid:${connection}`) }
 }
 
-export const make = (connection: string, outbox: Outbox): Replies => {
-  const later: Replies["later"] = (reply) => outbox.send(Effect.map(reply, (frame) => JSON.stringify(frame)))
-  const tell = (frame: object) => later(Effect.succeed(frame))
-  return {
-    tell,
-    later,
-    answer: (to, id, answered) => tell(answerFrame(to, id, answered)),
-    refuse: (id, problem) => tell(problemFrame(connection, id, problem)),
-    end: ({ name, types }, sequence, { code }) => {
-      const { retryable, title } = Problems.definitionOf(code)
-      return tell({ type: types.end, ...name, sequence, code, detail: title, retryable })
-    }
-  }
+/** Makes the answer once there is room for it, so that no more than one waits for a peer that does not read. */
+export const later = <R>({ outbox }: To, reply: Effect.Effect<object, never, R>): Effect.Effect<void, never, R> =>
+  outbox.send(Effect.map(reply, (frame) => JSON.stringify(frame)))
+
+export const tell = (to: To, frame: object): Effect.Effect<void> => later(to, Effect.succeed(frame))
+
+export const answer = (
+  to: To,
+  { id, type }: { readonly id: string; readonly type: Frames.AskedType },
+  answered: Answered<unknown>
+) => tell(to, answerFrame(type, id, answered))
+
+export const refuse = (to: To, frameId: string | null, problem: Problems.Problem) =>
+  tell(to, problemFrame(to.listener.id, frameId, problem))
+
+/** It is followed no more. */
+export const end = (to: To, { name, types }: Followed, sequence: number, { code }: Problems.Problem) => {
+  const { retryable, title } = Problems.definitionOf(code)
+  return tell(to, { type: types.end, ...name, sequence, code, detail: title, retryable })
 }
 
 /** What failed, as a problem; what the peer is not told, the operator reads. */

@@ -13,7 +13,6 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -22,7 +21,6 @@ import * as Scope from "effect/Scope"
 import { randomUUID } from "node:crypto"
 import type { Socket as TcpSocket } from "node:net"
 import * as Bounds from "#src/kernel/Bounds.ts"
-import type { Principal } from "#src/ports/Identity.ts"
 import { Api, socketPath } from "../Api.ts"
 import { subprotocol } from "../api/Frames.ts"
 import * as Deeds from "../Deeds.ts"
@@ -77,47 +75,44 @@ export const layer = (limits: Limits, origins: ReadonlyArray<string>, lasting: S
     Effect.fnUntraced(function* (handlers) {
       const registry = counted(yield* Registry.make<Listener.Listener, Follower>(limits))
       const tail = yield* Tail.make(registry)
-      const serve = yield* Connection.make({ registry, tail, deeds: yield* Deeds.make, limits })
+      const serve = yield* Connection.make({ registry, tail, deeds: yield* Deeds.make, limits, lasting })
 
-      const services = yield* Effect.context<never>()
+      /** Takes a place until the scope ends. By hand, since `acquireRelease` would keep all of what took it. */
+      const placed = (listener: Listener.Listener) =>
+        Effect.uninterruptible(
+          Effect.andThen(
+            registry.admit(listener),
+            Effect.addFinalizer(() => registry.leave(listener.id))
+          )
+        )
 
       /** Takes a place and shakes hands, all of it until the scope ends. */
       const opening = Effect.fnUntraced(function* (listener: Listener.Listener, request: HttpServerRequest) {
-        yield* Effect.acquireRelease(registry.admit(listener), () => registry.leave(listener.id))
+        yield* placed(listener)
         const socket = yield* request.upgrade
-        const tcp = NodeHttpServerRequest.toIncomingMessage(request).socket
+        const incoming = NodeHttpServerRequest.toIncomingMessage(request)
+        const tcp = incoming.socket
         // A peer that is gone without a word is missed.
         tcp.setKeepAlive(true, limits.heartbeatMillis)
         yield* Effect.addFinalizer(() => closed(tcp, limits.closeMillis))
         const { pull } = yield* socket.reader
+        // The server keeps the request for as long as the socket is open. What it brought is needed no more.
+        Object.assign(incoming, { headers: {}, rawHeaders: [] })
         return { pull, writer: yield* socket.writer, tcp }
       })
-
-      const conversation = Effect.fnUntraced(function* (
-        listener: Listener.Listener,
-        by: Principal,
-        wire: Connection.Wire
-      ) {
-        const ending = yield* serve(listener, by, wire)
-        yield* Effect.logDebug("a WebSocket ended", { connection: listener.id, ending })
-      })
-
-      /** In a fiber of its own, made where nothing of the request is at hand to be held: that ends with the handshake. */
-      const goOn = (scope: Scope.Closeable, talk: Effect.Effect<void, never, Scope.Scope>) =>
-        Fiber.runIn(Effect.runForkWith(services)(within(scope, talk)), lasting)
 
       const open = Answers.ask(
         Effect.fnUntraced(function* (by) {
           const request = yield* HttpServerRequest
           yield* permitted(request, origins)
-          const listener = Listener.make(randomUUID(), by)
+          const listener = new Listener.Held(randomUUID(), by)
           yield* Effect.uninterruptibleMask((restore) =>
             Effect.gen(function* () {
               const scope = yield* Scope.fork(lasting)
               const wire = yield* restore(alone(scope, opening(listener, request))).pipe(
                 Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
               )
-              goOn(scope, conversation(listener, by, wire))
+              serve(listener, by, scope, wire)
             })
           ).pipe(
             // The connection is gone, or was never made: nobody is there to be told.
@@ -134,13 +129,6 @@ export const layer = (limits: Limits, origins: ReadonlyArray<string>, lasting: S
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
-
-/** The scope ends with what is done in it. */
-const within = <A, E>(scope: Scope.Closeable, talk: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<A, E> =>
-  talk.pipe(
-    Scope.provide(scope),
-    Effect.onExit((exit) => Scope.close(scope, exit))
-  )
 
 /** With the scope and nothing else: what a socket knows of where it was made, it keeps for as long as it is open. */
 const alone = <A, E>(scope: Scope.Scope, effect: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<A, E> =>

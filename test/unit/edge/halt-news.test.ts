@@ -123,7 +123,7 @@ describe("news of a halt", () => {
 
 /** A peer whose reading is told by hand. */
 const peer = Effect.fnUntraced(function* (keyId?: KeyId) {
-  const listener = Listener.make("c", keyId === undefined ? World.owner : { ...World.owner, keyId })
+  const listener = new Listener.Held("c", keyId === undefined ? World.owner : { ...World.owner, keyId })
   const told: Array<unknown> = []
   let sends = 0
   let room = Deferred.makeUnsafe<void>()
@@ -137,15 +137,19 @@ const peer = Effect.fnUntraced(function* (keyId?: KeyId) {
         Effect.map(make, (frame) => void (frame === null || told.push(JSON.parse(frame))))
       ),
     hasRoom: () => true,
-    room: Effect.void,
-    tooSlow: Effect.never
+    room: Effect.void
   }
   const fibers = yield* FiberSet.make<void, never>()
+  const notice: Notices.Notice = { listener, outbox, untold: null }
   return {
     listener,
     told,
     sends: () => sends,
-    tell: Notices.make(listener, outbox, fibers),
+    tell: (state: HaltState) =>
+      Effect.suspend(() => {
+        const telling = Notices.take(notice, state)
+        return telling === null ? Effect.void : FiberSet.run(fibers, telling)
+      }),
     reads: Effect.suspend(() => Deferred.succeed(room, undefined)),
     stops: () => void (room = Deferred.makeUnsafe<void>()),
     fibers: FiberSet.size(fibers)
@@ -186,7 +190,7 @@ describe("a notice of a halt", () => {
       yield* reads
       yield* tell(running)
       assert.deepStrictEqual(told, [])
-      listener.trust(listener.doubts())
+      listener.trust(listener.doubts)
       yield* until(() => told.length === 1)
       // A doubt that comes while it waits for room counts too.
       stops()
@@ -197,7 +201,7 @@ describe("a notice of a halt", () => {
       assert.lengthOf(told, 1)
       // Once more than what was told, and then it waits for trust.
       assert.strictEqual(sends(), 2)
-      listener.trust(listener.doubts())
+      listener.trust(listener.doubts)
       yield* until(() => told.length === 2)
       assert.deepStrictEqual(told.at(-1), { type: "halt", halt: halted("a drill") })
     }).pipe(Effect.scoped)

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Scope from "effect/Scope"
 import type { Show } from "#layers/edge/http/Show.ts"
 import * as Deliveries from "#layers/edge/socket/Deliveries.ts"
 import * as Belonging from "#layers/edge/Belonging.ts"
@@ -12,7 +13,6 @@ import * as Followed from "#layers/edge/socket/Followed.ts"
 import * as Follower from "#layers/edge/socket/Follower.ts"
 import type { Listener } from "#layers/edge/socket/Listener.ts"
 import * as Registry from "#layers/edge/socket/Registry.ts"
-import * as Replies from "#layers/edge/socket/Replies.ts"
 import * as Tail from "#layers/edge/socket/Tail.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
 import { PrincipalId, SessionId } from "#src/kernel/Ids.ts"
@@ -36,8 +36,6 @@ const listener = (trusted: Array<boolean> = []): Listener & { readonly held: () 
     hold: () => void (held += 1),
     trusted: Effect.void,
     isTrusted: () => trusted.shift() ?? true,
-    doubts: () => held,
-    trust: () => undefined,
     held: () => held
   }
 }
@@ -68,22 +66,20 @@ const stage = Effect.fnUntraced(function* (look: Effect.Effect<never, EventStore
     send: <E, R>(make: Effect.Effect<string | null, E, R>) =>
       Effect.map(make, (frame) => void (frame === null ? told.push(null) : told.push(JSON.parse(frame)))),
     hasRoom: () => true,
-    room: Effect.void,
-    tooSlow: Effect.never
+    room: Effect.void
   }
-  const deliveries = yield* Deliveries.make({
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const peer: Deliveries.Following = { listener: mine, outbox, scope, running: undefined, page: undefined }
+  const deliveries = Deliveries.make({
     store: { head: Effect.sync(() => position), readAll: () => Effect.succeed([]) } as unknown as EventStore["Service"],
     show: { event: ({ position }: StoredEvent) => Effect.succeed({ position, payload: {} }) } as unknown as Show,
     tail,
     registry,
-    listener: mine,
-    outbox,
-    replies: Replies.make("c", outbox),
     limits
   })
   const frames = (type: string) => told.filter((frame) => frame?.type === type)
   return {
-    deliveries,
+    follow: (followed: Followed.Followed) => deliveries.follow(peer, followed, { id: "s" }),
     registry,
     told,
     frames,
@@ -92,14 +88,13 @@ const stage = Effect.fnUntraced(function* (look: Effect.Effect<never, EventStore
         position = stored.position
         return hear(stored)
       }),
-    heartbeat: Effect.map(deliveries.heartbeat, () => frames("heartbeat").at(-1).sessions[0].sequence as number)
+    beat: deliveries.heartbeat(peer),
+    heartbeat: Effect.map(deliveries.heartbeat(peer), () => frames("heartbeat").at(-1).sessions[0].sequence as number)
   }
 })
 
 const until = (holds: () => boolean) =>
   Effect.eventually(Effect.suspend(() => (holds() ? Effect.void : Effect.fail("not yet"))))
-
-const follow = { id: "s" }
 
 describe("the tail of the journal", () => {
   it.live(
@@ -107,8 +102,8 @@ describe("the tail of the journal", () => {
     () =>
       Effect.gen(function* () {
         const failed = yield* Deferred.make<never, EventStoreError>()
-        const { deliveries, heartbeat, registry, tell } = yield* stage(Deferred.await(failed))
-        yield* deliveries.follow(Followed.session(sessionId), follow)
+        const { follow, heartbeat, registry, tell } = yield* stage(Deferred.await(failed))
+        yield* follow(Followed.session(sessionId))
         const [follower] = yield* registry.followersOf(Followed.sessionOf(sessionId))
         yield* until(() => !follower!.isBehind())
         const telling = yield* Effect.forkChild(tell(event(`action:act_${"1".repeat(26)}`, 11)))
@@ -125,8 +120,8 @@ describe("the tail of the journal", () => {
 
   it.live("hands each event to whoever follows its session, and to nobody else", () =>
     Effect.gen(function* () {
-      const { deliveries, frames, registry, tell } = yield* stage(Effect.die("nobody asks"))
-      yield* deliveries.follow(Followed.session(sessionId), follow)
+      const { follow, frames, registry, tell } = yield* stage(Effect.die("nobody asks"))
+      yield* follow(Followed.session(sessionId))
       const [follower] = yield* registry.followersOf(Followed.sessionOf(sessionId))
       yield* until(() => !follower!.isBehind())
       yield* tell(event(`session:ses_${"2".repeat(26)}`, 11))
@@ -141,7 +136,7 @@ describe("the tail of the journal", () => {
 
   it.live("hands an agent its work, and passes over what it may not be told as over what is not for it", () =>
     Effect.gen(function* () {
-      const { deliveries, frames, registry, tell } = yield* stage(Effect.die("nobody asks"))
+      const { beat, follow, frames, registry, tell } = yield* stage(Effect.die("nobody asks"))
       const executorId = PrincipalId.make("robot")
       const asked: Array<number> = []
       const work = Followed.work(executorId, ({ position }) =>
@@ -150,7 +145,7 @@ describe("the tail of the journal", () => {
           return position !== 12
         })
       )
-      yield* deliveries.follow(work, follow)
+      yield* follow(work)
       const [follower] = yield* registry.followersOf(work.key)
       yield* until(() => !follower!.isBehind())
       const action = (digit: string) => `action:act_${digit.repeat(26)}`
@@ -171,7 +166,7 @@ describe("the tail of the journal", () => {
       )
       assert.deepStrictEqual(asked, [11, 12, 16])
       yield* tell(event(`session:${sessionId}`, 17))
-      yield* deliveries.heartbeat
+      yield* beat
       assert.deepStrictEqual(frames("heartbeat").at(-1), {
         type: "heartbeat",
         sessions: [],
@@ -193,11 +188,8 @@ describe("the tail of the journal", () => {
 
   it.live("tells an event that was shown while there was a doubt only once there is none, and once", () =>
     Effect.gen(function* () {
-      const { deliveries, frames, registry, tell, told } = yield* stage(
-        Effect.die("nobody asks"),
-        listener([false, false])
-      )
-      yield* deliveries.follow(Followed.session(sessionId), follow)
+      const { follow, frames, registry, tell, told } = yield* stage(Effect.die("nobody asks"), listener([false, false]))
+      yield* follow(Followed.session(sessionId))
       const [follower] = yield* registry.followersOf(Followed.sessionOf(sessionId))
       yield* until(() => !follower!.isBehind())
       yield* tell(event(`session:${sessionId}`, 11))
