@@ -182,7 +182,7 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
       control: ["test/integration/http-openapi.test.ts", "judges answers, and would notice a wrong one"]
     },
     {
-      says: "Others keep their p99 whatever one connection does.",
+      says: "Others keep their p99, and the service its heap (32 MB), whatever connections do.",
       command: "npm run test:slow -- test/integration/socket-load.slow.test.ts",
       control: ["test/integration/socket-load.slow.test.ts", "says what was too much"]
     },
