@@ -1,5 +1,5 @@
 /**
- * The real service with one moment at which it ends itself, and two tools that leave a mark in the world outside.
+ * The real program with one moment at which it ends itself, and two tools that leave a mark in the world outside.
  *
  *   CHAOS_POINT   the moment, as `kit/points.ts` calls it; none: it lives until it is killed
  *   CHAOS_NTH     at which time of passing it, from 1
@@ -54,6 +54,7 @@ Program.runMain({
   file: import.meta.filename,
   parts: {
     tools: [mark],
+    restoring: pass,
     faults: mutant === "acknowledge-before-commit" ? Layer.provideMerge(EagerEventStore.layer, crashing) : crashing
   }
 })

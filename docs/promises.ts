@@ -162,6 +162,11 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
       ]
     },
     {
+      says: "A restore killed at any of its moments leaves nothing, all of the backup, or a place that no start serves.",
+      command: "npm run test:slow -- test/integration/restore-killed.slow.test.ts",
+      control: null
+    },
+    {
       says: "What was erased after a backup stays erased in its restore.",
       command: "npm run test:slow -- test/integration/backup.slow.test.ts",
       control: ["test/integration/backup.slow.test.ts", "an erased session stays erased by the ledger"]

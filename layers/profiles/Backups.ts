@@ -70,24 +70,43 @@ export const take = Effect.fnUntraced(function* (settings: Settings, target: str
   )
 }, Effect.scoped)
 
+/** What a restore has done so far, each before the next begins: where it may be killed. */
+export const moments = [
+  "the place was marked",
+  "the lines were loaded",
+  "the forgotten were erased again",
+  "the journal was verified",
+  "checkpoints were moved aside",
+  "the mark was taken away"
+] as const
+export type Moment = (typeof moments)[number]
+
+export interface RestoreOptions {
+  readonly withoutKeys: boolean
+  /** Called at each moment: it goes on, or ends the process. For tests. */
+  readonly pass?: (moment: Moment) => Effect.Effect<void>
+}
+
 /** Restores a file into a store that holds nothing. */
 export const restore = Effect.fnUntraced(function* (
   settings: Settings,
   file: string,
-  options: { readonly withoutKeys: boolean }
+  { pass = () => Effect.void, withoutKeys }: RestoreOptions
 ) {
   const path = resolve(file)
   const backup = yield* NodeBackupFile.check(path)
   const schema = StoreOutside.schemaOf(settings)
-  yield* judge(settings, path, backup, options.withoutKeys)
+  yield* judge(settings, path, backup, withoutKeys)
   const erasures = yield* Erasures.known(settings)
   const forgotten = new Set(erasures.map(({ subject }) => subject))
-  yield* Effect.provide(fill(schema, path, backup.position, forgotten), opened(settings))
+  yield* Effect.provide(fill(schema, path, backup.position, forgotten, pass), opened(settings))
+  yield* pass("the lines were loaded")
   // Opened anew: a store keeps in mind where its journal ended.
   const erasedAgain =
     erasures.length === 0
       ? 0
       : yield* Effect.provide(Erasures.apply(erasures), Layer.provideMerge(Erasures.actors, opened(settings)))
+  yield* pass("the forgotten were erased again")
   const folder = resolve(settings.checkpointFolder)
   const sizes = yield* NodeCheckpointFolder.over(folder).sizes
   const size = sizes.filter((one) => one <= backup.position).at(-1)
@@ -100,10 +119,12 @@ export const restore = Effect.fnUntraced(function* (
         `${problem.position ?? problem.name ?? ""}: ${problem.what}. It will not be served; see keelson verify`
     )
   }
+  yield* pass("the journal was verified")
   const movedAside = (sizes.at(-1) ?? 0) > backup.position ? yield* moveAside(folder, backup.position) : null
+  yield* pass("checkpoints were moved aside")
   yield* StoreOutside.using(settings, SqlBackup.finish(schema))
+  yield* pass("the mark was taken away")
   const { digest, lines, position } = backup
-  const { withoutKeys } = options
   return { file: path, position, lines, digest, erasedAgain, signed, movedAside, withoutKeys } satisfies Restored
 }, Effect.scoped)
 
@@ -209,13 +230,15 @@ const fill = Effect.fnUntraced(function* (
   schema: string,
   path: string,
   position: number,
-  forgotten: ReadonlySet<string>
+  forgotten: ReadonlySet<string>,
+  pass: (moment: Moment) => Effect.Effect<void>
 ) {
   if (!(yield* SqlBackup.isEmpty(schema))) {
     return yield* refused("the place is not empty: a backup is restored where there is no journal yet")
   }
   const store = yield* EventStore
   yield* store.setCell(SqlBackup.restoringCell, null, path)
+  yield* pass("the place was marked")
   yield* SqlBackup.load(schema, position, NodeBackupFile.reader(path), forgotten)
 })
 

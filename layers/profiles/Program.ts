@@ -52,7 +52,11 @@ export const runMain = ({ file, parts = {} }: Options): void => {
       consistency: Proofs.consistency,
       check: Proofs.check
     },
-    backups: { take: Backups.take, restore: Backups.restore },
+    backups: {
+      take: Backups.take,
+      restore: (settings: Settings.Settings, file: string, options: { readonly withoutKeys: boolean }) =>
+        Backups.restore(settings, file, { ...options, ...(parts.restoring && { pass: parts.restoring }) })
+    },
     policies: (settings: Settings.Settings, tools: Tools) => policies(settings, tools, parts),
     demoUnplayable:
       parts.responder === undefined

@@ -48,6 +48,8 @@ export interface Parts {
   readonly responder?: Layer.Layer<Responder>
   /** Stands between the gateway and its journal and keys: what fails there on purpose, in tests. */
   readonly faults?: Layer.Layer<EventStore | KeyRing, never, EventStore | KeyRing>
+  /** Called at each moment of a restore, to end it there, in tests. */
+  readonly restoring?: (moment: Backups.Moment) => Effect.Effect<void>
 }
 
 /**

@@ -11,6 +11,7 @@ import type { Service } from "#test/kit/service.ts"
 export const server = await Postgres.server()
 
 const main = resolve(import.meta.dirname, "../../layers/main.ts")
+const dying = resolve(import.meta.dirname, "../../chaos/service.ts")
 
 /** Where a store lies: a data folder and, on PostgreSQL, a schema. */
 export interface Place {
@@ -47,12 +48,23 @@ export interface Ended {
 }
 
 /** Begins `keelson <words> --json` on a place, beside whatever works there. */
-export const begin = ({ folder, schema }: Place, ...words: ReadonlyArray<string>) => {
+export const begin = (place: Place, ...words: ReadonlyArray<string>) => spawned(main, {}, place, words)
+
+/** The same, of the program that kills itself at a moment. */
+export const beginDying = (moment: string, place: Place, ...words: ReadonlyArray<string>) =>
+  spawned(dying, { CHAOS_POINT: moment, CHAOS_FOLDER: place.folder }, place, words)
+
+const spawned = (
+  program: string,
+  environment: { readonly [name: string]: string },
+  { folder, schema }: Place,
+  words: ReadonlyArray<string>
+) => {
   const data = join(folder, "data")
   const where = ["--data-folder", data, "--checkpoint-folder", join(data, "checkpoints")]
   const named = schema === null ? where : [...where, "--database-schema", schema]
-  const child = spawn(process.execPath, [main, ...words, "--json", ...named], {
-    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...environmentOf(schema) },
+  const child = spawn(process.execPath, [program, ...words, "--json", ...named], {
+    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...environmentOf(schema), ...environment },
     stdio: ["ignore", "pipe", "pipe"]
   })
   const ended = async (): Promise<Ended> => {
@@ -67,8 +79,8 @@ export const keelson = (place: Place, ...words: ReadonlyArray<string>): Promise<
 
 /** Why a start on the place was refused; null where it serves, which is ended then. */
 export const startRefused = async (place: Place): Promise<string | null> => {
-  const folders = ["workspace", "policies"].map((name) => join(place.folder, "data", name))
-  const words = ["start", "--port", "0", "--workspace-folder", folders[0]!, "--policy-folder", folders[1]!]
+  const [policies, workspace] = [join(place.folder, "data/policies"), join(place.folder, "workspace")]
+  const words = ["start", "--port", "0", "--workspace-folder", workspace, "--policy-folder", policies]
   const { child, ended } = begin(place, ...words)
   let serves = false
   child.stdout.once("data", () => {
