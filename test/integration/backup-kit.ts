@@ -48,23 +48,31 @@ export interface Ended {
 }
 
 /** Begins `keelson <words> --json` on a place, beside whatever works there. */
-export const begin = (place: Place, ...words: ReadonlyArray<string>) => spawned(main, {}, place, words)
+export const begin = (place: Place, ...words: ReadonlyArray<string>) => spawned({ program: main }, place, words)
+
+/** The same, killed after a time. */
+export const beginCut = (afterMillis: number, place: Place, ...words: ReadonlyArray<string>) =>
+  spawned({ program: main, afterMillis }, place, words)
 
 /** The same, of the program that kills itself at a moment. */
 export const beginDying = (moment: string, place: Place, ...words: ReadonlyArray<string>) =>
-  spawned(dying, { CHAOS_POINT: moment, CHAOS_FOLDER: place.folder }, place, words)
+  spawned({ program: dying, environment: { CHAOS_POINT: moment, CHAOS_FOLDER: place.folder } }, place, words)
 
 const spawned = (
-  program: string,
-  environment: { readonly [name: string]: string },
+  run: {
+    readonly program: string
+    readonly environment?: { readonly [name: string]: string }
+    readonly afterMillis?: number
+  },
   { folder, schema }: Place,
   words: ReadonlyArray<string>
 ) => {
   const data = join(folder, "data")
   const where = ["--data-folder", data, "--checkpoint-folder", join(data, "checkpoints")]
   const named = schema === null ? where : [...where, "--database-schema", schema]
-  const child = spawn(process.execPath, [program, ...words, "--json", ...named], {
-    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...environmentOf(schema), ...environment },
+  const child = spawn(process.execPath, [run.program, ...words, "--json", ...named], {
+    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...environmentOf(schema), ...run.environment },
+    ...(run.afterMillis !== undefined && { timeout: run.afterMillis, killSignal: "SIGKILL" as const }),
     stdio: ["ignore", "pipe", "pipe"]
   })
   const ended = async (): Promise<Ended> => {

@@ -134,10 +134,7 @@ for (const store of Kit.stores) {
             // From before it opens anything until about its end, one in each part of that.
             const afterMillis = wholeMillis * (0.3 + (0.75 * (kill + random())) / kills)
             const left = yield* Effect.promise(async () => {
-              const restoring = Kit.begin(place, "restore", file)
-              const timer = setTimeout(() => restoring.child.kill("SIGKILL"), afterMillis)
-              const { code } = await restoring.ended
-              clearTimeout(timer)
+              const { code } = await Kit.beginCut(Math.round(afterMillis), place, "restore", file).ended
               return code === 0 ? ("all" as const) : look(place, file)
             })
             seen.push([left, afterMillis])
