@@ -12,7 +12,7 @@
  * nothing grows with a peer that does not read, or that sends more than is done; one that lies idle costs its record, its
  * socket and the fiber that reads it: what happens to all of them, one fiber does for all.
  */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -86,14 +86,13 @@ export const make = Effect.fnUntraced(function* ({ deeds, lasting, limits, regis
 
   /** Runs it until it is over, or the connection is. A bug of ours ends the connection, and not the answer to one frame alone. */
   const run = (peer: Peer.Peer, effect: Effect.Effect<void>) => {
+    // Whoever ends with the connection does not come here: an interrupt that does is a bug too.
     const broken = (cause: Cause.Cause<never>) =>
-      Cause.hasInterruptsOnly(cause)
-        ? Effect.void
-        : Effect.andThen(
-            Effect.logError("a WebSocket met a bug", cause),
-            Effect.sync(() => end(peer, null, Exit.failCause(cause)))
-          )
-    Fiber.runIn(fork(Effect.catchCause(effect, broken)), peer.scope)
+      Effect.andThen(
+        Effect.logError("a WebSocket met a bug", cause),
+        Effect.sync(() => end(peer, null, Exit.failCause(cause)))
+      )
+    Fiber.runIn(fork(Effect.catchCause(effect, broken)), peer.working)
   }
 
   // --- what happens to all -----------------------------------------------------------------
@@ -142,6 +141,10 @@ export const make = Effect.fnUntraced(function* ({ deeds, lasting, limits, regis
 
   const receive = yield* Asked.make({ deeds, deliveries, limits, run, end })
 
+  /** Nothing that comes after its end is done, also while what is in hand is still being undone. */
+  const goesOn = (peer: Peer.Peer, next: Effect.Effect<void>) =>
+    Effect.suspend(() => (peer.ending === undefined ? next : Effect.void))
+
   /** Reads until the peer goes; between two frames a fiber holds no more than this one step. */
   const reading = (peer: Peer.Peer): Effect.Effect<void> => {
     peer.waiting = true
@@ -151,8 +154,11 @@ export const make = Effect.fnUntraced(function* ({ deeds, lasting, limits, regis
         peer.waiting = false
         peer.came = true
         return Effect.andThen(
-          Effect.forEach(batch, (raw) => receive(peer, raw), { discard: true }),
-          Effect.suspend(() => reading(peer))
+          Effect.forEach(batch, (raw) => goesOn(peer, receive(peer, raw)), { discard: true }),
+          goesOn(
+            peer,
+            Effect.suspend(() => reading(peer))
+          )
         )
       }
     })

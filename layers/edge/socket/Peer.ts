@@ -4,7 +4,7 @@
  * A record without a closure or a fiber of its own; what works on it stands in the other rooms, once for all connections.
  * Thousands may lie idle, and what only a busy one needs is made when it is first needed.
  */
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type * as Socket from "effect/socket/Socket"
 import type { Socket as TcpSocket } from "node:net"
 import type { Principal } from "#src/ports/Identity.ts"
@@ -26,6 +26,8 @@ export interface Wire extends Pick<Socket.Reader, "pull"> {
 export interface Peer extends Deliveries.Following, Notices.Notice, Endings.Reading {
   readonly caller: Principal
   readonly wire: Wire
+  /** Its fibers: they end together, before anything else of it. */
+  readonly working: Scope.Scope
   /** Undefined until it ends; null where the peer went. */
   ending: Closing | null | undefined
   /** Whether a heartbeat is on its way. */
@@ -44,6 +46,7 @@ export const make = (
   listener,
   caller,
   scope,
+  working: Scope.forkUnsafe(scope, "parallel"),
   wire,
   outbox,
   ending: undefined,

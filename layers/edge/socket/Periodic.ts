@@ -3,7 +3,7 @@
  * turn cost an entry each.
  *
  * Invariants: a member's first turn is a period after it joined, and each next one a period after the last; who left has
- * none. A turn holds up the others: be short.
+ * none; one that breaks costs nobody else theirs. A turn holds up the others: be short.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -40,8 +40,10 @@ export const make = Effect.fnUntraced(function* <Member>(
     if (dueMillis > nowMillis) return Effect.sleep(Duration.millis(dueMillis - nowMillis))
     due.delete(member)
     due.set(member, nowMillis + periodMillis)
-    turn(member)
-    return Effect.void
+    return Effect.catchCause(
+      Effect.sync(() => turn(member)),
+      (cause) => Effect.logError("a turn met a bug; the others have theirs", cause)
+    )
   })
   yield* Effect.forkIn(Effect.forever(round), scope)
 

@@ -1,6 +1,7 @@
 /** Turns that come again and again, by a clock that the test turns. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import * as TestClock from "effect/testing/TestClock"
 import * as Periodic from "#layers/edge/socket/Periodic.ts"
 
@@ -43,6 +44,21 @@ describe("what is done again and again", () => {
       yield* TestClock.adjust(1_000)
       assert.deepStrictEqual(turns(), { b: 1 })
     }).pipe(Effect.scoped)
+  )
+
+  it.effect("is done for the others where it breaks for one", () =>
+    Effect.gen(function* () {
+      const turns: Array<string> = []
+      const take = (member: string) => {
+        if (member === "bad") throw new Error("a bug")
+        turns.push(member)
+      }
+      const { join } = yield* Periodic.make(100, take, yield* Effect.scope)
+      join("bad")
+      join("good")
+      yield* TestClock.adjust(200)
+      assert.deepStrictEqual(turns, ["good", "good"])
+    }).pipe(Effect.scoped, Effect.provide(Logger.layer([])))
   )
 
   it.effect("begins anew with who joins after everybody left", () =>
