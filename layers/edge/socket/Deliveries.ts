@@ -2,7 +2,7 @@
  * What one connection follows, and its events on the way to it.
  *
  * Owns how far each was told. Does not own who follows what (`Registry`), nor whether that may be followed
- * (`Connection`).
+ * (`Asked`).
  *
  * Invariants: pulled, so the journal is read, and an event opened and made a frame, only once there is room for it; a
  * connection has one page of the journal at a time, however much it follows, and lets go of it where there

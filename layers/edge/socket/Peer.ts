@@ -1,7 +1,7 @@
 /**
  * One connection after its handshake: what is kept of it for as long as it is open.
  *
- * A record without a closure or a fiber of its own; what works on it stands in the other rooms, once for all connections.
+ * A record, and beside it one fiber that reads; what works on it stands in the other rooms, once for all connections.
  * Thousands may lie idle, and what only a busy one needs is made when it is first needed.
  */
 import * as Scope from "effect/Scope"
