@@ -182,14 +182,23 @@ it.live("a command is done in the name of the principal as it stands, also where
   }).pipe(Effect.scoped, Effect.provide(Kit.doorOver(World.make().layer, {}, who)))
 })
 
-it.live("a bug of ours ends the connection that met it, and no other", () => {
+const bugs = [
+  ["a bug of ours", 1011, Effect.die("a bug")],
+  ["an interrupt from inside", 1001, Effect.interrupt]
+] as const
+
+for (const [what, code, bug] of bugs) {
+  it.live(`${what} ends the connection that met it, and no other`, () => meets(code, bug))
+}
+
+const meets = (code: number, bug: Effect.Effect<never>) => {
   let broken = false
   const who = Layer.effect(
     Identity,
     Effect.map(Identity, (identity) =>
       Identity.of({
         ...identity,
-        renew: (by) => (broken && by.actor.id === "helper" ? Effect.die("a bug") : identity.renew(by))
+        renew: (by) => (broken && by.actor.id === "helper" ? bug : identity.renew(by))
       })
     )
   ).pipe(Layer.provide(Kit.known))
@@ -199,10 +208,10 @@ it.live("a bug of ours ends the connection that met it, and no other", () => {
     const [helper, owner] = [yield* Sockets.client({ token }), yield* Sockets.client()]
     broken = true
     yield* post("/v1/principals/helper/roles", { key: "roles", body: { roles: ["reviewer"] } })
-    assert.strictEqual((yield* helper.ended).code, 1011)
+    assert.strictEqual((yield* helper.ended).code, code)
     assert.strictEqual((yield* owner.ask({ type: "ping", id: "1" })).type, "answer")
   }).pipe(Effect.scoped, Effect.provide(Kit.doorOver(World.make().layer, {}, who)), Effect.provide(Logger.layer([])))
-})
+}
 
 it.live("a change that takes nothing away leaves a WebSocket open", () =>
   Effect.gen(function* () {
