@@ -106,12 +106,12 @@ export const make = Effect.fnUntraced(function* ({ deeds, lasting, limits, regis
   }
   const heartbeats = yield* Periodic.make(limits.heartbeatMillis, heartbeat, lasting)
   const half = (peer: Peer.Peer) => {
-    if (Endings.isHalf(peer)) end(peer, 4408)
+    if (Endings.lookForHalf(peer)) end(peer, 4408)
   }
   const halves = yield* Periodic.make(limits.frameMillis, half, lasting)
 
-  const look = (peer: Peer.Peer, listener: Held) =>
-    Effect.map(Endings.isRevoked(listener, peer.caller, identity), (gone) => {
+  const look = (peer: Peer.Peer) =>
+    Effect.map(Endings.lookForRevocation(peer.listener, peer.caller, identity), (gone) => {
       if (gone) end(peer, 4401)
     })
 
@@ -170,7 +170,7 @@ export const make = Effect.fnUntraced(function* ({ deeds, lasting, limits, regis
     open.add(peer)
     heartbeats.join(peer)
     halves.join(peer)
-    listener.attend(() => run(peer, look(peer, listener)))
+    listener.attend(() => run(peer, look(peer)))
     if (halt !== null) notify(peer, halt)
     if (drain.begun()) run(peer, drained(peer))
     run(peer, reading(peer))

@@ -50,7 +50,7 @@ export interface Following {
   /** What tells it of what it follows, made with the first. */
   running: FiberMap.FiberMap<Followed.Key, void> | undefined
   /** Its turns to read, made with the first. */
-  page: Semaphore.Semaphore | undefined
+  readTurns: Semaphore.Semaphore | undefined
 }
 
 const sent = Metric.counter("socket_events_sent_total", {
@@ -63,7 +63,7 @@ export const make = ({ limits, registry, show, store, tail }: Needs) => {
   const deliver = (peer: Following, followed: Followed.Followed, follower: Follower.Follower) => {
     const { listener, outbox } = peer
     const { key, name, types } = followed
-    const turns = (peer.page ??= Semaphore.makeUnsafe(1))
+    const turns = (peer.readTurns ??= Semaphore.makeUnsafe(1))
     let previous = follower.cursor()
 
     /** Shown once there is room; told only where nothing speaks against it by then. Else its turn comes again. */

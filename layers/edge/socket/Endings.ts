@@ -21,10 +21,10 @@ export interface Reading {
 }
 
 /**
- * Looks once a round: half a frame came, and for a whole round the rest did not. Whole frames are handed over by `ws`;
+ * Looks, once a round, and keeps what it saw: half a frame came, and for a whole round the rest did not. Whole frames are handed over by `ws`;
  * that part of one came shows in the bytes that the connection read since.
  */
-export const isHalf = (peer: Reading): boolean => {
+export const lookForHalf = (peer: Reading): boolean => {
   const { bytesRead } = peer.wire.tcp
   const grown = peer.waiting && !peer.came && bytesRead - peer.seenBytes > Bounds.socketPartialBytes
   if (grown && peer.begun) return true
@@ -38,8 +38,8 @@ export const isHalf = (peer: Reading): boolean => {
 export const drained = (inHand: InHand | undefined, drainMillis: number): Effect.Effect<void> =>
   inHand === undefined ? Effect.void : Effect.asVoid(Effect.timeoutOption(inHand.idle, Duration.millis(drainMillis)))
 
-/** Whether the principal's key opens nothing any more: looked at until nobody doubted since. */
-export const isRevoked = Effect.fnUntraced(function* (
+/** Looks whether the principal's key still opens anything, until nobody doubted since, and lets go; true where it does not. */
+export const lookForRevocation = Effect.fnUntraced(function* (
   listener: Held,
   caller: Principal,
   identity: Identity["Service"]

@@ -13,7 +13,7 @@ import type * as Deliveries from "./Deliveries.ts"
 import type * as Endings from "./Endings.ts"
 import type * as Incoming from "./Incoming.ts"
 import type { InHand } from "./InHand.ts"
-import type { Listener } from "./Listener.ts"
+import type { Held } from "./Listener.ts"
 import type * as Notices from "./Notices.ts"
 import type { Outbox } from "./Outbox.ts"
 
@@ -24,6 +24,7 @@ export interface Wire extends Pick<Socket.Reader, "pull"> {
 }
 
 export interface Peer extends Deliveries.Following, Notices.Notice, Endings.Reading {
+  readonly listener: Held
   readonly caller: Principal
   readonly wire: Wire
   /** Its fibers: they end together, before anything else of it. */
@@ -36,13 +37,7 @@ export interface Peer extends Deliveries.Following, Notices.Notice, Endings.Read
   nonsense: Incoming.Nonsense | undefined
 }
 
-export const make = (
-  listener: Listener,
-  caller: Principal,
-  scope: Scope.Closeable,
-  wire: Wire,
-  outbox: Outbox
-): Peer => ({
+export const make = (listener: Held, caller: Principal, scope: Scope.Closeable, wire: Wire, outbox: Outbox): Peer => ({
   listener,
   caller,
   scope,
@@ -53,7 +48,7 @@ export const make = (
   inHand: undefined,
   nonsense: undefined,
   running: undefined,
-  page: undefined,
+  readTurns: undefined,
   beating: false,
   untold: null,
   waiting: false,

@@ -19,22 +19,26 @@ import type { Wire } from "#layers/edge/socket/Peer.ts"
 import * as Registry from "#layers/edge/socket/Registry.ts"
 import * as SocketDoor from "#layers/edge/socket/SocketDoor.ts"
 import type { Tail } from "#layers/edge/socket/Tail.ts"
-import { EventStore } from "#src/ports/EventStore.ts"
-import { Identity } from "#src/ports/Identity.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
+import { KeyId } from "#src/kernel/Ids.ts"
+import { EventStore, EventStoreError } from "#src/ports/EventStore.ts"
+import { Identity, type Principal } from "#src/ports/Identity.ts"
 import * as World from "#test/kit/world.ts"
 
 const halted: HaltState = { halted: true, by: null, since: null, cancelRunning: false, reason: null }
 const gone = new Socket.SocketError({ reason: new Socket.SocketCloseError({ code: 1006 }) })
 
+const unavailable = new EventStoreError({ reason: "Unavailable", operation: "get", detail: "gone", retryable: true })
+
 /** The door's side of connections whose peers are told by hand. */
-const stage = Effect.gen(function* () {
+const stageWith = Effect.fnUntraced(function* (renew: Identity["Service"]["renew"]) {
   const lasting = yield* Scope.fork(yield* Effect.scope, "parallel")
   const drain = yield* Drain.make
   const hears: Array<Hear> = []
   const below = Layer.mergeAll(
-    Layer.succeed(EventStore, {} as EventStore["Service"]),
-    Layer.succeed(Identity, { renew: Effect.succeed } as unknown as Identity["Service"]),
-    Layer.succeed(Admission, { take: () => Effect.void } as unknown as Admission["Service"]),
+    Layer.mock(EventStore, {}),
+    Layer.mock(Identity, { renew }),
+    Layer.mock(Admission, { take: () => Effect.void }),
     Layer.succeed(Drain.Drain, drain),
     Layer.succeed(HaltNews, { listen: (hear) => Effect.sync(() => void hears.push(hear)) })
   )
@@ -50,28 +54,34 @@ const stage = Effect.gen(function* () {
     lasting
   }).pipe(Effect.provide(below))
   /** A connection: what comes of it goes into `told`, frames as they are and the code that it is closed with. */
-  const open = Effect.gen(function* () {
+  const openAs = Effect.fnUntraced(function* (listener: Held, by: Principal) {
     const frames = yield* Queue.make<string, Socket.SocketError>()
     const told: Array<any> = []
     const write = (chunk: unknown) =>
       Effect.sync(() => void told.push(typeof chunk === "string" ? JSON.parse(chunk) : (chunk as Socket.CloseEvent)))
+    const tcp = { bytesRead: 0, bytesWritten: 0, writableLength: 0, destroyed: false }
     const wire = {
       pull: Effect.map(Queue.take(frames), (frame) => [frame] as const),
       writer: { write },
-      tcp: { bytesRead: 0, bytesWritten: 0, writableLength: 0, destroyed: false }
+      tcp
     } as unknown as Wire
     const scope = yield* Scope.fork(lasting)
-    serve(new Held("c", World.owner), World.owner, scope, wire)
+    serve(listener, by, scope, wire)
     return {
       told,
       types: () => told.map(({ code, type }) => type ?? code),
+      reads: (bytes: number) => void (tcp.bytesRead += bytes),
+      says: (frame: object) => Queue.offer(frames, JSON.stringify(frame)),
       leaves: Queue.fail(frames, gone),
       isOver: () => scope.state._tag === "Closed"
     }
   })
   const news = (state: HaltState) => Effect.forEach(hears, (hear) => hear(state), { discard: true })
-  return { open, news, drain, lasting }
+  const open = Effect.suspend(() => openAs(new Held("c", World.owner), World.owner))
+  return { open, openAs, news, drain, lasting }
 })
+
+const stage = stageWith(Effect.succeed)
 
 describe("a connection", () => {
   it.effect("whose peer went has no more heartbeats and hears of no halt; the others have and do", () =>
@@ -121,6 +131,38 @@ describe("a connection", () => {
       assert.deepStrictEqual([left.types(), stays.types()], [[], [1001]])
     }).pipe(Effect.scoped)
   )
+
+  it.effect("ends where half a frame came and for a whole round the rest did not, and not where it did", () =>
+    Effect.gen(function* () {
+      const { open } = yield* stage
+      const { frameMillis } = SocketDoor.defaults
+      const [half, whole, quiet] = [yield* open, yield* open, yield* open]
+      for (const one of [half, whole]) one.reads(Bounds.socketPartialBytes + 1)
+      quiet.reads(Bounds.socketPartialBytes)
+      yield* TestClock.adjust(frameMillis)
+      assert.deepStrictEqual(half.types().filter(Number.isInteger), [])
+      yield* whole.says({ type: "ping", id: "1" })
+      yield* TestClock.adjust(frameMillis)
+      const codes = [half, whole, quiet].map((one) => one.types().filter(Number.isInteger))
+      assert.deepStrictEqual(codes, [[4408], [], []])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("is held while the store does not say whether its key stands, and let go once it does", () => {
+    let broken = true
+    const renew = (by: Principal) => (broken ? Effect.fail(unavailable) : Effect.succeed(by))
+    return Effect.gen(function* () {
+      const { openAs } = yield* stageWith(renew)
+      const by = { ...World.owner, keyId: KeyId.make(`key_${"1".repeat(26)}`) }
+      const listener = new Held("c", by)
+      yield* openAs(listener, by)
+      yield* TestClock.adjust("1 minute")
+      assert.isFalse(listener.isTrusted())
+      broken = false
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(listener.isTrusted())
+    }).pipe(Effect.scoped)
+  })
 
   it.effect("is over with what lasts at the latest", () =>
     Effect.gen(function* () {

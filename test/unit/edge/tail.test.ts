@@ -69,7 +69,7 @@ const stage = Effect.fnUntraced(function* (look: Effect.Effect<never, EventStore
     room: Effect.void
   }
   const scope = yield* Scope.fork(yield* Effect.scope)
-  const peer: Deliveries.Following = { listener: mine, outbox, scope, running: undefined, page: undefined }
+  const peer: Deliveries.Following = { listener: mine, outbox, scope, running: undefined, readTurns: undefined }
   const deliveries = Deliveries.make({
     store: { head: Effect.sync(() => position), readAll: () => Effect.succeed([]) } as unknown as EventStore["Service"],
     show: { event: ({ position }: StoredEvent) => Effect.succeed({ position, payload: {} }) } as unknown as Show,
