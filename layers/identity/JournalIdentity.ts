@@ -30,7 +30,8 @@ export const make = Effect.gen(function* () {
     const row = yield* rows.get("principal-key", Token.digest(text).toString("hex"))
     if (row === null) return yield* refused
     const { keyId, kind, principalId, roles } = yield* read(decodeKey, row)
-    return { actor: { kind, id: principalId }, roles, keyId }
+    // As large as it is: what was decoded has room to grow, and whoever keeps a door open keeps it.
+    return { actor: { kind, id: principalId }, roles: [...roles], keyId }
   })
 
   const renew: Identity["Service"]["renew"] = Effect.fnUntraced(function* (by) {

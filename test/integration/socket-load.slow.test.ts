@@ -177,6 +177,9 @@ it.live(
         let came = 0
         const visits: Array<Hostile.Done> = []
         const growths: Array<number> = []
+        /** Of all there is, since before each visit and the quiet time ahead of it. */
+        const grown: Array<number> = []
+        let beforeHeap = startHeap
         const takeQuiet = Effect.gen(function* () {
           const windows = yield* measured(quietSeconds)
           quiet.push(...windows)
@@ -198,7 +201,10 @@ it.live(
           row("hostile", windows, bytes, JSON.stringify(left.left))
           yield* alone
           // What they cost is what is free again without them: the one that asks goes on, and its work is kept for a while.
-          growths.push(bytes - (yield* held))
+          const leftHeap = yield* held
+          growths.push(bytes - leftHeap)
+          grown.push(bytes - beforeHeap)
+          beforeHeap = leftHeap
         }
         yield* takeQuiet
         const endHeap = yield* held
@@ -212,14 +218,15 @@ it.live(
         console.log(
           `${table(head, lines)}\n` +
             `${idleCount} idle; p99 by windows, ms: quiet ${show(before)}, hostile ${show(during)}; ` +
-            `heap MB: ${mega(startHeap)}, then ${mega(endHeap)}; theirs while they are there: ${growths.map(mega).join(", ")}`
+            `heap MB: ${mega(startHeap)}, then ${mega(endHeap)}; theirs while they are there: ${growths.map(mega).join(", ")}; ` +
+            `of all: ${grown.map(mega).join(", ")}`
         )
         for (const { idle, refused, answered, sent } of visits) {
           assert.strictEqual(idle, idleCount, "idle connections stay")
           assert.isAtLeast(answered + refused, sent / 2, "the flood is answered")
         }
-        // While they are all there, and once they have left.
-        for (const growth of [...growths, endHeap - startHeap]) {
+        // While they are all there, of theirs and in all, and once they have left.
+        for (const growth of [...growths, ...grown, endHeap - startHeap]) {
           assert.deepStrictEqual(tooMuch(before.median, during.median, growth), [])
         }
       })

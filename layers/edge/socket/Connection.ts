@@ -70,29 +70,42 @@ export const make = Effect.fnUntraced(function* ({ deeds, lasting, limits, regis
     if (ending !== null) {
       yield* Effect.ignore(peer.wire.writer.write(new Socket.CloseEvent(ending, closings[ending])))
     }
+    yield* Fiber.interruptAll(peer.working)
     yield* Scope.close(peer.scope, exit)
     yield* Effect.logDebug("a WebSocket ended", { connection: peer.listener.id, ending })
   }, Effect.uninterruptible)
 
-  /** The first that ends it says why. */
-  const end = (peer: Peer.Peer, ending: Closing | null, exit: Exit.Exit<void> = Exit.void) => {
-    if (peer.ending !== undefined) return
+  /** What is left to do: once, since the first that ends it says why. */
+  const ended = (peer: Peer.Peer, ending: Closing | null, exit: Exit.Exit<void>): Effect.Effect<void> => {
+    if (peer.ending !== undefined) return Effect.void
     peer.ending = ending
     open.delete(peer)
     heartbeats.leave(peer)
     halves.leave(peer)
-    Fiber.runIn(fork(finish(peer, ending, exit)), lasting)
+    return finish(peer, ending, exit)
   }
+  const end = (peer: Peer.Peer, ending: Closing | null, exit: Exit.Exit<void> = Exit.void) =>
+    void Fiber.runIn(fork(ended(peer, ending, exit)), lasting)
+
+  yield* Scope.addFinalizerExit(lasting, (exit) =>
+    Effect.forEach(open, (peer) => ended(peer, null, exit as Exit.Exit<void>), {
+      concurrency: "unbounded",
+      discard: true
+    })
+  )
 
   /** Runs it until it is over, or the connection is. A bug of ours ends the connection, and not the answer to one frame alone. */
   const run = (peer: Peer.Peer, effect: Effect.Effect<void>) => {
+    if (peer.ending !== undefined) return
     // Whoever ends with the connection does not come here: an interrupt that does is a bug too.
     const broken = (cause: Cause.Cause<never>) =>
       Effect.andThen(
         Effect.logError("a WebSocket met a bug", cause),
         Effect.sync(() => end(peer, null, Exit.failCause(cause)))
       )
-    Fiber.runIn(fork(Effect.catchCause(effect, broken)), peer.working)
+    const fiber = fork(Effect.catchCause(effect, broken))
+    peer.working.add(fiber)
+    fiber.addObserver(() => peer.working.delete(fiber))
   }
 
   // --- what happens to all -----------------------------------------------------------------

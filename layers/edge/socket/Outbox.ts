@@ -32,7 +32,9 @@ export class Watched implements Outbox {
   readonly #tcp: TcpSocket
   readonly #limits: Limits
   readonly #tooSlow: () => void
-  readonly #turns = Semaphore.makeUnsafe(1)
+  /** While anything is being sent, and by how many: one that lies idle has none. */
+  #turns: Semaphore.Semaphore | undefined
+  #senders = 0
 
   /** `tooSlow` is told, perhaps again and again, that the peer makes no room. */
   constructor(writer: Socket.Writer, tcp: TcpSocket, limits: Limits, tooSlow: () => void) {
@@ -43,12 +45,25 @@ export class Watched implements Outbox {
   }
 
   send<E, R>(make: Effect.Effect<string | null, E, R>): Effect.Effect<void, E, R> {
-    return this.#turns.withPermits(1)(
-      Effect.flatMap(Effect.andThen(this.room, make), (frame) =>
-        // A connection that is gone ends by its reader.
-        frame === null ? Effect.void : Effect.ignore(this.#writer.write(frame))
-      )
+    const sending = Effect.flatMap(Effect.andThen(this.room, make), (frame) =>
+      // A connection that is gone ends by its reader.
+      frame === null ? Effect.void : Effect.ignore(this.#writer.write(frame))
     )
+    return Effect.acquireUseRelease(
+      Effect.sync(() => this.#join()),
+      (turns) => turns.withPermits(1)(sending),
+      () => Effect.sync(() => this.#leave())
+    )
+  }
+
+  #join(): Semaphore.Semaphore {
+    this.#senders += 1
+    return (this.#turns ??= Semaphore.makeUnsafe(1))
+  }
+
+  #leave(): void {
+    this.#senders -= 1
+    if (this.#senders === 0) this.#turns = undefined
   }
 
   hasRoom(): boolean {

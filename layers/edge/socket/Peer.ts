@@ -4,7 +4,8 @@
  * A record, and beside it one fiber that reads; what works on it stands in the other rooms, once for all connections.
  * Thousands may lie idle, and what only a busy one needs is made when it is first needed.
  */
-import * as Scope from "effect/Scope"
+import type * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
 import type * as Socket from "effect/socket/Socket"
 import type { Socket as TcpSocket } from "node:net"
 import type { Principal } from "#src/ports/Identity.ts"
@@ -27,8 +28,8 @@ export interface Peer extends Deliveries.Following, Notices.Notice, Endings.Read
   readonly listener: Held
   readonly caller: Principal
   readonly wire: Wire
-  /** Its fibers: they end together, before anything else of it. */
-  readonly working: Scope.Scope
+  /** What reads, and what works beside it: they end together, before anything else of it. */
+  readonly working: Set<Fiber.Fiber<void>>
   /** Undefined until it ends; null where the peer went. */
   ending: Closing | null | undefined
   /** Whether a heartbeat is on its way. */
@@ -41,7 +42,7 @@ export const make = (listener: Held, caller: Principal, scope: Scope.Closeable, 
   listener,
   caller,
   scope,
-  working: Scope.forkUnsafe(scope, "parallel"),
+  working: new Set(),
   wire,
   outbox,
   ending: undefined,

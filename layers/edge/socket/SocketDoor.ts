@@ -108,7 +108,7 @@ export const layer = (limits: Limits, origins: ReadonlyArray<string>, lasting: S
           const listener = new Listener.Held(randomUUID(), by)
           yield* Effect.uninterruptibleMask((restore) =>
             Effect.gen(function* () {
-              const scope = yield* Scope.fork(lasting)
+              const scope = yield* Scope.make()
               const wire = yield* restore(alone(scope, opening(listener, request))).pipe(
                 Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
               )

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
@@ -22,7 +23,7 @@ import type { Tail } from "#layers/edge/socket/Tail.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { KeyId } from "#src/kernel/Ids.ts"
 import { EventStore, EventStoreError } from "#src/ports/EventStore.ts"
-import { Identity, type Principal } from "#src/ports/Identity.ts"
+import { Identity, type Principal, Unauthenticated } from "#src/ports/Identity.ts"
 import * as World from "#test/kit/world.ts"
 
 const halted: HaltState = { halted: true, by: null, since: null, cancelRunning: false, reason: null }
@@ -30,20 +31,32 @@ const gone = new Socket.SocketError({ reason: new Socket.SocketCloseError({ code
 
 const unavailable = new EventStoreError({ reason: "Unavailable", operation: "get", detail: "gone", retryable: true })
 
+/** Whose key can be revoked. */
+const keyed: Principal = { ...World.owner, keyId: KeyId.make(`key_${"1".repeat(26)}`) }
+
+/** What a test waits for or looks at. */
+interface Props {
+  /** Before a frame is let in. */
+  readonly admit?: Effect.Effect<void>
+  /** Before a peer hears that its connection is closed. */
+  readonly close?: Effect.Effect<void>
+  readonly commands?: { readonly [type: string]: () => Effect.Effect<unknown> }
+}
+
 /** The door's side of connections whose peers are told by hand. */
-const stageWith = Effect.fnUntraced(function* (renew: Identity["Service"]["renew"]) {
+const stageWith = Effect.fnUntraced(function* (renew: Identity["Service"]["renew"], props: Props = {}) {
   const lasting = yield* Scope.fork(yield* Effect.scope, "parallel")
   const drain = yield* Drain.make
   const hears: Array<Hear> = []
   const below = Layer.mergeAll(
     Layer.mock(EventStore, {}),
     Layer.mock(Identity, { renew }),
-    Layer.mock(Admission, { take: () => Effect.void }),
+    Layer.mock(Admission, { take: () => props.admit ?? Effect.void }),
     Layer.succeed(Drain.Drain, drain),
     Layer.succeed(HaltNews, { listen: (hear) => Effect.sync(() => void hears.push(hear)) })
   )
   const serve = yield* Connection.make({
-    deeds: { readable: {} } as unknown as Deeds,
+    deeds: { readable: {}, commands: props.commands ?? {} } as unknown as Deeds,
     registry: yield* Registry.make<Listener, Follower>({
       socketsMax: 9,
       socketsPerPrincipalMax: 9,
@@ -58,16 +71,22 @@ const stageWith = Effect.fnUntraced(function* (renew: Identity["Service"]["renew
     const frames = yield* Queue.make<string, Socket.SocketError>()
     const told: Array<any> = []
     const write = (chunk: unknown) =>
-      Effect.sync(() => void told.push(typeof chunk === "string" ? JSON.parse(chunk) : (chunk as Socket.CloseEvent)))
+      typeof chunk === "string"
+        ? Effect.sync(() => void told.push(JSON.parse(chunk)))
+        : Effect.andThen(
+            Effect.sync(() => void told.push(chunk as Socket.CloseEvent)),
+            props.close ?? Effect.void
+          )
     const tcp = { bytesRead: 0, bytesWritten: 0, writableLength: 0, destroyed: false }
     const wire = {
       pull: Effect.map(Queue.take(frames), (frame) => [frame] as const),
       writer: { write },
       tcp
     } as unknown as Wire
-    const scope = yield* Scope.fork(lasting)
+    const scope = yield* Scope.make()
     serve(listener, by, scope, wire)
     return {
+      scope,
       told,
       types: () => told.map(({ code, type }) => type ?? code),
       reads: (bytes: number) => void (tcp.bytesRead += bytes),
@@ -153,9 +172,8 @@ describe("a connection", () => {
     const renew = (by: Principal) => (broken ? Effect.fail(unavailable) : Effect.succeed(by))
     return Effect.gen(function* () {
       const { openAs } = yield* stageWith(renew)
-      const by = { ...World.owner, keyId: KeyId.make(`key_${"1".repeat(26)}`) }
-      const listener = new Held("c", by)
-      yield* openAs(listener, by)
+      const listener = new Held("c", keyed)
+      yield* openAs(listener, keyed)
       yield* TestClock.adjust("1 minute")
       assert.isFalse(listener.isTrusted())
       broken = false
@@ -164,11 +182,57 @@ describe("a connection", () => {
     }).pipe(Effect.scoped)
   })
 
-  it.effect("is over with what lasts at the latest", () =>
+  it.effect("is over with what lasts at the latest, and what works for it is over before anything else of it", () =>
     Effect.gen(function* () {
-      const { lasting, open } = yield* stage
-      const one = yield* open
+      const over: Array<string> = []
+      const said = (name: string) => Effect.sync(() => void over.push(name))
+      const { lasting, openAs } = yield* stageWith(() => Effect.onInterrupt(Effect.never, () => said("look")))
+      const open = (name: string) =>
+        Effect.gen(function* () {
+          const one = yield* openAs(new Held(name, keyed), keyed)
+          yield* Scope.addFinalizer(one.scope, said(name))
+          return one
+        })
+      const [left, stays] = [yield* open("left"), yield* open("stays")]
+      yield* left.leaves
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(over, ["look", "left"])
       yield* Scope.close(lasting, Exit.void)
+      assert.deepStrictEqual(over, ["look", "left", "look", "stays"])
+      assert.isTrue(stays.isOver())
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("does nothing more of what it read before it ended, however long its peer takes to hear so", () =>
+    Effect.gen(function* () {
+      const [admitted, revoked, heard] = [Latch.makeUnsafe(), Latch.makeUnsafe(), Latch.makeUnsafe()]
+      let looks = 0
+      const deeds: Array<string> = []
+      const { openAs } = yield* stageWith(
+        (by) => {
+          looks += 1
+          return looks > 1
+            ? Effect.succeed(by)
+            : Effect.andThen(revoked.await, new Unauthenticated({ retryable: false }))
+        },
+        {
+          admit: admitted.await,
+          commands: { "session.touch": () => Effect.sync(() => deeds.push("touch")) },
+          close: heard.await
+        }
+      )
+      const one = yield* openAs(new Held("c", keyed), keyed)
+      const sessionId = `ses_${"0".repeat(26)}`
+      yield* one.says({ type: "session.touch", id: "1", key: "k", params: { sessionId } })
+      yield* TestClock.adjust(1)
+      revoked.openUnsafe()
+      yield* TestClock.adjust(1)
+      admitted.openUnsafe()
+      yield* TestClock.adjust(1)
+      assert.isFalse(one.isOver())
+      heard.openUnsafe()
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual([deeds, one.types()], [[], [4401]])
       assert.isTrue(one.isOver())
     }).pipe(Effect.scoped)
   )
