@@ -1,0 +1,62 @@
+/** What goes out to one peer, without a network. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import type * as Socket from "effect/socket/Socket"
+import * as TestClock from "effect/testing/TestClock"
+import type { Socket as TcpSocket } from "node:net"
+import { Watched } from "#layers/edge/socket/Outbox.ts"
+
+const stage = () => {
+  const told: Array<string> = []
+  const writer = { write: (chunk: string) => Effect.sync(() => void told.push(chunk)) } as unknown as Socket.Writer
+  const tcp = { writableLength: 0, bytesWritten: 0, destroyed: false } as unknown as TcpSocket
+  const outbox = new Watched(writer, tcp, { outboxBytesMax: 1, stallMillis: 1_000 }, () => {})
+  const made: Array<string> = []
+  /** Is made, and waits before it is sent. */
+  const send = (name: string) => {
+    const ready = Latch.makeUnsafe()
+    const make = Effect.andThen(
+      Effect.sync(() => void made.push(name)),
+      Effect.as(ready.await, name)
+    )
+    return Effect.map(Effect.forkChild(outbox.send(make), { startImmediately: true }), (fiber) => ({
+      fiber,
+      go: Effect.andThen(
+        Effect.sync(() => ready.openUnsafe()),
+        TestClock.adjust(1)
+      )
+    }))
+  }
+  return { told, made, send }
+}
+
+describe("an outbox", () => {
+  it.effect("makes a frame only once the one before it is on its way, whoever comes and leaves meanwhile", () =>
+    Effect.gen(function* () {
+      const { made, send, told } = stage()
+      const [first, second] = [yield* send("1"), yield* send("2")]
+      assert.deepStrictEqual(made, ["1"])
+      yield* first.go
+      const third = yield* send("3")
+      assert.deepStrictEqual([made, told], [["1", "2"], ["1"]])
+      yield* second.go
+      yield* third.go
+      assert.deepStrictEqual(told, ["1", "2", "3"])
+      yield* (yield* send("4")).go
+      assert.deepStrictEqual(told, ["1", "2", "3", "4"])
+    })
+  )
+
+  it.effect("goes on where one that waited for its turn, or had it, is taken away", () =>
+    Effect.gen(function* () {
+      const { made, send, told } = stage()
+      const [first, second, third] = [yield* send("1"), yield* send("2"), yield* send("3")]
+      yield* Fiber.interrupt(second.fiber)
+      yield* Fiber.interrupt(first.fiber)
+      yield* third.go
+      assert.deepStrictEqual([made, told], [["1", "3"], ["3"]])
+    })
+  )
+})
