@@ -14,6 +14,7 @@ import * as Callers from "./kit/callers.ts"
 import * as Floor from "./kit/Floor.ts"
 import { loop, type Sample } from "./kit/loop.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
+import { plant, type Planted } from "./kit/planted.ts"
 import * as Processes from "./kit/Processes.ts"
 import * as Served from "./kit/Served.ts"
 import { type Spread, spread, table } from "./kit/statistics.ts"
@@ -23,10 +24,12 @@ export interface Options {
   readonly rounds: number
   /** Commands outstanding at once, over the twenty connections. */
   readonly outstanding: ReadonlyArray<number>
+  /** Whether an event is taken out after the check, and the check made again. */
+  readonly plant?: boolean
 }
 
 export const full: Options = { millis: 2_000, rounds: 7, outstanding: [20, 200] }
-export const smoke: Options = { millis: 200, rounds: 1, outstanding: [20] }
+export const smoke: Options = { millis: 200, rounds: 1, outstanding: [20], plant: true }
 
 export interface Row {
   readonly what: string
@@ -41,7 +44,7 @@ export interface Row {
   readonly clientMicros: number
 }
 
-export interface Report extends Machine {
+export interface Report extends Machine, Planted {
   readonly options: Options
   readonly rows: ReadonlyArray<Row>
   readonly eventsPerCommand: number
@@ -74,7 +77,9 @@ export const run = Effect.fnUntraced(function* (options: Options) {
       )
       .then(({ rows }) => Number(rows[0]!.count))
   )
-  const corruptions = yield* Effect.promise(() => Callers.check(place, told))
+  const check = () => Callers.check(place, told)
+  const corruptions = yield* Effect.promise(check)
+  const planted = yield* Effect.promise(() => plant(options.plant, place, "confirmation.denied", check))
   const report: Report = {
     ...machine(),
     options,
@@ -82,7 +87,8 @@ export const run = Effect.fnUntraced(function* (options: Options) {
     eventsPerCommand: told.events / told.commands,
     writesPerCommand: writes / told.commands,
     peakMemoryMiB,
-    corruptions
+    corruptions,
+    ...planted
   }
   return report
 }, Effect.scoped)

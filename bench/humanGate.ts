@@ -13,16 +13,19 @@ import * as Audit from "#chaos/kit/audit.ts"
 import * as SocketClient from "#chaos/kit/SocketClient.ts"
 import * as Floor from "./kit/Floor.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
+import { plant, type Planted } from "./kit/planted.ts"
 import * as Served from "./kit/Served.ts"
 import { type Spread, spread, table } from "./kit/statistics.ts"
 
 export interface Options {
   readonly actions: number
   readonly rounds: number
+  /** Whether an event is taken out after the check, and the check made again. */
+  readonly plant?: boolean
 }
 
 export const full: Options = { actions: 1_000, rounds: 7 }
-export const smoke: Options = { actions: 40, rounds: 1 }
+export const smoke: Options = { actions: 40, rounds: 1, plant: true }
 
 interface Step {
   readonly what: "asked" | "finished"
@@ -30,7 +33,7 @@ interface Step {
   readonly ratio: Spread
 }
 
-export interface Report extends Machine {
+export interface Report extends Machine, Planted {
   readonly options: Options
   readonly steps: ReadonlyArray<Step>
   readonly corruptions: ReadonlyArray<string>
@@ -98,13 +101,15 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   const taken: Array<Awaited<ReturnType<typeof round>>> = []
   for (let number = 1; number <= rounds; number++) taken.push(yield* Effect.promise(() => round(number)))
   yield* Effect.promise(() => service.stop())
-  const corruptions = yield* Effect.promise(async () => {
+  const check = async () => {
     const found = (await Audit.look(place)).map(({ detail }) => detail)
     const byType = await Audit.eventsByType(place)
     const expected = (rounds + 1) * actions
     const count = byType.get("action.executed") ?? 0
     return count === expected ? found : [...found, `${expected} actions were approved, ${count} executed`]
-  })
+  }
+  const corruptions = yield* Effect.promise(check)
+  const planted = yield* Effect.promise(() => plant(options.plant, place, "action.executed", check))
   const report: Report = {
     ...machine(),
     options,
@@ -120,7 +125,8 @@ export const run = Effect.fnUntraced(function* (options: Options) {
         ratio: spread(taken.map((one) => one.finishedRatio))
       }
     ],
-    corruptions
+    corruptions,
+    ...planted
   }
   return report
 }, Effect.scoped)

@@ -105,6 +105,20 @@ export const print = (report: Report): string =>
     )
   ].join("\n")
 
+/** Fails unless the journal holds as many events as were acknowledged, without a gap. */
+export const check = Effect.fnUntraced(function* (store: Pick<EventStore["Service"], "readAll">, acknowledged: number) {
+  let position = 0
+  for (;;) {
+    const events = yield* store.readAll(position, 1_000)
+    for (const event of events) {
+      position += 1
+      if (event.position !== position) throw new Error(`position ${position} is missing`)
+    }
+    if (events.length === 0) break
+  }
+  if (position !== acknowledged) throw new Error(`${acknowledged} events acknowledged, ${position} in the journal`)
+}, Effect.orDie)
+
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
@@ -130,19 +144,7 @@ const over = (insert: Subject["insert"]) =>
         acknowledged += next.events.length
       })
     }
-    const check = Effect.gen(function* () {
-      let position = 0
-      for (;;) {
-        const events = yield* store.readAll(position, 1_000)
-        for (const event of events) {
-          position += 1
-          if (event.position !== position) throw new Error(`position ${position} is missing`)
-        }
-        if (events.length === 0) break
-      }
-      if (position !== acknowledged) throw new Error(`${acknowledged} events acknowledged, ${position} in the journal`)
-    }).pipe(Effect.orDie)
-    return { insert, append, check } satisfies Subject
+    return { insert, append, check: Effect.suspend(() => check(store, acknowledged)) } satisfies Subject
   })
 
 const pglite = Effect.gen(function* () {

@@ -18,9 +18,11 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import * as Effect from "effect/Effect"
+import pg from "pg"
 import * as Audit from "#chaos/kit/audit.ts"
 import * as Floor from "./kit/Floor.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
+import type { Planted } from "./kit/planted.ts"
 import { post } from "./kit/post.ts"
 import { rounds, toFloor } from "./kit/rounds.ts"
 import * as Served from "./kit/Served.ts"
@@ -33,11 +35,13 @@ export interface Options {
   readonly operations: number
   readonly rounds: number
   readonly peers: ReadonlyArray<Peer>
+  /** Whether something is taken out of each store after the check, and the check made again. */
+  readonly plant?: boolean
 }
 
 export const full: Options = { operations: 100, rounds: 7, peers: ["actor", "dbos", "cluster"] }
 /** Nothing is installed for it. */
-export const smoke: Options = { operations: 5, rounds: 1, peers: ["actor"] }
+export const smoke: Options = { operations: 5, rounds: 1, peers: ["actor"], plant: true }
 
 export interface Row {
   readonly what: string
@@ -46,7 +50,7 @@ export interface Row {
   readonly ratio: Spread
 }
 
-export interface Report extends Machine {
+export interface Report extends Machine, Planted {
   readonly options: Options
   readonly rows: ReadonlyArray<Row>
   /** Peers without a figure, with why. */
@@ -76,6 +80,13 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   const samples = yield* Effect.promise(() => rounds(options.rounds, cells))
   const corruptions: Array<string> = []
   for (const { check } of subjects) corruptions.push(...(yield* Effect.promise(check)))
+  const planted: Array<string> = []
+  if (options.plant === true) {
+    for (const { check, harm } of subjects) {
+      yield* Effect.promise(harm)
+      planted.push(...(yield* Effect.promise(check)))
+    }
+  }
   const report: Report = {
     ...machine(),
     options,
@@ -85,7 +96,8 @@ export const run = Effect.fnUntraced(function* (options: Options) {
       ratio: toFloor(samples[index]!, samples[0]!)
     })),
     missing,
-    corruptions
+    corruptions,
+    ...(options.plant === true ? { planted } : {})
   }
   return report
 }, Effect.scoped)
@@ -120,6 +132,8 @@ interface Subject {
   readonly work: (caller: number, operations: number) => Promise<void>
   /** What is wrong with what it did. */
   readonly check: () => Promise<ReadonlyArray<string>>
+  /** Takes what was acknowledged out of its store. */
+  readonly harm: () => Promise<void>
 }
 
 const folder = join(import.meta.dirname, "peers")
@@ -128,6 +142,13 @@ const names: { readonly [P in Peer]: string } = {
   actor: "hand-written actor with group commit",
   dbos: "DBOS",
   cluster: "Effect's cluster, persisted messages"
+}
+
+/** What takes the last change of each actor out. */
+const losses: { readonly [P in Peer]: string } = {
+  actor: "DELETE FROM entry AS one WHERE n = (SELECT max(n) FROM entry WHERE actor = one.actor)",
+  dbos: "UPDATE counter SET n = n - 1",
+  cluster: "UPDATE counter SET n = n - 1"
 }
 
 /** By the lockfile of the peers; says why where it can't be. */
@@ -149,7 +170,8 @@ const floorOf = (insert: (caller: number, count: number) => Promise<void>): Subj
     work: async (caller, operations) => {
       for (let count = 0; count < operations; count++) await insert((inserted += 1), caller)
     },
-    check: async () => []
+    check: async () => [],
+    harm: async () => {}
   }
 }
 
@@ -180,7 +202,8 @@ const keelsonOn = Effect.fnUntraced(function* (
       const found = (await Audit.look(place)).map(({ detail }) => `Keelson: ${detail}`)
       const there = (await Audit.eventsByType(place)).get("session.touched") ?? 0
       return there === touched ? found : [...found, `Keelson: ${touched} touches were answered, ${there} are there`]
-    }
+    },
+    harm: () => Audit.takeOut(place, "session.touched")
   }
   return subject
 })
@@ -220,6 +243,13 @@ const peerOf = Effect.fnUntraced(function* (peer: Peer, url: string) {
       await begin()
       const ends = await Promise.allSettled(counts.map((_, caller) => add(caller)))
       return ends.flatMap((one) => (one.status === "rejected" ? [`after a kill: ${String(one.reason)}`] : []))
+    },
+    harm: async () => {
+      await end()
+      const client = new pg.Client({ connectionString: url })
+      await client.connect()
+      await client.query(losses[peer])
+      await client.end()
     }
   }
   return subject

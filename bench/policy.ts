@@ -27,16 +27,40 @@ import { about, type Machine, machine } from "./kit/machine.ts"
 import { rounds, toFloor } from "./kit/rounds.ts"
 import { type Spread, spread, table } from "./kit/statistics.ts"
 
+/** A question, and what comes of it by which policy. */
+export interface Expected {
+  readonly question: PolicyQuestion
+  readonly effect: Effective
+  readonly by: string
+}
+
 export interface Options {
   /** How long each cell is measured, per round. */
   readonly millis: number
   readonly rounds: number
   /** How many policies the set holds. */
   readonly policies: ReadonlyArray<number>
+  /** In place of what the policies say: such a run ends with the first answer that is another. */
+  readonly questions?: ReadonlyArray<Expected>
 }
 
 export const full: Options = { millis: 1_000, rounds: 11, policies: [3, 103] }
 export const smoke: Options = { millis: 50, rounds: 1, policies: [3, 103] }
+
+const asked = (tool: string, args: PolicyQuestion["arguments"]): PolicyQuestion => ({
+  actor: { kind: "AGENT", id: PrincipalId.make("assistant") },
+  roles: [],
+  tool,
+  arguments: args,
+  sessionId: "ses_bench",
+  ownerId: "ann"
+})
+
+export const questions: ReadonlyArray<Expected> = [
+  { question: asked("file.read", { path: "a.txt" }), effect: "Run", by: "look" },
+  { question: asked("file.write", { path: "a.txt", content: "words" }), effect: "Ask", by: "write" },
+  { question: asked("shell.run", { command: "ls", arguments: [] }), effect: "Deny", by: "never" }
+]
 
 export interface Row {
   readonly what: "floor" | "decision"
@@ -55,7 +79,7 @@ export interface Report extends Machine {
 export const run = Effect.fnUntraced(function* (options: Options) {
   const rows: Array<Row> = []
   for (const policies of options.policies) {
-    const subject = yield* subjectOf(policies)
+    const subject = yield* subjectOf(policies, options.questions ?? questions)
     const { decide, floor } = subject
     const cells = [timed(options.millis, () => Effect.sync(floor)), timed(options.millis, decide)]
     const samples = yield* Effect.promise(() => rounds(options.rounds, cells))
@@ -105,28 +129,12 @@ const others = (count: number): string =>
       `when { context.arguments.path like "reports/${index}/*" };`
   ).join("\n")
 
-const asked = (tool: string, args: PolicyQuestion["arguments"]): PolicyQuestion => ({
-  actor: { kind: "AGENT", id: PrincipalId.make("assistant") },
-  roles: [],
-  tool,
-  arguments: args,
-  sessionId: "ses_bench",
-  ownerId: "ann"
-})
-
-const questions: ReadonlyArray<{ readonly question: PolicyQuestion; readonly effect: Effective; readonly by: string }> =
-  [
-    { question: asked("file.read", { path: "a.txt" }), effect: "Run", by: "look" },
-    { question: asked("file.write", { path: "a.txt", content: "words" }), effect: "Ask", by: "write" },
-    { question: asked("shell.run", { command: "ls", arguments: [] }), effect: "Deny", by: "never" }
-  ]
-
 const tools = Layer.provideMerge(ToolRegistry.layerCatalog, ToolRegistry.layer(StandardTools.described())).pipe(
   Layer.provideMerge(NodeDigest.layer)
 )
 
 /** An engine and its floor over as many policies, which agree with what is expected. */
-const subjectOf = Effect.fnUntraced(function* (policies: number) {
+const subjectOf = Effect.fnUntraced(function* (policies: number, questions: ReadonlyArray<Expected>) {
   const files = [{ file: "bench.cedar", text: `${base}${others(policies - 3)}` }]
   const context = yield* Layer.build(tools)
   const engine = yield* Effect.provideContext(CedarPolicyEngine.make(files), context)

@@ -17,6 +17,7 @@ import * as Audit from "#chaos/kit/audit.ts"
 import * as Service from "#test/kit/service.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
+import { plant, type Planted } from "./kit/planted.ts"
 import { rounds, toFloor } from "./kit/rounds.ts"
 import * as Server from "./kit/server.ts"
 import * as Sessions from "./kit/sessions.ts"
@@ -27,10 +28,12 @@ export interface Options {
   readonly eventsEach: number
   readonly rounds: number
   readonly databases: ReadonlyArray<"PostgreSQL" | "PGlite">
+  /** Whether an event is taken out after the check, and the check made again. */
+  readonly plant?: boolean
 }
 
 export const full: Options = { sessions: 10_000, eventsEach: 10, rounds: 7, databases: ["PostgreSQL", "PGlite"] }
-export const smoke: Options = { sessions: 30, eventsEach: 10, rounds: 1, databases: ["PGlite"] }
+export const smoke: Options = { sessions: 30, eventsEach: 10, rounds: 1, databases: ["PGlite"], plant: true }
 
 export interface Row {
   readonly database: string
@@ -42,7 +45,7 @@ export interface Row {
   readonly ratio: Spread
 }
 
-export interface Report extends Machine {
+export interface Report extends Machine, Planted {
   readonly options: Options
   readonly rows: ReadonlyArray<Row>
   readonly corruptions: ReadonlyArray<string>
@@ -51,6 +54,7 @@ export interface Report extends Machine {
 export const run = Effect.fnUntraced(function* (options: Options) {
   const rows: Array<Row> = []
   const corruptions: Array<string> = []
+  let planted: Planted = {}
   for (const database of options.databases) {
     const url = database === "PGlite" ? null : yield* Server.make
     const empty = yield* lifeOf(url, "floor", 1, 1)
@@ -68,8 +72,9 @@ export const run = Effect.fnUntraced(function* (options: Options) {
       })
     }
     for (const { check } of [empty, long]) corruptions.push(...(yield* Effect.promise(check)))
+    planted = yield* Effect.promise(() => plant(options.plant, long.place, "session.touched", long.check))
   }
-  const report: Report = { ...machine(), options, rows, corruptions }
+  const report: Report = { ...machine(), options, rows, corruptions, ...planted }
   return report
 }, Effect.scoped)
 
@@ -150,5 +155,5 @@ const lifeOf = Effect.fnUntraced(function* (url: string | null, name: string, se
     await touch(running)
     await running.kill()
   })
-  return { restart, check, events: sessions * eventsEach }
+  return { restart, check, place, events: sessions * eventsEach }
 })

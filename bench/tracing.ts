@@ -22,6 +22,7 @@ import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 import * as Callers from "./kit/callers.ts"
 import { loop } from "./kit/loop.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
+import { plant, type Planted } from "./kit/planted.ts"
 import * as Processes from "./kit/Processes.ts"
 import { rounds, toFloor } from "./kit/rounds.ts"
 import * as Served from "./kit/Served.ts"
@@ -31,10 +32,12 @@ import { type Spread, spread, table } from "./kit/statistics.ts"
 export interface Options {
   readonly millis: number
   readonly rounds: number
+  /** Whether an event is taken out after the check, and the check made again. */
+  readonly plant?: boolean
 }
 
 export const full: Options = { millis: 2_000, rounds: 15 }
-export const smoke: Options = { millis: 200, rounds: 1 }
+export const smoke: Options = { millis: 200, rounds: 1, plant: true }
 
 const ways = ["off", "default", "full"] as const
 
@@ -49,7 +52,7 @@ export interface Row {
   readonly serviceMicros: number
 }
 
-export interface Report extends Machine {
+export interface Report extends Machine, Planted {
   readonly options: Options
   readonly rows: ReadonlyArray<Row>
   readonly corruptions: ReadonlyArray<string>
@@ -82,7 +85,9 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   for (const { check } of lives) corruptions.push(...(yield* Effect.promise(check)))
   const bytes = yield* Effect.promise(async () => Number(await (await fetch(`${collector}/taken`)).text()))
   if (bytes === 0) corruptions.push("full: the collector has heard of nothing")
-  const report: Report = { ...machine(), options, rows, corruptions }
+  const [{ check, place }] = lives
+  const planted = yield* Effect.promise(() => plant(options.plant, place, "confirmation.denied", check))
+  const report: Report = { ...machine(), options, rows, corruptions, ...planted }
   return report
 }, Effect.scoped)
 
@@ -148,5 +153,5 @@ const lifeOf = Effect.fnUntraced(function* (way: (typeof ways)[number], database
     if (traced !== (way !== "off")) found.push(`${way}: ${traced ? "a trace file was" : "no trace file was"} written`)
     return found
   }
-  return { once, check }
+  return { once, check, place }
 })

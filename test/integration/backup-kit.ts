@@ -12,6 +12,7 @@ export const server = await Postgres.server()
 
 const main = resolve(import.meta.dirname, "../../layers/main.ts")
 const dying = resolve(import.meta.dirname, "../../chaos/service.ts")
+const unmarked = resolve(import.meta.dirname, "../kit/unmarkedProcess.ts")
 
 /** Where a store lies: a data folder and, on PostgreSQL, a schema. */
 export interface Place {
@@ -56,7 +57,13 @@ export const beginCut = (afterMillis: number, place: Place, ...words: ReadonlyAr
 
 /** The same, of the program that kills itself at a moment. */
 export const beginDying = (moment: string, place: Place, ...words: ReadonlyArray<string>) =>
-  spawned({ program: dying, environment: { CHAOS_POINT: moment, CHAOS_FOLDER: place.folder } }, place, words)
+  spawned({ program: dying, environment: diesAt(moment, place) }, place, words)
+
+/** The same, of one that does not mark what it restores into. */
+export const beginUnmarked = (moment: string, place: Place, ...words: ReadonlyArray<string>) =>
+  spawned({ program: unmarked, environment: diesAt(moment, place) }, place, words)
+
+const diesAt = (moment: string, { folder }: Place) => ({ CHAOS_POINT: moment, CHAOS_FOLDER: folder })
 
 const spawned = (
   run: {

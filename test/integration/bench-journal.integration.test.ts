@@ -1,8 +1,10 @@
 /** The journal's bench in smoke mode: it still runs, still checks its answers, and its figures mean nothing. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Journal from "../../bench/journal.ts"
 import { quantile, spread, table } from "../../bench/kit/statistics.ts"
+import type { StoredEvent } from "#src/kernel/Envelope.ts"
 
 describe("the journal's bench", () => {
   it.live(
@@ -20,6 +22,17 @@ describe("the journal's bench", () => {
         assert.include(Journal.print(report), "of floor")
       }),
     60_000
+  )
+
+  it.effect("is not content with a journal that lacks an event, at its end or before", () =>
+    Effect.gen(function* () {
+      const whole = [1, 2, 3].map((position) => ({ position }) as StoredEvent)
+      const look = (events: ReadonlyArray<StoredEvent>) =>
+        Effect.exit(Journal.check({ readAll: (after) => Effect.succeed(after === 0 ? events : []) }, whole.length))
+      assert.isTrue(Exit.isSuccess(yield* look(whole)))
+      assert.include(String(yield* look(whole.slice(0, 2))), "3 events acknowledged, 2 in the journal")
+      assert.include(String(yield* look(whole.toSpliced(1, 1))), "position 2 is missing")
+    })
   )
 
   it("takes the median, the ends and the nearest rank", () => {

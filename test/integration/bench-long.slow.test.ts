@@ -10,7 +10,7 @@ const server = await Postgres.server()
 
 describe.skipIf(server === null)("the longer benches of the whole service", () => {
   it.live(
-    "trace nothing, into a file, and to a collector as well, and tell what each costs",
+    "trace nothing, into a file, and to a collector as well, and notice an event that was taken out",
     () =>
       Effect.gen(function* () {
         const report = yield* Tracing.run(Tracing.smoke)
@@ -21,12 +21,13 @@ describe.skipIf(server === null)("the longer benches of the whole service", () =
         )
         for (const { perSecond, ratio } of report.rows) assert.isTrue(perSecond.median > 0 && ratio.median > 0)
         assert.include(Tracing.print(report), "0 corruptions")
+        assert.include(report.planted?.join(), "events were acknowledged")
       }),
     240_000
   )
 
   it.live(
-    "do the same work by Keelson and by a hand-written actor, which counts on after a kill",
+    "do the same work by Keelson and by a hand-written actor, and notice what was taken out of either",
     () =>
       Effect.gen(function* () {
         const report = yield* Peers.run(Peers.smoke)
@@ -37,6 +38,8 @@ describe.skipIf(server === null)("the longer benches of the whole service", () =
         )
         for (const { perSecond, ratio } of report.rows) assert.isTrue(perSecond.median > 0 && ratio.median > 0)
         assert.include(Peers.print(report), "0 corruptions")
+        assert.include(report.planted?.join(), "touches were answered")
+        assert.include(report.planted?.join(), "hand-written actor with group commit answered")
       }),
     240_000
   )
@@ -44,7 +47,7 @@ describe.skipIf(server === null)("the longer benches of the whole service", () =
 
 describe("the bench of a service that was killed", () => {
   it.live(
-    "finds every session again, and says how long that took beside a journal that holds one",
+    "finds every session again beside a journal that holds one, and notices an event that was taken out",
     () =>
       Effect.gen(function* () {
         const report = yield* Recovery.run(Recovery.smoke)
@@ -58,6 +61,7 @@ describe("the bench of a service that was killed", () => {
           assert.isAbove(firstMillis.median, readyMillis.median)
         }
         assert.include(Recovery.print(report), "0 corruptions")
+        assert.include(report.planted?.join(), "session.touched were acknowledged")
       }),
     240_000
   )

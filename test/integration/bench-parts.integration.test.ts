@@ -1,6 +1,8 @@
 /** The benches of single parts in smoke mode: they still run, still check their answers, and their figures mean nothing. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as History from "../../bench/kit/history.ts"
+import * as Opening from "../../bench/kit/opening.ts"
 import * as Policy from "../../bench/policy.ts"
 import * as Replay from "../../bench/replay.ts"
 
@@ -18,6 +20,40 @@ describe("the benches of single parts", () => {
       }
       assert.include(Policy.print(report), "of floor")
     })
+  )
+
+  it.live("end where an answer is another than is expected, of the engine as of its floor (the control)", () =>
+    Effect.gen(function* () {
+      const ending = (change: (one: Policy.Expected) => Partial<Policy.Expected>) =>
+        Effect.map(
+          Effect.exit(
+            Policy.run({ ...Policy.smoke, questions: Policy.questions.map((one) => ({ ...one, ...change(one) })) })
+          ),
+          String
+        )
+      // Cedar allows what asks a person: only the engine knows of gates.
+      assert.include(
+        yield* ending(({ effect }) => ({ effect: effect === "Ask" ? "Run" : effect })),
+        "in place of Run by write"
+      )
+      assert.include(yield* ending(() => ({ by: "nobody" })), "the floor says of")
+    })
+  )
+
+  it.live(
+    "and that which reads a journal ends where a row, a text or a key is another than the gateway's (the control)",
+    () =>
+      Effect.gen(function* () {
+        const history = yield* History.make(2)
+        const { events, expected, keys } = history
+        const [row] = expected.rows.keys()
+        const rows = new Map(expected.rows).set(row!, "{}")
+        assert.throws(() => History.insist({ ...expected, rows }, expected), "not those that the gateway wrote")
+        const changed = events.map((event, index) => (index === 3 ? { ...event, text: `${event.text} ` } : event))
+        assert.throws(() => Opening.make({ ...history, events: changed }), "does not have its hash")
+        assert.throws(() => Opening.make({ ...history, events: events.toSpliced(3, 1) }), "is not chained")
+        assert.throws(() => Opening.make({ ...history, keys: new Map([...keys].slice(1)) }), "did not open to words")
+      }).pipe(Effect.scoped)
   )
 
   it.live("read a journal back to the rows that the gateway wrote, each figure beside a floor of its own", () =>

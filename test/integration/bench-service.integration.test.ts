@@ -9,7 +9,7 @@ const server = await Postgres.server()
 
 describe.skipIf(server === null)("the benches of the whole service", () => {
   it.live(
-    "find in the journal what was acknowledged over twenty WebSockets, and no corruption",
+    "find in the journal what was acknowledged over twenty WebSockets, and notice an event that was taken out",
     () =>
       Effect.gen(function* () {
         const report = yield* Concurrency.run(Concurrency.smoke)
@@ -26,12 +26,13 @@ describe.skipIf(server === null)("the benches of the whole service", () => {
         assert.isAbove(report.writesPerCommand, report.eventsPerCommand)
         assert.isAbove(report.peakMemoryMiB, 0)
         assert.include(Concurrency.print(report), "0 corruptions")
+        assert.include(report.planted?.join(), "events were acknowledged")
       }),
     120_000
   )
 
   it.live(
-    "ask people about many actions at once, and see each that is approved run once",
+    "ask people about many actions at once, see each that is approved run once, and notice one that did not",
     () =>
       Effect.gen(function* () {
         const report = yield* HumanGate.run(HumanGate.smoke)
@@ -42,6 +43,7 @@ describe.skipIf(server === null)("the benches of the whole service", () => {
         )
         for (const { millis, ratio } of report.steps) assert.isTrue(millis.median > 0 && ratio.median > 0)
         assert.include(HumanGate.print(report), "0 corruptions")
+        assert.include(report.planted?.join(), "actions were approved")
       }),
     120_000
   )

@@ -117,6 +117,23 @@ for (const store of Kit.stores) {
     )
 
     it.live(
+      "that marks nothing is seen to leave half of a backup that a start serves (the control)",
+      () =>
+        Effect.gen(function* () {
+          const { file, target } = yield* backup(store)
+          const moment = "the lines were loaded"
+          const place = yield* target
+          const left = yield* Effect.promise(async () => {
+            const { code } = await Kit.beginUnmarked(moment, place, "restore", file).ended
+            assert.isNull(code, `it did not die where ${moment}`)
+            return look(place, file)
+          })
+          assert.deepStrictEqual([left, leaves[moment]], ["all", "half"])
+        }),
+      120_000
+    )
+
+    it.live(
       `that is killed at ${kills} times of its life leaves nothing, all, or what no start serves`,
       () =>
         Effect.gen(function* () {

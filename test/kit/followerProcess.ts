@@ -3,6 +3,8 @@
  * its last whole line. Killed at any moment, it knows no more than its file.
  *
  *   node followerProcess.ts websocket|sse URL SESSION FILE     with KEELSON_TOKEN
+ *
+ * `FOLLOWER_OFF_BY` makes it go on from so many positions further, which is wrong.
  */
 import { appendFileSync, existsSync, readFileSync, truncateSync } from "node:fs"
 import { get } from "node:http"
@@ -13,7 +15,8 @@ const token = process.env["KEELSON_TOKEN"] ?? ""
 const known = existsSync(file) ? readFileSync(file, "utf8") : ""
 const whole = known.slice(0, known.lastIndexOf("\n") + 1)
 if (whole.length < known.length) truncateSync(file, whole.length)
-const last = Number(whole.trim().split("\n").at(-1) ?? 0)
+const seenLast = Number(whole.trim().split("\n").at(-1) ?? 0)
+const last = seenLast === 0 ? 0 : seenLast + Number(process.env["FOLLOWER_OFF_BY"] ?? 0)
 
 const seen = (position: number) => appendFileSync(file, `${position}\n`)
 

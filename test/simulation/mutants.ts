@@ -124,10 +124,15 @@ export const change = (name: string, { file, find, replace }: Mutant, source: st
   return parts.join(replace)
 }
 
-/** Every file loaded from here on is that of the mutant. Answers whether it was loaded, to be asked once all is. */
+/** As `becomeOne`, by its name. */
 export const become = (name: string, root: string): (() => boolean) => {
   const mutant = mutants[name]
   if (mutant === undefined) throw new Error(`there is no mutant ${name}; there are: ${Object.keys(mutants).join(", ")}`)
+  return becomeOne(name, mutant, root)
+}
+
+/** Every file loaded from here on is that of the mutant. Answers whether it was loaded, to be asked once all is. */
+export const becomeOne = (name: string, mutant: Mutant, root: string): (() => boolean) => {
   const url = pathToFileURL(resolve(root, mutant.file)).href
   let loaded = false
   registerHooks({
