@@ -59,9 +59,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   const { databaseSchema } = place
   const service = yield* start
   const sockets = yield* Served.sockets(service)
-  const postmaster = yield* Effect.promise(() =>
-    pool.query<{ pid: number }>("SELECT pg_backend_pid() AS pid").then(({ rows }) => Processes.parent(rows[0]!.pid))
-  )
+  const postmaster = yield* Served.postmaster(pool)
   const told: Callers.Told = { events: 0, commands: 0 }
   const measured = yield* Effect.promise(() =>
     measure(options, { insert, sockets, told, service: service.pid, postmaster })

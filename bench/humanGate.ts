@@ -14,6 +14,7 @@ import * as SocketClient from "#chaos/kit/SocketClient.ts"
 import * as Floor from "./kit/Floor.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
 import { plant, type Planted } from "./kit/planted.ts"
+import * as Processes from "./kit/Processes.ts"
 import * as Served from "./kit/Served.ts"
 import { type Spread, spread, table } from "./kit/statistics.ts"
 
@@ -31,6 +32,10 @@ interface Step {
   readonly what: "asked" | "finished"
   readonly millis: Spread
   readonly ratio: Spread
+  /** Microseconds of processor time per action, the median round's. */
+  readonly serviceMicros: number
+  readonly databaseMicros: number
+  readonly clientMicros: number
 }
 
 export interface Report extends Machine, Planted {
@@ -40,8 +45,9 @@ export interface Report extends Machine, Planted {
 }
 
 export const run = Effect.fnUntraced(function* (options: Options) {
-  const { insert, place, start } = yield* Served.make(policies)
+  const { insert, place, pool, start } = yield* Served.make(policies)
   const service = yield* start
+  const postmaster = yield* Served.postmaster(pool)
   const sockets = yield* Served.sockets(service)
   const { actions, rounds } = options
   let inserted = 0
@@ -69,6 +75,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
 
   const round = async (number: number) => {
     const { sessionId } = await Served.insist(sockets[0]!, { type: "session.create", key: `s-${number}` })
+    const askedBefore = Processes.times(service.pid, postmaster)
     const startedAt = performance.now()
     const asked = await all((index) => ({
       type: "action.propose",
@@ -77,9 +84,11 @@ export const run = Effect.fnUntraced(function* (options: Options) {
       body: { tool: "file.list", arguments: { path: "." } }
     }))
     const askedMillis = performance.now() - startedAt
+    const askedAfter = Processes.times(service.pid, postmaster)
     const askedFloor = await floor()
     await Served.insist(follower, { type: "subscribe", sessionId })
     const finished = new Promise<void>((done) => (wake = done))
+    const finishedBefore = Processes.times(service.pid, postmaster)
     const from = performance.now()
     await all((index) => ({
       type: "confirmation.approve",
@@ -88,12 +97,11 @@ export const run = Effect.fnUntraced(function* (options: Options) {
     }))
     await finished
     const finishedMillis = performance.now() - from
+    const finishedAfter = Processes.times(service.pid, postmaster)
     const finishedFloor = await floor()
     return {
-      askedMillis,
-      askedRatio: askedMillis / askedFloor,
-      finishedMillis,
-      finishedRatio: finishedMillis / finishedFloor
+      asked: measured(actions, askedMillis, askedFloor, askedBefore, askedAfter),
+      finished: measured(actions, finishedMillis, finishedFloor, finishedBefore, finishedAfter)
     }
   }
 
@@ -113,18 +121,18 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   const report: Report = {
     ...machine(),
     options,
-    steps: [
-      {
-        what: "asked",
-        millis: spread(taken.map((one) => one.askedMillis)),
-        ratio: spread(taken.map((one) => one.askedRatio))
-      },
-      {
-        what: "finished",
-        millis: spread(taken.map((one) => one.finishedMillis)),
-        ratio: spread(taken.map((one) => one.finishedRatio))
+    steps: (["asked", "finished"] as const).map((what): Step => {
+      const rounds = taken.map((one) => one[what])
+      const median = (of: keyof Measured) => spread(rounds.map((one) => one[of])).median
+      return {
+        what,
+        millis: spread(rounds.map(({ millis }) => millis)),
+        ratio: spread(rounds.map(({ ratio }) => ratio)),
+        serviceMicros: median("serviceMicros"),
+        databaseMicros: median("databaseMicros"),
+        clientMicros: median("clientMicros")
       }
-    ],
+    }),
     corruptions,
     ...planted
   }
@@ -136,11 +144,12 @@ export const print = (report: Report): string =>
     `${about(report)}; ${report.options.rounds} rounds of ${report.options.actions} actions`,
     "",
     table(
-      ["", "ms", "low", "high", "x floor", "low", "high"],
-      report.steps.map(({ millis, ratio, what }) => [
+      ["", "ms", "low", "high", "x floor", "low", "high", "µs service", "µs database", "µs client"],
+      report.steps.map(({ clientMicros, databaseMicros, millis, ratio, serviceMicros, what }) => [
         what,
         ...[millis.median, millis.low, millis.high].map((value) => value.toFixed(0)),
-        ...[ratio.median, ratio.low, ratio.high].map((value) => value.toFixed(2))
+        ...[ratio.median, ratio.low, ratio.high].map((value) => value.toFixed(2)),
+        ...[serviceMicros, databaseMicros, clientMicros].map((value) => value.toFixed(0))
       ])
     ),
     "",
@@ -153,3 +162,22 @@ export const print = (report: Report): string =>
 // ---------------------------------------------------------------------------
 
 const policies = `@id("list") @gate("human") permit (principal, action == Action::"file.list", resource);`
+
+interface Measured {
+  readonly millis: number
+  readonly ratio: number
+  readonly serviceMicros: number
+  readonly databaseMicros: number
+  readonly clientMicros: number
+}
+
+type Times = ReturnType<typeof Processes.times>
+
+/** One step of a round. The client's part is the bench's own process, with the twenty connections and the follower. */
+const measured = (actions: number, millis: number, floorMillis: number, before: Times, after: Times): Measured => ({
+  millis,
+  ratio: millis / floorMillis,
+  serviceMicros: (after.service - before.service) / actions,
+  databaseMicros: (after.database - before.database) / actions,
+  clientMicros: (after.client - before.client) / actions
+})

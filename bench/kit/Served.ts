@@ -1,10 +1,12 @@
 /** The real service on a PostgreSQL of its own, with twenty WebSockets to it, for as long as the scope. */
 import * as Effect from "effect/Effect"
+import type pg from "pg"
 import type * as Audit from "#chaos/kit/audit.ts"
 import * as SocketClient from "#chaos/kit/SocketClient.ts"
 import * as Service from "#test/kit/service.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 import * as Floor from "./Floor.ts"
+import * as Processes from "./Processes.ts"
 import * as Server from "./server.ts"
 
 export const connections = 20
@@ -41,6 +43,13 @@ export const start = (
     ),
     (started) => Effect.promise(() => started.kill())
   )
+
+/** The process whose children serve the pool's connections. */
+export const postmaster = (pool: pg.Pool): Effect.Effect<number> =>
+  Effect.promise(async () => {
+    const { rows } = await pool.query<{ pid: number }>("SELECT pg_backend_pid() AS pid")
+    return Processes.parent(rows[0]!.pid)
+  })
 
 /** The twenty. */
 export const sockets = (service: Service.Service): Effect.Effect<ReadonlyArray<SocketClient.SocketClient>> =>
