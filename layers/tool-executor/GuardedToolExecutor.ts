@@ -114,6 +114,7 @@ export const make = Effect.gen(function* () {
 
   const admit = Effect.fnUntraced(function* (permit: Permit) {
     const { fields } = permit
+    yield* Effect.annotateCurrentSpan("keelson.tool", fields.tool)
     const entry = yield* judge(fields)
     const now = yield* stamps.nowMillis
     const untilMillis = Math.min(fields.leaseUntilMillis, fields.expiresAtMillis) - Bounds.toolStopMillis

@@ -93,11 +93,11 @@ export const make = Effect.fnUntraced(function* ({ deeds, deliveries, end, limit
       ? Effect.flatMap(reply(peer, frame), (answer) => Replies.tell(peer, answer))
       : Replies.later(peer, reply(peer, frame))
     ).pipe(
-      Effect.withSpan(`socket ${frame.type}`, {
-        kind: "server",
-        ...parentOf(frame),
-        attributes: { "keelson.connection": peer.listener.id }
-      }),
+      Effect.withSpan(
+        `socket ${frame.type}`,
+        { kind: "server", ...parentOf(frame), attributes: { "keelson.connection": peer.listener.id } },
+        { captureStackTrace: false }
+      ),
       Effect.ensuring(inHandOf(peer).end(frame.id))
     )
 

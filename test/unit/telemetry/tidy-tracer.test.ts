@@ -1,4 +1,6 @@
 /** What of a span leaves it, whoever made it. */
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
@@ -39,6 +41,18 @@ const whole = (value: unknown): string => {
 }
 
 describe("a span", () => {
+  it("has on its list each attribute of ours that the program sets anywhere", () => {
+    const texts = ["src", "layers"].flatMap((room) =>
+      readdirSync(room, { recursive: true, encoding: "utf8" })
+        .filter((name) => name.endsWith(".ts") && !name.endsWith("TidyTracer.ts"))
+        .map((name) => readFileSync(join(room, name), "utf8"))
+    )
+    const set = new Set(texts.flatMap((text) => text.match(/(?<=")keelson\.[a-z_]+(?=")/g) ?? []))
+    assert.includeMembers([...set], ["keelson.request_id", "keelson.connection"])
+    const ours = [...TidyTracer.allowed].filter((key) => key.startsWith("keelson."))
+    assert.deepStrictEqual([...set].sort(), ours.sort())
+  })
+
   it.effect("carries only attributes of the list, set at its start or later, and no long text", () =>
     Effect.gen(function* () {
       const { inside, kept } = yield* traced(
