@@ -6,6 +6,7 @@
  * policies and the default traces. The service, PostgreSQL and the twenty clients share one machine.
  *
  * Checked after: as many events in the journal as commands that were acknowledged make, and `keelson verify`.
+ * In smoke mode an event is taken out then, and the check must complain (`kit/TakenOut`).
  * Not measured: tools that run, a network, more than one process of the service.
  */
 import * as Effect from "effect/Effect"
@@ -14,22 +15,20 @@ import * as Callers from "./kit/callers.ts"
 import * as Floor from "./kit/Floor.ts"
 import { loop, type Sample } from "./kit/loop.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
-import { plant, type Planted } from "./kit/planted.ts"
 import * as Processes from "./kit/Processes.ts"
 import * as Served from "./kit/Served.ts"
 import { type Spread, spread, table } from "./kit/statistics.ts"
+import * as TakenOut from "./kit/TakenOut.ts"
 
-export interface Options {
+export interface Options extends TakenOut.Wish {
   readonly millis: number
   readonly rounds: number
   /** Commands outstanding at once, over the twenty connections. */
   readonly outstanding: ReadonlyArray<number>
-  /** Whether an event is taken out after the check, and the check made again. */
-  readonly plant?: boolean
 }
 
 export const full: Options = { millis: 2_000, rounds: 7, outstanding: [20, 200] }
-export const smoke: Options = { millis: 200, rounds: 1, outstanding: [20], plant: true }
+export const smoke: Options = { millis: 200, rounds: 1, outstanding: [20], takeOut: true }
 
 export interface Row {
   readonly what: string
@@ -44,7 +43,7 @@ export interface Row {
   readonly clientMicros: number
 }
 
-export interface Report extends Machine, Planted {
+export interface Report extends Machine, TakenOut.TakenOut {
   readonly options: Options
   readonly rows: ReadonlyArray<Row>
   readonly eventsPerCommand: number
@@ -77,7 +76,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   )
   const check = () => Callers.check(place, told)
   const corruptions = yield* Effect.promise(check)
-  const planted = yield* Effect.promise(() => plant(options.plant, place, "confirmation.denied", check))
+  const takenOut = yield* TakenOut.checkAgain(options, () => TakenOut.event(place, "confirmation.denied"), check)
   const report: Report = {
     ...machine(),
     options,
@@ -86,7 +85,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
     writesPerCommand: writes / told.commands,
     peakMemoryMiB,
     corruptions,
-    ...planted
+    ...takenOut
   }
   return report
 }, Effect.scoped)
@@ -128,7 +127,8 @@ export const print = (report: Report): string => {
     "",
     `${eventsPerCommand.toFixed(2)} events and ${writesPerCommand.toFixed(2)} rows written per command; peak memory of the ` +
       `service ${peakMemoryMiB.toFixed(0)} MiB; ${corruptions.length} corruptions`,
-    ...corruptions
+    ...corruptions,
+    ...TakenOut.lines(report)
   ].join("\n")
 }
 
@@ -144,11 +144,7 @@ interface Subject {
   readonly postmaster: number
 }
 
-interface Measured extends Sample {
-  readonly serviceMicros: number
-  readonly databaseMicros: number
-  readonly clientMicros: number
-}
+type Measured = Sample & Processes.Spent
 
 const measure = async (options: Options, subject: Subject): Promise<ReadonlyArray<Row>> => {
   const { insert, postmaster, service, sockets, told } = subject
@@ -178,12 +174,7 @@ const measure = async (options: Options, subject: Subject): Promise<ReadonlyArra
     const before = Processes.times(service, postmaster)
     const sample = await cell.run()
     const after = Processes.times(service, postmaster)
-    return {
-      ...sample,
-      serviceMicros: (after.service - before.service) / sample.count,
-      databaseMicros: (after.database - before.database) / sample.count,
-      clientMicros: (after.client - before.client) / sample.count
-    }
+    return { ...sample, ...Processes.spent(before, after, sample.count) }
   }
   for (const cell of cells) await cell.run()
   const samples = cells.map((): Array<Measured> => [])

@@ -6,6 +6,7 @@
  *
  * Floor: as many durable single-row INSERTs as commands were sent in that step, by `kit/Floor`, right after it.
  * Checked: each action executed once, by its events; `keelson verify`; the audit queries.
+ * In smoke mode an event is taken out then, and the check must complain (`kit/TakenOut`).
  * Not measured: people; tools that take time; a network.
  */
 import * as Effect from "effect/Effect"
@@ -13,32 +14,27 @@ import * as Audit from "#chaos/kit/audit.ts"
 import * as SocketClient from "#chaos/kit/SocketClient.ts"
 import * as Floor from "./kit/Floor.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
-import { plant, type Planted } from "./kit/planted.ts"
 import * as Processes from "./kit/Processes.ts"
 import * as Served from "./kit/Served.ts"
 import { type Spread, spread, table } from "./kit/statistics.ts"
+import * as TakenOut from "./kit/TakenOut.ts"
 
-export interface Options {
+export interface Options extends TakenOut.Wish {
   readonly actions: number
   readonly rounds: number
-  /** Whether an event is taken out after the check, and the check made again. */
-  readonly plant?: boolean
 }
 
 export const full: Options = { actions: 1_000, rounds: 7 }
-export const smoke: Options = { actions: 40, rounds: 1, plant: true }
+export const smoke: Options = { actions: 40, rounds: 1, takeOut: true }
 
-interface Step {
+/** Processor time is per action: the medians of the rounds. */
+interface Step extends Processes.Spent {
   readonly what: "asked" | "finished"
   readonly millis: Spread
   readonly ratio: Spread
-  /** Microseconds of processor time per action, the median round's. */
-  readonly serviceMicros: number
-  readonly databaseMicros: number
-  readonly clientMicros: number
 }
 
-export interface Report extends Machine, Planted {
+export interface Report extends Machine, TakenOut.TakenOut {
   readonly options: Options
   readonly steps: ReadonlyArray<Step>
   readonly corruptions: ReadonlyArray<string>
@@ -100,8 +96,8 @@ export const run = Effect.fnUntraced(function* (options: Options) {
     const finishedAfter = Processes.times(service.pid, postmaster)
     const finishedFloor = await floor()
     return {
-      asked: measured(actions, askedMillis, askedFloor, askedBefore, askedAfter),
-      finished: measured(actions, finishedMillis, finishedFloor, finishedBefore, finishedAfter)
+      asked: measured(actions, askedMillis, askedFloor, [askedBefore, askedAfter]),
+      finished: measured(actions, finishedMillis, finishedFloor, [finishedBefore, finishedAfter])
     }
   }
 
@@ -117,7 +113,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
     return count === expected ? found : [...found, `${expected} actions were approved, ${count} executed`]
   }
   const corruptions = yield* Effect.promise(check)
-  const planted = yield* Effect.promise(() => plant(options.plant, place, "action.executed", check))
+  const takenOut = yield* TakenOut.checkAgain(options, () => TakenOut.event(place, "action.executed"), check)
   const report: Report = {
     ...machine(),
     options,
@@ -134,7 +130,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
       }
     }),
     corruptions,
-    ...planted
+    ...takenOut
   }
   return report
 }, Effect.scoped)
@@ -154,7 +150,8 @@ export const print = (report: Report): string =>
     ),
     "",
     `${report.corruptions.length} corruptions`,
-    ...report.corruptions
+    ...report.corruptions,
+    ...TakenOut.lines(report)
   ].join("\n")
 
 // ---------------------------------------------------------------------------
@@ -163,21 +160,16 @@ export const print = (report: Report): string =>
 
 const policies = `@id("list") @gate("human") permit (principal, action == Action::"file.list", resource);`
 
-interface Measured {
+interface Measured extends Processes.Spent {
   readonly millis: number
   readonly ratio: number
-  readonly serviceMicros: number
-  readonly databaseMicros: number
-  readonly clientMicros: number
 }
 
-type Times = ReturnType<typeof Processes.times>
+type Span = readonly [before: Processes.Times, after: Processes.Times]
 
 /** One step of a round. The client's part is the bench's own process, with the twenty connections and the follower. */
-const measured = (actions: number, millis: number, floorMillis: number, before: Times, after: Times): Measured => ({
+const measured = (actions: number, millis: number, floorMillis: number, [before, after]: Span): Measured => ({
   millis,
   ratio: millis / floorMillis,
-  serviceMicros: (after.service - before.service) / actions,
-  databaseMicros: (after.database - before.database) / actions,
-  clientMicros: (after.client - before.client) / actions
+  ...Processes.spent(before, after, actions)
 })

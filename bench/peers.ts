@@ -7,6 +7,7 @@
  *
  * Checked: every answer is the next number of its actor, and so is the first one after a SIGKILL and a new start; at
  * Keelson every touch that was answered is in the journal once, and `keelson verify`.
+ * In smoke mode changes are taken out of each store then, and the checks must complain (`kit/TakenOut`).
  * Not measured: what the others leave out: sealing, receipts, policies, authentication, an audit trail; several nodes;
  * work that takes time. Each is used as its guide shows it, and may be faster in the hands of those who know it better.
  *
@@ -22,26 +23,24 @@ import pg from "pg"
 import * as Audit from "#chaos/kit/audit.ts"
 import * as Floor from "./kit/Floor.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
-import type { Planted } from "./kit/planted.ts"
 import { post } from "./kit/post.ts"
 import { rounds, toFloor } from "./kit/rounds.ts"
 import * as Served from "./kit/Served.ts"
 import { type Spread, spread, table } from "./kit/statistics.ts"
+import * as TakenOut from "./kit/TakenOut.ts"
 
 type Peer = "actor" | "dbos" | "cluster"
 
-export interface Options {
+export interface Options extends TakenOut.Wish {
   /** Of each of the twenty callers, per round. */
   readonly operations: number
   readonly rounds: number
   readonly peers: ReadonlyArray<Peer>
-  /** Whether something is taken out of each store after the check, and the check made again. */
-  readonly plant?: boolean
 }
 
 export const full: Options = { operations: 100, rounds: 7, peers: ["actor", "dbos", "cluster"] }
 /** Nothing is installed for it. */
-export const smoke: Options = { operations: 5, rounds: 1, peers: ["actor"], plant: true }
+export const smoke: Options = { operations: 5, rounds: 1, peers: ["actor"], takeOut: true }
 
 export interface Row {
   readonly what: string
@@ -50,7 +49,7 @@ export interface Row {
   readonly ratio: Spread
 }
 
-export interface Report extends Machine, Planted {
+export interface Report extends Machine, TakenOut.TakenOut {
   readonly options: Options
   readonly rows: ReadonlyArray<Row>
   /** Peers without a figure, with why. */
@@ -80,12 +79,10 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   const samples = yield* Effect.promise(() => rounds(options.rounds, cells))
   const corruptions: Array<string> = []
   for (const { check } of subjects) corruptions.push(...(yield* Effect.promise(check)))
-  const planted: Array<string> = []
-  if (options.plant === true) {
-    for (const { check, harm } of subjects) {
-      yield* Effect.promise(harm)
-      planted.push(...(yield* Effect.promise(check)))
-    }
+  const takenOut: Array<string> = []
+  for (const { check, takeOut } of subjects) {
+    if (takeOut === null) continue
+    takenOut.push(...((yield* TakenOut.checkAgain(options, takeOut, check)).takenOut ?? []))
   }
   const report: Report = {
     ...machine(),
@@ -97,7 +94,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
     })),
     missing,
     corruptions,
-    ...(options.plant === true ? { planted } : {})
+    ...(options.takeOut === true && { takenOut })
   }
   return report
 }, Effect.scoped)
@@ -117,7 +114,8 @@ export const print = (report: Report): string =>
     "",
     ...report.missing,
     `${report.corruptions.length} corruptions`,
-    ...report.corruptions
+    ...report.corruptions,
+    ...TakenOut.lines(report)
   ].join("\n")
 
 // ---------------------------------------------------------------------------
@@ -132,8 +130,8 @@ interface Subject {
   readonly work: (caller: number, operations: number) => Promise<void>
   /** What is wrong with what it did. */
   readonly check: () => Promise<ReadonlyArray<string>>
-  /** Takes what was acknowledged out of its store. */
-  readonly harm: () => Promise<void>
+  /** Takes what was acknowledged out of its store; null where nothing is checked. */
+  readonly takeOut: (() => Promise<void>) | null
 }
 
 const folder = join(import.meta.dirname, "peers")
@@ -171,7 +169,7 @@ const floorOf = (insert: (caller: number, count: number) => Promise<void>): Subj
       for (let count = 0; count < operations; count++) await insert((inserted += 1), caller)
     },
     check: async () => [],
-    harm: async () => {}
+    takeOut: null
   }
 }
 
@@ -203,7 +201,7 @@ const keelsonOn = Effect.fnUntraced(function* (
       const there = (await Audit.eventsByType(place)).get("session.touched") ?? 0
       return there === touched ? found : [...found, `Keelson: ${touched} touches were answered, ${there} are there`]
     },
-    harm: () => Audit.takeOut(place, "session.touched")
+    takeOut: () => TakenOut.event(place, "session.touched")
   }
   return subject
 })
@@ -244,7 +242,7 @@ const peerOf = Effect.fnUntraced(function* (peer: Peer, url: string) {
       const ends = await Promise.allSettled(counts.map((_, caller) => add(caller)))
       return ends.flatMap((one) => (one.status === "rejected" ? [`after a kill: ${String(one.reason)}`] : []))
     },
-    harm: async () => {
+    takeOut: async () => {
       await end()
       const client = new pg.Client({ connectionString: url })
       await client.connect()

@@ -9,6 +9,7 @@
  *
  * Checked: what was filled in and every command that was answered is in the journal, and nothing else of its kind;
  * `keelson verify` and the audit queries.
+ * In smoke mode an event is taken out then, and the check must complain (`kit/TakenOut`).
  * Not measured: a machine that was without power (pages are warm), a database that has to recover itself, other kinds of
  * work that waits, such as actions with a claim.
  */
@@ -17,23 +18,21 @@ import * as Audit from "#chaos/kit/audit.ts"
 import * as Service from "#test/kit/service.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
-import { plant, type Planted } from "./kit/planted.ts"
 import { rounds, toFloor } from "./kit/rounds.ts"
 import * as Server from "./kit/server.ts"
 import * as Sessions from "./kit/sessions.ts"
 import { type Spread, spread, table } from "./kit/statistics.ts"
+import * as TakenOut from "./kit/TakenOut.ts"
 
-export interface Options {
+export interface Options extends TakenOut.Wish {
   readonly sessions: number
   readonly eventsEach: number
   readonly rounds: number
   readonly databases: ReadonlyArray<"PostgreSQL" | "PGlite">
-  /** Whether an event is taken out after the check, and the check made again. */
-  readonly plant?: boolean
 }
 
 export const full: Options = { sessions: 10_000, eventsEach: 10, rounds: 7, databases: ["PostgreSQL", "PGlite"] }
-export const smoke: Options = { sessions: 30, eventsEach: 10, rounds: 1, databases: ["PGlite"], plant: true }
+export const smoke: Options = { sessions: 30, eventsEach: 10, rounds: 1, databases: ["PGlite"], takeOut: true }
 
 export interface Row {
   readonly database: string
@@ -45,7 +44,7 @@ export interface Row {
   readonly ratio: Spread
 }
 
-export interface Report extends Machine, Planted {
+export interface Report extends Machine, TakenOut.TakenOut {
   readonly options: Options
   readonly rows: ReadonlyArray<Row>
   readonly corruptions: ReadonlyArray<string>
@@ -54,7 +53,7 @@ export interface Report extends Machine, Planted {
 export const run = Effect.fnUntraced(function* (options: Options) {
   const rows: Array<Row> = []
   const corruptions: Array<string> = []
-  let planted: Planted = {}
+  const noticed: Array<string> = []
   for (const database of options.databases) {
     const url = database === "PGlite" ? null : yield* Server.make
     const empty = yield* lifeOf(url, "floor", 1, 1)
@@ -72,9 +71,20 @@ export const run = Effect.fnUntraced(function* (options: Options) {
       })
     }
     for (const { check } of [empty, long]) corruptions.push(...(yield* Effect.promise(check)))
-    planted = yield* Effect.promise(() => plant(options.plant, long.place, "session.touched", long.check))
+    const { takenOut = [] } = yield* TakenOut.checkAgain(
+      options,
+      () => TakenOut.event(long.place, "session.touched"),
+      long.check
+    )
+    noticed.push(...takenOut)
   }
-  const report: Report = { ...machine(), options, rows, corruptions, ...planted }
+  const report: Report = {
+    ...machine(),
+    options,
+    rows,
+    corruptions,
+    ...(options.takeOut === true && { takenOut: noticed })
+  }
   return report
 }, Effect.scoped)
 
@@ -94,7 +104,8 @@ export const print = (report: Report): string =>
     ),
     "",
     `${report.corruptions.length} corruptions`,
-    ...report.corruptions
+    ...report.corruptions,
+    ...TakenOut.lines(report)
   ].join("\n")
 
 // ---------------------------------------------------------------------------

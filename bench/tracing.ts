@@ -10,6 +10,7 @@
  *
  * Checked after: as many events in each journal as were acknowledged, `keelson verify`; `off` has written no trace,
  * `default` a file and nothing else, and the collector has heard of `full`.
+ * In smoke mode an event is taken out then, and the check must complain (`kit/TakenOut`).
  * Not measured: a collector elsewhere; other numbers of connections. In `off` spans are still made, and go nowhere.
  */
 import { spawn } from "node:child_process"
@@ -22,22 +23,20 @@ import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 import * as Callers from "./kit/callers.ts"
 import { loop } from "./kit/loop.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
-import { plant, type Planted } from "./kit/planted.ts"
 import * as Processes from "./kit/Processes.ts"
 import { rounds, toFloor } from "./kit/rounds.ts"
 import * as Served from "./kit/Served.ts"
 import * as Server from "./kit/server.ts"
 import { type Spread, spread, table } from "./kit/statistics.ts"
+import * as TakenOut from "./kit/TakenOut.ts"
 
-export interface Options {
+export interface Options extends TakenOut.Wish {
   readonly millis: number
   readonly rounds: number
-  /** Whether an event is taken out after the check, and the check made again. */
-  readonly plant?: boolean
 }
 
 export const full: Options = { millis: 2_000, rounds: 15 }
-export const smoke: Options = { millis: 200, rounds: 1, plant: true }
+export const smoke: Options = { millis: 200, rounds: 1, takeOut: true }
 
 const ways = ["off", "default", "full"] as const
 
@@ -52,7 +51,7 @@ export interface Row {
   readonly serviceMicros: number
 }
 
-export interface Report extends Machine, Planted {
+export interface Report extends Machine, TakenOut.TakenOut {
   readonly options: Options
   readonly rows: ReadonlyArray<Row>
   readonly corruptions: ReadonlyArray<string>
@@ -86,8 +85,8 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   const bytes = yield* Effect.promise(async () => Number(await (await fetch(`${collector}/taken`)).text()))
   if (bytes === 0) corruptions.push("full: the collector has heard of nothing")
   const [{ check, place }] = lives
-  const planted = yield* Effect.promise(() => plant(options.plant, place, "confirmation.denied", check))
-  const report: Report = { ...machine(), options, rows, corruptions, ...planted }
+  const takenOut = yield* TakenOut.checkAgain(options, () => TakenOut.event(place, "confirmation.denied"), check)
+  const report: Report = { ...machine(), options, rows, corruptions, ...takenOut }
   return report
 }, Effect.scoped)
 
@@ -106,7 +105,8 @@ export const print = (report: Report): string =>
     ),
     "",
     `${report.corruptions.length} corruptions`,
-    ...report.corruptions
+    ...report.corruptions,
+    ...TakenOut.lines(report)
   ].join("\n")
 
 // ---------------------------------------------------------------------------

@@ -28,8 +28,9 @@ const controlOf = ({ control, says }: Promised): string => {
     return `\`npm run simulate -- --mutant ${control.mutant}\``
   }
   const [file, title] = control
-  if (!read(file).includes(title)) throw new Error(`${file} has no test "${title}", the control of: ${says}`)
-  return `[${title}](../${file})`
+  if (read(file).split(title).length !== 2)
+    throw new Error(`${file} does not say once "${title}", the control of: ${says}`)
+  return `[${title}](../${file}): \`npm ${file.includes(".slow.") ? "run test:slow" : "test"} -- ${file}\``
 }
 
 const figuresOf = ({ figures = [] }: Promised): string =>
@@ -56,7 +57,7 @@ ${Object.entries(promises)
   .map(([group, rows]) => `## ${group}\n\n${table(rows)}`)
   .join("\n\n")}
 
-The control of a bench shows that wrong answers would be noticed. How fast it was is a figure: read it beside its floor.
+The control of a bench shows that wrong answers would be noticed. How fast it was is a figure of one machine, and a goal that it names is met there or not, as the last column says. Controls are tests but for mutants of the simulation; that of a full disk needs root, for it mounts a small one.
 `
 
 /** As the formatter lines tables up: cells and their rules are compared without their padding. */

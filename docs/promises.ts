@@ -2,7 +2,7 @@
  * What Keelson promises, how each promise is tried, and what shows that the trial can fail.
  *
  * `promises.generate.ts` makes the page of it. It refuses a command that is none, a file that is not there, and a control
- * whose title no test has.
+ * whose words its file does not hold exactly once.
  */
 
 export interface Promised {
@@ -65,7 +65,7 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
       command: "npm run test:slow -- test/integration/resume.slow.test.ts",
       control: [
         "test/integration/resume.slow.test.ts",
-        "are seen to miss an event, or to see one twice, where they go on one position off"
+        "are seen to miss an event, or to see one twice, where they go on one position off (the control)"
       ]
     }
   ],
@@ -169,7 +169,7 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
       command: "npm run test:slow -- test/integration/restore-killed.slow.test.ts",
       control: [
         "test/integration/restore-killed.slow.test.ts",
-        "that marks nothing is seen to leave half of a backup that a start serves"
+        "that marks nothing is seen to be served without what was forgotten since the backup (the control)"
       ]
     },
     {
@@ -208,13 +208,13 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
         "npm test -- test/integration/disk-full.integration.test.ts test/integration/service-postgres.integration.test.ts",
       control: [
         "test/integration/disk-full.integration.test.ts",
-        "is seen to lose sessions where the service acknowledges before it commits"
+        "is seen to lose sessions where the service acknowledges before it commits (the control)"
       ]
     }
   ],
   "How fast it is, beside a floor of the same run": [
     {
-      says: "Appends to the journal.",
+      says: "Appends to the journal, beside plain inserts.",
       command: "npm run bench -- journal",
       control: [
         "test/integration/bench-journal.integration.test.ts",
@@ -225,43 +225,64 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
     {
       says: "Commands over WebSocket: the goal is 0.5 of the floor with 20 outstanding, 1.0 with 200 and p99 below 25 ms.",
       command: "npm run bench -- concurrency",
-      control: ["test/integration/bench-service.integration.test.ts", "notice an event that was taken out"],
+      control: [
+        "test/integration/bench-service.integration.test.ts",
+        "find in the journal what was acknowledged over twenty WebSockets, and notice an event that was taken out"
+      ],
       figures: ["bench-concurrency"]
     },
     {
       says: "A thousand actions asked (goal: 170 ms), then approved and run (goal: 260 ms).",
       command: "npm run bench -- human-gate",
-      control: ["test/integration/bench-service.integration.test.ts", "and notice one that did not"],
+      control: [
+        "test/integration/bench-service.integration.test.ts",
+        "ask people about many actions at once, see each that is approved run once, and notice one that did not"
+      ],
       figures: ["bench-human-gate"]
     },
     {
       says: "Faster than DBOS and Effect's persisted cluster at the same work; what a hand-written actor without proofs does is shown beside it.",
       command: "npm run bench -- peers",
-      control: ["test/integration/bench-long.slow.test.ts", "and notice what was taken out of either"],
+      control: [
+        "test/integration/bench-long.slow.test.ts",
+        "do the same work by Keelson and by a hand-written actor, and notice what was taken out of either"
+      ],
       figures: ["bench-peers"]
     },
     {
       says: "Ready after a SIGKILL with 10,000 sessions and 100,000 events: the goal is 3 s.",
       command: "npm run bench -- recovery",
-      control: ["test/integration/bench-long.slow.test.ts", "and notices an event that was taken out"],
+      control: [
+        "test/integration/bench-long.slow.test.ts",
+        "finds every session again beside a journal that holds one, and notices an event that was taken out"
+      ],
       figures: ["bench-recovery"]
     },
     {
       says: "The default traces cost at most 5 %: 0.95 of a service that writes none.",
       command: "npm run bench -- tracing",
-      control: ["test/integration/bench-long.slow.test.ts", "and notice an event that was taken out"],
+      control: [
+        "test/integration/bench-long.slow.test.ts",
+        "trace nothing, into a file, and to a collector as well, and notice an event that was taken out"
+      ],
       figures: ["bench-tracing"]
     },
     {
       says: "Decisions of the policy engine, beside Cedar's own call.",
       command: "npm run bench -- policy",
-      control: ["test/integration/bench-parts.integration.test.ts", "end where an answer is another than is expected"],
+      control: [
+        "test/integration/bench-parts.integration.test.ts",
+        "end where an answer is another than is expected, of the engine as of its floor (the control)"
+      ],
       figures: ["bench-policy"]
     },
     {
       says: "A journal read back: folded, verified and opened, written to tables.",
       command: "npm run bench -- replay",
-      control: ["test/integration/bench-parts.integration.test.ts", "ends where a row, a text or a key is another"],
+      control: [
+        "test/integration/bench-parts.integration.test.ts",
+        "end where a row, a text or a key is another than the gateway's (the control)"
+      ],
       figures: ["bench-replay"]
     }
   ]

@@ -40,6 +40,21 @@ export const times = (service: number, postmaster: number) => {
   return { service: stat(service)?.micros ?? 0, database, client: user + system }
 }
 
+export type Times = ReturnType<typeof times>
+
+/** Microseconds of processor time per operation. */
+export interface Spent {
+  readonly serviceMicros: number
+  readonly databaseMicros: number
+  readonly clientMicros: number
+}
+
+export const spent = (before: Times, after: Times, operations: number): Spent => ({
+  serviceMicros: (after.service - before.service) / operations,
+  databaseMicros: (after.database - before.database) / operations,
+  clientMicros: (after.client - before.client) / operations
+})
+
 /** The most memory that a process ever held, in MiB. */
 export const peakMiB = (pid: number): number => {
   const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? []

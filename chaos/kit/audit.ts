@@ -82,19 +82,11 @@ export const eventsByType = (place: Place): Promise<ReadonlyMap<string, number>>
     })
   )
 
-/** Takes the newest event of a type out, past what keeps the table whole: what is looked for after that must be found. */
-export const takeOut = (place: Place, type: string): Promise<void> =>
-  within(
-    place,
-    Effect.gen(function* () {
-      const sql = yield* SqlClient
-      const event = `${place.databaseSchema}.event`
-      const text = `DELETE FROM ${event} WHERE position = (SELECT max(position) FROM ${event} WHERE type = $1) RETURNING 1`
-      yield* sql.unsafe(`ALTER TABLE ${event} DISABLE TRIGGER ALL`).unprepared
-      const rows = yield* sql.unsafe(text, [type]).unprepared
-      if (rows.length !== 1) throw new Error(`there is no ${type} to take out`)
-    })
-  )
+/** Asks the journal, which no service has at the time. */
+export const within = <A, E>(place: Place, ask: Effect.Effect<A, E, SqlClient>): Promise<A> => {
+  const journal = Journal.journal(settingsOf(place)).pipe(Layer.provide(NodeDigest.layer))
+  return Effect.runPromise(ask.pipe(Effect.provide(journal), Effect.scoped))
+}
 
 /** Marks without a claim, marks made twice, and outcomes without their mark. */
 export const outside = (text: string, effects: ReadonlyArray<Record<string, unknown>>): ReadonlyArray<Violation> => {
@@ -141,12 +133,6 @@ const settingsOf = (place: Place): Settings.Settings => ({
   databaseUrl: place.databaseUrl === null ? null : Redacted.make(place.databaseUrl),
   databaseSchema: place.databaseSchema
 })
-
-/** Asks the journal, which no service has at the time. */
-const within = <A, E>(place: Place, ask: Effect.Effect<A, E, SqlClient>): Promise<A> => {
-  const journal = Journal.journal(settingsOf(place)).pipe(Layer.provide(NodeDigest.layer))
-  return Effect.runPromise(ask.pipe(Effect.provide(journal), Effect.scoped))
-}
 
 /** What the journal says of each action with the tool that leaves marks. */
 const marked = `

@@ -23,6 +23,9 @@ const count = (figure: number): string => figure.toLocaleString("en")
 const ratio = ({ high, low, median }: Spread): string =>
   `${median.toFixed(2)} of the floor (${low.toFixed(2)} to ${high.toFixed(2)})`
 
+/** Goals are those of `docs/promises.ts`, which says them in words. */
+const goal = (isMet: boolean): string => (isMet ? "goal met" : "goal NOT met")
+
 const clean = ({ corruptions }: { readonly corruptions: ReadonlyArray<string> }): string =>
   `${corruptions.length} corruptions`
 const beside = <Row extends { readonly what: string }>({ rows }: { readonly rows: ReadonlyArray<Row> }) =>
@@ -69,13 +72,21 @@ const journal = ({ rows }: Journal.Report): string =>
 const concurrency = (report: Concurrency.Report): string =>
   [
     ...beside(report).map(
-      (row) => `${row.outstanding} outstanding: ${ratio(row.ratio)}, p99 ${row.p99Millis.toFixed(1)} ms`
+      (row) =>
+        `${row.outstanding} outstanding: ${ratio(row.ratio)}, p99 ${row.p99Millis.toFixed(1)} ms, ` +
+        goal(row.outstanding > 20 ? row.ratio.median >= 1 && row.p99Millis < 25 : row.ratio.median >= 0.5)
     ),
     clean(report)
   ].join("; ")
 
 const humanGate = (report: HumanGate.Report): string =>
-  [...report.steps.map(({ millis, what }) => `${what} in ${millis.median.toFixed(0)} ms`), clean(report)].join(", ")
+  [
+    ...report.steps.map(({ millis, what }) => {
+      const mostMillis = what === "asked" ? 170 : 260
+      return `${what} in ${millis.median.toFixed(0)} ms, ${goal(millis.median < mostMillis)}`
+    }),
+    clean(report)
+  ].join("; ")
 
 const policy = ({ rows }: Policy.Report): string =>
   rows
@@ -91,7 +102,7 @@ const recovery = (report: Recovery.Report): string =>
     ...beside(report).map(
       ({ database, events, readyMillis: { high, low, median } }) =>
         `${database}, ${count(events)} events: ready after ${count(Math.round(median))} ms ` +
-        `(${count(Math.round(low))} to ${count(Math.round(high))})`
+        `(${count(Math.round(low))} to ${count(Math.round(high))}), ${goal(median < 3_000)}`
     ),
     clean(report)
   ].join("; ")
@@ -100,7 +111,8 @@ const tracing = (report: Tracing.Report): string =>
   [
     ...beside(report).map(({ ratio: { high, low, median }, what }) => {
       const spread = `${low.toFixed(2)} to ${high.toFixed(2)}`
-      return `${what}: ${median.toFixed(2)} of what a service without does (${spread})`
+      const bound = what === "default" ? `, ${goal(median >= 0.95)}` : ""
+      return `${what}: ${median.toFixed(2)} of what a service without does (${spread})${bound}`
     }),
     clean(report)
   ].join("; ")

@@ -30,7 +30,7 @@ export const make = Effect.gen(function* () {
     const row = yield* rows.get("principal-key", Token.digest(text).toString("hex"))
     if (row === null) return yield* refused
     const { keyId, kind, principalId, roles } = yield* read(decodeKey, row)
-    // As large as it is: what was decoded has room to grow, and whoever keeps a door open keeps it.
+    // Copied to its size: a decoded array keeps room to grow, and every connection that stays open holds this one.
     return { actor: { kind, id: principalId }, roles: [...roles], keyId }
   })
 

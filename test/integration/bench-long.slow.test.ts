@@ -21,7 +21,7 @@ describe.skipIf(server === null)("the longer benches of the whole service", () =
         )
         for (const { perSecond, ratio } of report.rows) assert.isTrue(perSecond.median > 0 && ratio.median > 0)
         assert.include(Tracing.print(report), "0 corruptions")
-        assert.include(report.planted?.join(), "events were acknowledged")
+        assert.include(report.takenOut?.join(), "events were acknowledged")
       }),
     240_000
   )
@@ -38,8 +38,8 @@ describe.skipIf(server === null)("the longer benches of the whole service", () =
         )
         for (const { perSecond, ratio } of report.rows) assert.isTrue(perSecond.median > 0 && ratio.median > 0)
         assert.include(Peers.print(report), "0 corruptions")
-        assert.include(report.planted?.join(), "touches were answered")
-        assert.include(report.planted?.join(), "hand-written actor with group commit answered")
+        assert.include(report.takenOut?.join(), "touches were answered")
+        assert.include(report.takenOut?.join(), "hand-written actor with group commit answered")
       }),
     240_000
   )
@@ -61,7 +61,7 @@ describe("the bench of a service that was killed", () => {
           assert.isAbove(firstMillis.median, readyMillis.median)
         }
         assert.include(Recovery.print(report), "0 corruptions")
-        assert.include(report.planted?.join(), "session.touched were acknowledged")
+        assert.include(report.takenOut?.join(), "session.touched were acknowledged")
       }),
     240_000
   )

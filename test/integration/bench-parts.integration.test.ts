@@ -40,20 +40,18 @@ describe("the benches of single parts", () => {
     })
   )
 
-  it.live(
-    "and that which reads a journal ends where a row, a text or a key is another than the gateway's (the control)",
-    () =>
-      Effect.gen(function* () {
-        const history = yield* History.make(2)
-        const { events, expected, keys } = history
-        const [row] = expected.rows.keys()
-        const rows = new Map(expected.rows).set(row!, "{}")
-        assert.throws(() => History.insist({ ...expected, rows }, expected), "not those that the gateway wrote")
-        const changed = events.map((event, index) => (index === 3 ? { ...event, text: `${event.text} ` } : event))
-        assert.throws(() => Opening.make({ ...history, events: changed }), "does not have its hash")
-        assert.throws(() => Opening.make({ ...history, events: events.toSpliced(3, 1) }), "is not chained")
-        assert.throws(() => Opening.make({ ...history, keys: new Map([...keys].slice(1)) }), "did not open to words")
-      }).pipe(Effect.scoped)
+  it.live("end where a row, a text or a key is another than the gateway's (the control)", () =>
+    Effect.gen(function* () {
+      const history = yield* History.make(2)
+      const { events, expected, keys } = history
+      const [row] = expected.rows.keys()
+      const rows = new Map(expected.rows).set(row!, "{}")
+      assert.throws(() => History.insist({ ...expected, rows }, expected), "not those that the gateway wrote")
+      const changed = events.map((event, index) => (index === 3 ? { ...event, text: `${event.text} ` } : event))
+      assert.throws(() => Opening.make({ ...history, events: changed }), "does not have its hash")
+      assert.throws(() => Opening.make({ ...history, events: events.toSpliced(3, 1) }), "is not chained")
+      assert.throws(() => Opening.make({ ...history, keys: new Map([...keys].slice(1)) }), "did not open to words")
+    }).pipe(Effect.scoped)
   )
 
   it.live("read a journal back to the rows that the gateway wrote, each figure beside a floor of its own", () =>

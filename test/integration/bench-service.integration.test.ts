@@ -26,7 +26,7 @@ describe.skipIf(server === null)("the benches of the whole service", () => {
         assert.isAbove(report.writesPerCommand, report.eventsPerCommand)
         assert.isAbove(report.peakMemoryMiB, 0)
         assert.include(Concurrency.print(report), "0 corruptions")
-        assert.include(report.planted?.join(), "events were acknowledged")
+        assert.include(report.takenOut?.join(), "events were acknowledged")
       }),
     120_000
   )
@@ -43,7 +43,7 @@ describe.skipIf(server === null)("the benches of the whole service", () => {
         )
         for (const { millis, ratio } of report.steps) assert.isTrue(millis.median > 0 && ratio.median > 0)
         assert.include(HumanGate.print(report), "0 corruptions")
-        assert.include(report.planted?.join(), "actions were approved")
+        assert.include(report.takenOut?.join(), "actions were approved")
       }),
     120_000
   )

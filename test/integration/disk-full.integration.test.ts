@@ -36,7 +36,7 @@ const fill = (folder: string, filler: string) => {
 
 const mayMount = process.platform === "linux" && process.getuid?.() === 0
 
-/** Sessions opened before, while and after the disk is full, and which of those that were acknowledged are there after a restart. */
+/** Sessions opened before, while and after the disk is full; and how many of those that were acknowledged a restart lost. */
 const trial = Effect.fnUntraced(function* (program: Partial<Service.Options>, attemptsMax: number) {
   const folder = yield* TemporaryFolder.make
   const data = yield* tmpfs(join(folder, "small"))

@@ -60,6 +60,13 @@ const look = async (place: Kit.Place, file: string): Promise<Left> => {
   return "half"
 }
 
+const statusOf = (place: Kit.Place, sessionId: string): Promise<unknown> =>
+  Service.using(Kit.options(place), async (service) => {
+    const { body } = await service.get(`/v1/sessions/${sessionId}`)
+    await service.stop()
+    return body.status
+  })
+
 /** A backup, and the place that it is of, where one session was erased since. */
 const backup = Effect.fnUntraced(function* (store: Kit.Store) {
   const source = Kit.place(store, yield* TemporaryFolder.make)
@@ -86,11 +93,10 @@ const backup = Effect.fnUntraced(function* (store: Kit.Store) {
         const { code, err, out } = await Kit.keelson(place, "verify")
         assert.strictEqual(code, 0, err)
         assert.isAtLeast(out.counts.events, sessions)
-        await Service.using(Kit.options(place), async (service) => {
-          assert.strictEqual((await service.get(`/v1/sessions/${victim}`)).body.status, "Erased")
-          await service.stop()
-        })
-      })
+        assert.strictEqual(await statusOf(place, victim), "Erased")
+      }),
+    /** As it serves whom it should have forgotten. */
+    forgotten: (place: Kit.Place) => Effect.promise(() => statusOf(place, victim))
   }
 })
 
@@ -117,10 +123,10 @@ for (const store of Kit.stores) {
     )
 
     it.live(
-      "that marks nothing is seen to leave half of a backup that a start serves (the control)",
+      "that marks nothing is seen to be served without what was forgotten since the backup (the control)",
       () =>
         Effect.gen(function* () {
-          const { file, target } = yield* backup(store)
+          const { file, forgotten, target } = yield* backup(store)
           const moment = "the lines were loaded"
           const place = yield* target
           const left = yield* Effect.promise(async () => {
@@ -129,6 +135,7 @@ for (const store of Kit.stores) {
             return look(place, file)
           })
           assert.deepStrictEqual([left, leaves[moment]], ["all", "half"])
+          assert.notStrictEqual(yield* forgotten(place), "Erased")
         }),
       120_000
     )

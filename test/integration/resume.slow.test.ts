@@ -9,10 +9,6 @@ import * as SeededScheduler from "#test/kit/seededScheduler.ts"
 import * as Service from "#test/kit/service.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 
-const full: Trial = { kills: Number(process.env["KEELSON_KILLS"] ?? 100), eventsMin: 10_000, restarts: 3, offBy: 0 }
-const short: Trial = { kills: 3, eventsMin: 200, restarts: 0, offBy: 0 }
-/** What a kill of the service cut off has fewer events. */
-const spare = 1_000
 const ways = ["websocket", "sse"] as const
 
 /** Whatever ends the test ends them too. */
@@ -37,6 +33,11 @@ interface Trial {
   /** What a follower that is begun again adds to the last position that it saw. */
   readonly offBy: number
 }
+
+const full: Trial = { kills: Number(process.env["KEELSON_KILLS"] ?? 100), eventsMin: 10_000, restarts: 3, offBy: 0 }
+const short: Trial = { kills: 3, eventsMin: 200, restarts: 0, offBy: 0 }
+/** An action that a kill of the service cut off has fewer than five events. */
+const spare = 1_000
 
 interface Seen {
   readonly expected: ReadonlyArray<number>
@@ -137,7 +138,7 @@ const trial = (folder: string, { eventsMin, kills, offBy, restarts }: Trial) =>
 
 describe("followers that are killed", () => {
   it.live(
-    `${full.kills} times each (KEELSON_KILLS), and their service three times, see each of 10,000 events once and in order`,
+    `${full.kills} times each (KEELSON_KILLS), and their service ${full.restarts} times, see each of 10,000 events once and in order`,
     () =>
       Effect.gen(function* () {
         const { expected, seen } = yield* trial(yield* TemporaryFolder.make, {

@@ -177,7 +177,7 @@ it.live(
         let came = 0
         const visits: Array<Hostile.Done> = []
         const growths: Array<number> = []
-        /** Of all there is, since before each visit and the quiet time ahead of it. */
+        /** Of the whole heap with all of them there, since the last visit left; at first, since the start. */
         const grown: Array<number> = []
         let beforeHeap = startHeap
         const takeQuiet = Effect.gen(function* () {

@@ -1,17 +1,7 @@
-/** `chaos/service.ts` as a program that does not mark the place that it restores into: the control of what a killed restore leaves. */
+/** `chaos/service.ts` as a program that does not mark what it restores into: the control of what a killed restore leaves. */
 import { resolve } from "node:path"
-import * as Mutants from "../simulation/mutants.ts"
+import * as Mutants from "#test/simulation/mutants.ts"
 
-const name = "restore-unmarked"
-const isLoaded = Mutants.becomeOne(
-  name,
-  {
-    about: "a restore does not say that it is not whole yet",
-    file: "layers/profiles/Backups.ts",
-    find: `  yield* store.setCell(SqlBackup.restoringCell, null, path)\n`,
-    replace: ""
-  },
-  resolve(import.meta.dirname, "../..")
-)
+const isLoaded = Mutants.become("restore-unmarked", Mutants.restoreUnmarked, resolve(import.meta.dirname, "../.."))
 await import("#chaos/service.ts")
-if (!isLoaded()) throw new Error(`the file of the mutant ${name} was never loaded`)
+if (!isLoaded()) throw new Error("the file of the mutant was never loaded")

@@ -117,6 +117,14 @@ export const mutants: { readonly [name: string]: Mutant } = {
   }
 }
 
+/** Not of the table, for no simulation restores anything: `restore-killed.slow.test.ts` becomes it. */
+export const restoreUnmarked: Mutant = {
+  about: "a restore does not say that it is not whole yet",
+  file: "layers/profiles/Backups.ts",
+  find: `  yield* store.setCell(SqlBackup.restoringCell, null, path)\n`,
+  replace: ``
+}
+
 /** The file as the mutant has it. Throws where the change does not fit exactly once. */
 export const change = (name: string, { file, find, replace }: Mutant, source: string): string => {
   const parts = source.split(find)
@@ -124,15 +132,15 @@ export const change = (name: string, { file, find, replace }: Mutant, source: st
   return parts.join(replace)
 }
 
-/** As `becomeOne`, by its name. */
-export const become = (name: string, root: string): (() => boolean) => {
+/** A mutant of the table. */
+export const becomeNamed = (name: string, root: string): (() => boolean) => {
   const mutant = mutants[name]
   if (mutant === undefined) throw new Error(`there is no mutant ${name}; there are: ${Object.keys(mutants).join(", ")}`)
-  return becomeOne(name, mutant, root)
+  return become(name, mutant, root)
 }
 
 /** Every file loaded from here on is that of the mutant. Answers whether it was loaded, to be asked once all is. */
-export const becomeOne = (name: string, mutant: Mutant, root: string): (() => boolean) => {
+export const become = (name: string, mutant: Mutant, root: string): (() => boolean) => {
   const url = pathToFileURL(resolve(root, mutant.file)).href
   let loaded = false
   registerHooks({

@@ -10,7 +10,7 @@ export type Asked =
   | { readonly ask: "short"; readonly seed: number }
 
 const { mutant } = workerData as { readonly mutant: string | null }
-const isLoaded = mutant === null ? () => true : Mutants.become(mutant, resolve(import.meta.dirname, "../.."))
+const isLoaded = mutant === null ? () => true : Mutants.becomeNamed(mutant, resolve(import.meta.dirname, "../.."))
 const Seeds = await import("./seeds.ts")
 if (!isLoaded()) throw new Error(`the file of the mutant ${mutant} was never loaded`)
 

@@ -64,7 +64,11 @@ export const make = Effect.fnUntraced(function* ({ deeds, lasting, limits, regis
 
   // --- an end ------------------------------------------------------------------------------
 
-  const finish = Effect.fnUntraced(function* (peer: Peer.Peer, ending: Closing | null, exit: Exit.Exit<void>) {
+  const finish = Effect.fnUntraced(function* (
+    peer: Peer.Peer,
+    ending: Closing | null,
+    exit: Exit.Exit<unknown, unknown>
+  ) {
     // Nothing more is made for a peer that is told to go.
     yield* deliveries.stop(peer)
     if (ending !== null) {
@@ -76,7 +80,7 @@ export const make = Effect.fnUntraced(function* ({ deeds, lasting, limits, regis
   }, Effect.uninterruptible)
 
   /** What is left to do: once, since the first that ends it says why. */
-  const ended = (peer: Peer.Peer, ending: Closing | null, exit: Exit.Exit<void>): Effect.Effect<void> => {
+  const ended = (peer: Peer.Peer, ending: Closing | null, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
     if (peer.ending !== undefined) return Effect.void
     peer.ending = ending
     open.delete(peer)
@@ -84,11 +88,13 @@ export const make = Effect.fnUntraced(function* ({ deeds, lasting, limits, regis
     halves.leave(peer)
     return finish(peer, ending, exit)
   }
-  const end = (peer: Peer.Peer, ending: Closing | null, exit: Exit.Exit<void> = Exit.void) =>
-    void Fiber.runIn(fork(ended(peer, ending, exit)), lasting)
+  const end = (peer: Peer.Peer, ending: Closing | null, exit: Exit.Exit<void> = Exit.void) => {
+    if (peer.ending === undefined) Fiber.runIn(fork(ended(peer, ending, exit)), lasting)
+  }
 
+  // Those that are still open. Their scopes are no children of it: one entry here spares one each.
   yield* Scope.addFinalizerExit(lasting, (exit) =>
-    Effect.forEach(open, (peer) => ended(peer, null, exit as Exit.Exit<void>), {
+    Effect.forEach(open, (peer) => ended(peer, null, exit), {
       concurrency: "unbounded",
       discard: true
     })
@@ -187,5 +193,7 @@ export const make = Effect.fnUntraced(function* ({ deeds, lasting, limits, regis
     if (halt !== null) notify(peer, halt)
     if (drain.begun()) run(peer, drained(peer))
     run(peer, reading(peer))
+    // It came while the last were ended.
+    if (lasting.state._tag === "Closed") end(peer, null)
   }
 })

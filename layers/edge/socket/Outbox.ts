@@ -32,7 +32,7 @@ export class Watched implements Outbox {
   readonly #tcp: TcpSocket
   readonly #limits: Limits
   readonly #tooSlow: () => void
-  /** While anything is being sent, and by how many: one that lies idle has none. */
+  /** Kept only while somebody sends: else each heartbeat would leave one behind on a connection that lies idle. */
   #turns: Semaphore.Semaphore | undefined
   #senders = 0
 

@@ -28,7 +28,7 @@ export interface Peer extends Deliveries.Following, Notices.Notice, Endings.Read
   readonly listener: Held
   readonly caller: Principal
   readonly wire: Wire
-  /** What reads, and what works beside it: they end together, before anything else of it. */
+  /** What reads, and what works beside it: they end together, before its scope closes. A bare set, since thousands lie idle. */
   readonly working: Set<Fiber.Fiber<void>>
   /** Undefined until it ends; null where the peer went. */
   ending: Closing | null | undefined

@@ -35,7 +35,7 @@ const unavailable = new EventStoreError({ reason: "Unavailable", operation: "get
 const keyed: Principal = { ...World.owner, keyId: KeyId.make(`key_${"1".repeat(26)}`) }
 
 /** What a test waits for or looks at. */
-interface Props {
+interface Hooks {
   /** Before a frame is let in. */
   readonly admit?: Effect.Effect<void>
   /** Before a peer hears that its connection is closed. */
@@ -44,19 +44,19 @@ interface Props {
 }
 
 /** The door's side of connections whose peers are told by hand. */
-const stageWith = Effect.fnUntraced(function* (renew: Identity["Service"]["renew"], props: Props = {}) {
+const stageWith = Effect.fnUntraced(function* (renew: Identity["Service"]["renew"], hooks: Hooks = {}) {
   const lasting = yield* Scope.fork(yield* Effect.scope, "parallel")
   const drain = yield* Drain.make
   const hears: Array<Hear> = []
   const below = Layer.mergeAll(
     Layer.mock(EventStore, {}),
     Layer.mock(Identity, { renew }),
-    Layer.mock(Admission, { take: () => props.admit ?? Effect.void }),
+    Layer.mock(Admission, { take: () => hooks.admit ?? Effect.void }),
     Layer.succeed(Drain.Drain, drain),
     Layer.succeed(HaltNews, { listen: (hear) => Effect.sync(() => void hears.push(hear)) })
   )
   const serve = yield* Connection.make({
-    deeds: { readable: {}, commands: props.commands ?? {} } as unknown as Deeds,
+    deeds: { readable: {}, commands: hooks.commands ?? {} } as unknown as Deeds,
     registry: yield* Registry.make<Listener, Follower>({
       socketsMax: 9,
       socketsPerPrincipalMax: 9,
@@ -75,7 +75,7 @@ const stageWith = Effect.fnUntraced(function* (renew: Identity["Service"]["renew
         ? Effect.sync(() => void told.push(JSON.parse(chunk)))
         : Effect.andThen(
             Effect.sync(() => void told.push(chunk as Socket.CloseEvent)),
-            props.close ?? Effect.void
+            hooks.close ?? Effect.void
           )
     const tcp = { bytesRead: 0, bytesWritten: 0, writableLength: 0, destroyed: false }
     const wire = {
@@ -182,7 +182,7 @@ describe("a connection", () => {
     }).pipe(Effect.scoped)
   })
 
-  it.effect("is over with what lasts at the latest, and what works for it is over before anything else of it", () =>
+  it.effect("is over with what lasts at the latest, and what works for it is over before its scope closes", () =>
     Effect.gen(function* () {
       const over: Array<string> = []
       const said = (name: string) => Effect.sync(() => void over.push(name))
@@ -200,6 +200,16 @@ describe("a connection", () => {
       yield* Scope.close(lasting, Exit.void)
       assert.deepStrictEqual(over, ["look", "left", "look", "stays"])
       assert.isTrue(stays.isOver())
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("that opens after all that lasts is over is over at once", () =>
+    Effect.gen(function* () {
+      const { lasting, open } = yield* stage
+      yield* Scope.close(lasting, Exit.void)
+      const late = yield* open
+      yield* TestClock.adjust(1)
+      assert.isTrue(late.isOver())
     }).pipe(Effect.scoped)
   )
 

@@ -1,4 +1,4 @@
-/** What goes out to one peer, without a network. */
+/** Whose turn it is to send to one peer, without a network. Room, and a peer that makes none: `socket-slow.test.ts`. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
