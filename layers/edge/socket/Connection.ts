@@ -79,22 +79,22 @@ export const make = Effect.fnUntraced(function* ({ deeds, lasting, limits, regis
     yield* Effect.logDebug("a WebSocket ended", { connection: peer.listener.id, ending })
   }, Effect.uninterruptible)
 
-  /** What is left to do: once, since the first that ends it says why. */
-  const ended = (peer: Peer.Peer, ending: Closing | null, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
-    if (peer.ending !== undefined) return Effect.void
-    peer.ending = ending
+  /** From here on it is told nothing else; what comes back does the rest. */
+  const ending = (peer: Peer.Peer, why: Closing | null, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
+    peer.ending = why
     open.delete(peer)
     heartbeats.leave(peer)
     halves.leave(peer)
-    return finish(peer, ending, exit)
-  }
-  const end = (peer: Peer.Peer, ending: Closing | null, exit: Exit.Exit<void> = Exit.void) => {
-    if (peer.ending === undefined) Fiber.runIn(fork(ended(peer, ending, exit)), lasting)
+    return finish(peer, why, exit)
   }
 
-  // Those that are still open. Their scopes are no children of it: one entry here spares one each.
+  /** The first that ends it says why. */
+  const end = (peer: Peer.Peer, why: Closing | null, exit: Exit.Exit<void> = Exit.void) => {
+    if (peer.ending === undefined) Fiber.runIn(fork(ending(peer, why, exit)), lasting)
+  }
+
   yield* Scope.addFinalizerExit(lasting, (exit) =>
-    Effect.forEach(open, (peer) => ended(peer, null, exit), {
+    Effect.forEach(open, (peer) => ending(peer, null, exit), {
       concurrency: "unbounded",
       discard: true
     })
@@ -183,7 +183,7 @@ export const make = Effect.fnUntraced(function* ({ deeds, lasting, limits, regis
     })
   }
 
-  return (listener: Held, caller: Principal, scope: Scope.Closeable, wire: Peer.Wire): void => {
+  return (listener: Held, caller: Principal, scope: Scope.Closeable, wire: Peer.Wire): Peer.Peer => {
     const outbox = new Outbox.Watched(wire.writer, wire.tcp, limits, () => end(peer, 4429))
     const peer = Peer.make(listener, caller, scope, wire, outbox)
     open.add(peer)
@@ -195,5 +195,6 @@ export const make = Effect.fnUntraced(function* ({ deeds, lasting, limits, regis
     run(peer, reading(peer))
     // It came while the last were ended.
     if (lasting.state._tag === "Closed") end(peer, null)
+    return peer
   }
 })

@@ -67,6 +67,21 @@ export const handshake = (frameBytesMax: number) => ({
   handleProtocols: (offered: Set<string>) => (offered.has(subprotocol) ? subprotocol : false)
 })
 
+/** Made in a scope that whoever takes it closes. Where it is not made after all, what there is of it is let go here. */
+export const handedOver = <A, E>(
+  making: Effect.Effect<A, E, Scope.Scope>,
+  take: (made: A, scope: Scope.Closeable) => void
+) =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const made = yield* restore(alone(scope, making)).pipe(
+        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+      )
+      take(made, scope)
+    })
+  )
+
 /** `origins` are those of pages that may come beside the service's own; connections end with `lasting` at the latest. */
 export const layer = (limits: Limits, origins: ReadonlyArray<string>, lasting: Scope.Scope) =>
   HttpApiBuilder.group(
@@ -106,15 +121,7 @@ export const layer = (limits: Limits, origins: ReadonlyArray<string>, lasting: S
           const request = yield* HttpServerRequest
           yield* permitted(request, origins)
           const listener = new Listener.Held(randomUUID(), by)
-          yield* Effect.uninterruptibleMask((restore) =>
-            Effect.gen(function* () {
-              const scope = yield* Scope.make()
-              const wire = yield* restore(alone(scope, opening(listener, request))).pipe(
-                Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-              )
-              serve(listener, by, scope, wire)
-            })
-          ).pipe(
+          yield* handedOver(opening(listener, request), (wire, scope) => serve(listener, by, scope, wire)).pipe(
             // The connection is gone, or was never made: nobody is there to be told.
             Effect.catchTags({ SocketError: () => Effect.void, HttpServerError: () => Effect.void })
           )

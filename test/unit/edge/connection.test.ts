@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
@@ -33,6 +34,8 @@ const unavailable = new EventStoreError({ reason: "Unavailable", operation: "get
 
 /** Whose key can be revoked. */
 const keyed: Principal = { ...World.owner, keyId: KeyId.make(`key_${"1".repeat(26)}`) }
+
+const touch = { type: "session.touch", key: "k", params: { sessionId: `ses_${"0".repeat(26)}` } }
 
 /** What a test waits for or looks at. */
 interface Hooks {
@@ -77,19 +80,34 @@ const stageWith = Effect.fnUntraced(function* (renew: Identity["Service"]["renew
             Effect.sync(() => void told.push(chunk as Socket.CloseEvent)),
             hooks.close ?? Effect.void
           )
-    const tcp = { bytesRead: 0, bytesWritten: 0, writableLength: 0, destroyed: false }
+    let bytesRead = 0
+    let looks = 0
+    const tcp = {
+      get bytesRead() {
+        looks += 1
+        return bytesRead
+      },
+      bytesWritten: 0,
+      writableLength: 0,
+      destroyed: false,
+      once: () => {},
+      off: () => {}
+    }
     const wire = {
       pull: Effect.map(Queue.take(frames), (frame) => [frame] as const),
       writer: { write },
       tcp
     } as unknown as Wire
     const scope = yield* Scope.make()
-    serve(listener, by, scope, wire)
     return {
       scope,
+      peer: serve(listener, by, scope, wire),
+      looks: () => looks,
       told,
       types: () => told.map(({ code, type }) => type ?? code),
-      reads: (bytes: number) => void (tcp.bytesRead += bytes),
+      /** From now on, with so much before it. */
+      takesNothing: (bytes: number) => void (tcp.writableLength = bytes),
+      reads: (bytes: number) => void (bytesRead += bytes),
       says: (frame: object) => Queue.offer(frames, JSON.stringify(frame)),
       leaves: Queue.fail(frames, gone),
       isOver: () => scope.state._tag === "Closed"
@@ -203,6 +221,46 @@ describe("a connection", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("is kept by nobody once it ended, and by nothing that it did before", () =>
+    Effect.gen(function* () {
+      const commands = { "session.touch": () => Effect.succeed({ body: {}, repeated: false }) }
+      const { news, openAs } = yield* stageWith(Effect.succeed, { commands })
+      const { frameMillis, heartbeatMillis } = SocketDoor.defaults
+      const { leaves, looks, peer, says, types } = yield* openAs(new Held("c", World.owner), World.owner)
+      yield* says({ ...touch, id: "1" })
+      yield* says({ ...touch, id: "2" })
+      yield* TestClock.adjust(heartbeatMillis)
+      assert.deepStrictEqual(types(), ["answer", "answer", "heartbeat"])
+      assert.strictEqual(peer.working.size, 1, "the one that reads")
+      yield* leaves
+      yield* TestClock.adjust(1)
+      const before = looks()
+      yield* TestClock.adjust(2 * Math.max(frameMillis, heartbeatMillis))
+      yield* news(halted)
+      assert.deepStrictEqual([peer.working.size, looks() - before, peer.beating, peer.untold], [0, 0, false, null])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("is told the first reason only, and the door waits until it has been", () =>
+    Effect.gen(function* () {
+      const [revoked, heard] = [Latch.makeUnsafe(), Latch.makeUnsafe()]
+      const gone = new Unauthenticated({ retryable: false })
+      const { lasting, openAs } = yield* stageWith(() => Effect.andThen(revoked.await, gone), { close: heard.await })
+      const { heartbeatMillis, outboxBytesMax, stallMillis } = SocketDoor.defaults
+      const one = yield* openAs(new Held("c", keyed), keyed)
+      one.takesNothing(outboxBytesMax)
+      yield* TestClock.adjust(heartbeatMillis)
+      revoked.openUnsafe()
+      yield* TestClock.adjust(stallMillis)
+      const closing = yield* Effect.forkChild(Scope.close(lasting, Exit.void), { startImmediately: true })
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual([one.types(), one.isOver(), closing.pollUnsafe()], [[4401], false, undefined])
+      heard.openUnsafe()
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual([one.types(), one.isOver()], [[4401], true])
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("that opens after all that lasts is over is over at once", () =>
     Effect.gen(function* () {
       const { lasting, open } = yield* stage
@@ -232,8 +290,7 @@ describe("a connection", () => {
         }
       )
       const one = yield* openAs(new Held("c", keyed), keyed)
-      const sessionId = `ses_${"0".repeat(26)}`
-      yield* one.says({ type: "session.touch", id: "1", key: "k", params: { sessionId } })
+      yield* one.says({ ...touch, id: "1" })
       yield* TestClock.adjust(1)
       revoked.openUnsafe()
       yield* TestClock.adjust(1)

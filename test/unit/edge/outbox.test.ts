@@ -6,6 +6,8 @@ import * as Latch from "effect/Latch"
 import type * as Socket from "effect/socket/Socket"
 import * as TestClock from "effect/testing/TestClock"
 import type { Socket as TcpSocket } from "node:net"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { Watched } from "#layers/edge/socket/Outbox.ts"
 
 const stage = () => {
@@ -29,7 +31,7 @@ const stage = () => {
       )
     }))
   }
-  return { told, made, send }
+  return { outbox, told, made, send }
 }
 
 describe("an outbox", () => {
@@ -60,3 +62,28 @@ describe("an outbox", () => {
     })
   )
 })
+
+describe("outboxes at rest", () => {
+  it.live("hold no more than they did before anything was sent, also where a sender was taken away", () =>
+    Effect.gen(function* () {
+      const count = 20_000
+      const outboxes = Array.from({ length: count }, () => stage().outbox)
+      const before = held()
+      for (const outbox of outboxes) {
+        yield* outbox.send(Effect.succeed(null))
+        yield* Fiber.interrupt(yield* Effect.forkChild(outbox.send(Effect.never), { startImmediately: true }))
+      }
+      // Turns of their own are some 250 bytes each.
+      assert.isBelow((held() - before) / count, 100)
+      assert.lengthOf(outboxes, count)
+    })
+  )
+})
+
+/** Bytes of what somebody holds. */
+const held = (): number => {
+  setFlagsFromString("--expose-gc")
+  const collect = runInNewContext("gc") as () => void
+  for (let round = 0; round < 3; round++) collect()
+  return process.memoryUsage().heapUsed
+}
