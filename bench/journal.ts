@@ -23,9 +23,10 @@ import { loop, type Sample } from "./kit/loop.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
 import * as Server from "./kit/server.ts"
 import { type Spread, spread, table } from "./kit/statistics.ts"
+import * as TakenOut from "./kit/TakenOut.ts"
 import * as Work from "./kit/work.ts"
 
-export interface Options {
+export interface Options extends TakenOut.Wish {
   /** How long each cell is measured, per round. */
   readonly millis: number
   readonly rounds: number
@@ -48,7 +49,8 @@ export const smoke: Options = {
   rounds: 1,
   callers: [1, 20],
   eventsPerAppend: [1, 3],
-  databases: ["PGlite"]
+  databases: ["PGlite"],
+  takeOut: true
 }
 
 export interface Row {
@@ -63,22 +65,29 @@ export interface Row {
   readonly ratio: Spread
 }
 
-export interface Report extends Machine {
+export interface Report extends Machine, TakenOut.TakenOut {
   readonly options: Options
   readonly rows: ReadonlyArray<Row>
+  readonly corruptions: ReadonlyArray<string>
 }
 
 export const run = Effect.fnUntraced(function* (options: Options) {
   const rows: Array<Row> = []
+  const corruptions: Array<string> = []
+  const noticed: Array<string> = []
   for (const database of options.databases) {
     const subject = yield* database === "PGlite" ? pglite : postgres
     rows.push(...(yield* measure(database, subject, options)))
-    yield* subject.check
+    corruptions.push(...(yield* Effect.promise(subject.check)))
+    const { takenOut = [] } = yield* TakenOut.checkAgain(options, subject.takeOut, subject.check)
+    noticed.push(...takenOut)
   }
   const report: Report = {
     ...machine(),
     options,
-    rows
+    rows,
+    corruptions,
+    ...(options.takeOut === true && { takenOut: noticed })
   }
   return report
 }, Effect.scoped)
@@ -102,21 +111,27 @@ export const print = (report: Report): string =>
         row.ratio.low.toFixed(2),
         row.ratio.high.toFixed(2)
       ])
-    )
+    ),
+    "",
+    `${report.corruptions.length} corruptions`,
+    ...report.corruptions,
+    ...TakenOut.lines(report)
   ].join("\n")
 
-/** Fails unless the journal holds as many events as were acknowledged, without a gap. */
-export const check = Effect.fnUntraced(function* (store: Pick<EventStore["Service"], "readAll">, acknowledged: number) {
-  let position = 0
+/** What is wrong: positions that are missing, or another number of events than were acknowledged. */
+const check = Effect.fnUntraced(function* (store: Pick<EventStore["Service"], "readAll">, acknowledged: number) {
+  const found: Array<string> = []
+  let [position, there] = [0, 0]
   for (;;) {
     const events = yield* store.readAll(position, 1_000)
     for (const event of events) {
-      position += 1
-      if (event.position !== position) throw new Error(`position ${position} is missing`)
+      if (event.position !== position + 1) found.push(`position ${position + 1} is missing`)
+      position = event.position
+      there += 1
     }
     if (events.length === 0) break
   }
-  if (position !== acknowledged) throw new Error(`${acknowledged} events acknowledged, ${position} in the journal`)
+  return there === acknowledged ? found : [...found, `${acknowledged} events were acknowledged, ${there} are there`]
 }, Effect.orDie)
 
 // ---------------------------------------------------------------------------
@@ -128,14 +143,15 @@ interface Subject {
   readonly insert: (caller: number, count: number) => Promise<void>
   /** One append of a caller, to its commit. */
   readonly append: (caller: Work.Caller) => Promise<void>
-  /** Fails unless the journal holds what was acknowledged, without a gap. */
-  readonly check: Effect.Effect<void>
+  readonly check: () => Promise<ReadonlyArray<string>>
+  /** Takes its newest event out. */
+  readonly takeOut: () => Promise<void>
 }
 
-const over = (insert: Subject["insert"]) =>
+const over = (schema: string, insert: Subject["insert"]) =>
   Effect.gen(function* () {
     const store = yield* EventStore
-    const runPromise = Effect.runPromiseWith(yield* Effect.context<never>())
+    const runPromise = Effect.runPromiseWith(yield* Effect.context<SqlClient>())
     let acknowledged = 0
     const append = (caller: Work.Caller) => {
       const next = caller.next()
@@ -144,7 +160,12 @@ const over = (insert: Subject["insert"]) =>
         acknowledged += next.events.length
       })
     }
-    return { insert, append, check: Effect.suspend(() => check(store, acknowledged)) } satisfies Subject
+    return {
+      insert,
+      append,
+      check: () => runPromise(check(store, acknowledged)),
+      takeOut: () => runPromise(Effect.orDie(TakenOut.newest(schema, null)))
+    } satisfies Subject
   })
 
 const pglite = Effect.gen(function* () {
@@ -156,7 +177,7 @@ const pglite = Effect.gen(function* () {
     const sql = yield* SqlClient
     yield* sql`CREATE TABLE floor (id text PRIMARY KEY, body text NOT NULL)`
     const runPromise = Effect.runPromiseWith(yield* Effect.context<never>())
-    return yield* over((caller, count) =>
+    return yield* over("keelson", (caller, count) =>
       runPromise(Effect.asVoid(sql`INSERT INTO floor (id, body) VALUES (${`${caller}-${count}`}, ${Floor.body})`))
     )
   }).pipe(Effect.provideContext(context))
@@ -169,7 +190,7 @@ const postgres = Effect.gen(function* () {
   const context = yield* Layer.build(
     PostgresEventStore.layer({ url: Redacted.make(url), schema }).pipe(Layer.provide(NodeDigest.layer))
   )
-  return yield* over(insert).pipe(Effect.provideContext(context))
+  return yield* over(schema, insert).pipe(Effect.provideContext(context))
 })
 
 interface Cell {

@@ -14,6 +14,7 @@
  * Not measured: reading events from a database; a journal that does not fit into memory; unwrapping keys.
  */
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Events from "./kit/history.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
 import * as Opening from "./kit/opening.ts"
@@ -26,6 +27,8 @@ export interface Options {
   readonly sessions: number
   readonly rounds: number
   readonly databases: ReadonlyArray<Tables.Database>
+  /** What a fault does to the rows that were folded, or read from the tables: such a run must end. */
+  readonly spoil?: { readonly [at in "folded" | "read"]?: (rows: Events.Tables) => Events.Tables }
 }
 
 export const full: Options = { sessions: 2_000, rounds: 11, databases: ["PostgreSQL", "PGlite"] }
@@ -52,7 +55,8 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   const history = yield* Events.make(options.sessions)
   const { events, expected } = history
   const folded = () => Events.tablesOf(Events.fold(events))
-  Events.insist(folded(), expected)
+  const { spoil = {} } = options
+  Events.insist((spoil.folded ?? identity)(folded()), expected)
   const opening = Opening.make(history)
   const rows = [
     yield* figure(options, "fold", events.length, {
@@ -76,7 +80,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
     yield* Effect.promise(async () => {
       await tables.empty()
       await tables.write(expected)
-      Events.insist(await tables.read(), expected)
+      Events.insist((spoil.read ?? identity)(await tables.read()), expected)
     })
     rows.push(writing)
   }

@@ -218,7 +218,7 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
       command: "npm run bench -- journal",
       control: [
         "test/integration/bench-journal.integration.test.ts",
-        "is not content with a journal that lacks an event, at its end or before"
+        "appends beside a floor of the same run, finds what was acknowledged, and notices an event that was taken out"
       ],
       figures: ["bench-journal"]
     },

@@ -32,19 +32,20 @@ export const checkAgain = (
     return { takenOut }
   })
 
-/** Deletes the newest event of a type, past what guards the table. */
+/** Deletes the newest event, of a type or of all, past what guards the table. */
+export const newest = Effect.fnUntraced(function* (schema: string, type: string | null) {
+  const sql = yield* SqlClient
+  const table = `${schema}.event`
+  const which = type === null ? "" : "WHERE type = $1"
+  const text = `DELETE FROM ${table} WHERE position = (SELECT max(position) FROM ${table} ${which}) RETURNING 1`
+  yield* sql.unsafe(`ALTER TABLE ${table} DISABLE TRIGGER ALL`).unprepared
+  const rows = yield* sql.unsafe(text, type === null ? [] : [type]).unprepared
+  if (rows.length !== 1) throw new Error(`there is no ${type ?? "event"} to take out`)
+})
+
+/** The same, of a journal that no service has. */
 export const event = (place: Audit.Place, type: string): Promise<void> =>
-  Audit.within(
-    place,
-    Effect.gen(function* () {
-      const sql = yield* SqlClient
-      const table = `${place.databaseSchema}.event`
-      const text = `DELETE FROM ${table} WHERE position = (SELECT max(position) FROM ${table} WHERE type = $1) RETURNING 1`
-      yield* sql.unsafe(`ALTER TABLE ${table} DISABLE TRIGGER ALL`).unprepared
-      const rows = yield* sql.unsafe(text, [type]).unprepared
-      if (rows.length !== 1) throw new Error(`there is no ${type} to take out`)
-    })
-  )
+  Audit.within(place, newest(place.databaseSchema, type))
 
 /** For the end of a bench's table. */
 export const lines = ({ takenOut }: TakenOut): ReadonlyArray<string> =>
