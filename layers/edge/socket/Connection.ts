@@ -64,19 +64,15 @@ export const make = Effect.fnUntraced(function* ({ deeds, lasting, limits, regis
 
   // --- an end ------------------------------------------------------------------------------
 
-  const finish = Effect.fnUntraced(function* (
-    peer: Peer.Peer,
-    ending: Closing | null,
-    exit: Exit.Exit<unknown, unknown>
-  ) {
+  const finish = Effect.fnUntraced(function* (peer: Peer.Peer, why: Closing | null, exit: Exit.Exit<unknown, unknown>) {
     // Nothing more is made for a peer that is told to go.
     yield* deliveries.stop(peer)
-    if (ending !== null) {
-      yield* Effect.ignore(peer.wire.writer.write(new Socket.CloseEvent(ending, closings[ending])))
+    if (why !== null) {
+      yield* Effect.ignore(peer.wire.writer.write(new Socket.CloseEvent(why, closings[why])))
     }
     yield* Fiber.interruptAll(peer.working)
     yield* Scope.close(peer.scope, exit)
-    yield* Effect.logDebug("a WebSocket ended", { connection: peer.listener.id, ending })
+    yield* Effect.logDebug("a WebSocket ended", { connection: peer.listener.id, ending: why })
   }, Effect.uninterruptible)
 
   /** From here on it is told nothing else; what comes back does the rest. */
