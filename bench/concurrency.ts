@@ -17,10 +17,11 @@ import { loop, type Sample } from "./kit/loop.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
 import * as Processes from "./kit/Processes.ts"
 import * as Served from "./kit/Served.ts"
+import * as Statements from "./kit/Statements.ts"
 import { type Spread, spread, table } from "./kit/statistics.ts"
 import * as TakenOut from "./kit/TakenOut.ts"
 
-export interface Options extends TakenOut.Wish {
+export interface Options extends TakenOut.Wish, Statements.Wish {
   readonly millis: number
   readonly rounds: number
   /** Commands outstanding at once, over the twenty connections. */
@@ -28,7 +29,7 @@ export interface Options extends TakenOut.Wish {
 }
 
 export const full: Options = { millis: 2_000, rounds: 7, outstanding: [20, 200] }
-export const smoke: Options = { millis: 200, rounds: 1, outstanding: [20], takeOut: true }
+export const smoke: Options = { millis: 200, rounds: 1, outstanding: [20], takeOut: true, statements: true }
 
 export interface Row {
   readonly what: string
@@ -43,7 +44,7 @@ export interface Row {
   readonly clientMicros: number
 }
 
-export interface Report extends Machine, TakenOut.TakenOut {
+export interface Report extends Machine, TakenOut.TakenOut, Statements.Counted {
   readonly options: Options
   readonly rows: ReadonlyArray<Row>
   readonly eventsPerCommand: number
@@ -54,9 +55,10 @@ export interface Report extends Machine, TakenOut.TakenOut {
 }
 
 export const run = Effect.fnUntraced(function* (options: Options) {
-  const { insert, place, pool, start } = yield* Served.make()
+  const { insert, place, pool, start } = yield* Served.make(Statements.options(options))
   const { databaseSchema } = place
   const service = yield* start
+  yield* Statements.begin(options, pool)
   const sockets = yield* Served.sockets(service)
   const postmaster = yield* Served.postmaster(pool)
   const told: Callers.Told = { events: 0, commands: 0 }
@@ -74,6 +76,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
       )
       .then(({ rows }) => Number(rows[0]!.count))
   )
+  const counted = yield* Statements.counted(options, pool, { operations: told.commands, schema: databaseSchema })
   const check = () => Callers.check(place, told)
   const corruptions = yield* Effect.promise(check)
   const takenOut = yield* TakenOut.checkAgain(options, () => TakenOut.event(place, "confirmation.denied"), check)
@@ -85,7 +88,8 @@ export const run = Effect.fnUntraced(function* (options: Options) {
     writesPerCommand: writes / told.commands,
     peakMemoryMiB,
     corruptions,
-    ...takenOut
+    ...takenOut,
+    ...counted
   }
   return report
 }, Effect.scoped)
@@ -128,7 +132,8 @@ export const print = (report: Report): string => {
     `${eventsPerCommand.toFixed(2)} events and ${writesPerCommand.toFixed(2)} rows written per command; peak memory of the ` +
       `service ${peakMemoryMiB.toFixed(0)} MiB; ${corruptions.length} corruptions`,
     ...corruptions,
-    ...TakenOut.lines(report)
+    ...TakenOut.lines(report),
+    ...Statements.lines(report)
   ].join("\n")
 }
 

@@ -16,16 +16,17 @@ import * as Floor from "./kit/Floor.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
 import * as Processes from "./kit/Processes.ts"
 import * as Served from "./kit/Served.ts"
+import * as Statements from "./kit/Statements.ts"
 import { type Spread, spread, table } from "./kit/statistics.ts"
 import * as TakenOut from "./kit/TakenOut.ts"
 
-export interface Options extends TakenOut.Wish {
+export interface Options extends TakenOut.Wish, Statements.Wish {
   readonly actions: number
   readonly rounds: number
 }
 
 export const full: Options = { actions: 1_000, rounds: 7 }
-export const smoke: Options = { actions: 40, rounds: 1, takeOut: true }
+export const smoke: Options = { actions: 40, rounds: 1, takeOut: true, statements: true }
 
 /** Processor time is per action: the medians of the rounds. */
 interface Step extends Processes.Spent {
@@ -34,15 +35,16 @@ interface Step extends Processes.Spent {
   readonly ratio: Spread
 }
 
-export interface Report extends Machine, TakenOut.TakenOut {
+export interface Report extends Machine, TakenOut.TakenOut, Statements.Counted {
   readonly options: Options
   readonly steps: ReadonlyArray<Step>
   readonly corruptions: ReadonlyArray<string>
 }
 
 export const run = Effect.fnUntraced(function* (options: Options) {
-  const { insert, place, pool, start } = yield* Served.make(policies)
+  const { insert, place, pool, start } = yield* Served.make({ policies, ...Statements.options(options) })
   const service = yield* start
+  yield* Statements.begin(options, pool)
   const postmaster = yield* Served.postmaster(pool)
   const sockets = yield* Served.sockets(service)
   const { actions, rounds } = options
@@ -105,6 +107,8 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   const taken: Array<Awaited<ReturnType<typeof round>>> = []
   for (let number = 1; number <= rounds; number++) taken.push(yield* Effect.promise(() => round(number)))
   yield* Effect.promise(() => service.stop())
+  const operations = (rounds + 1) * actions
+  const counted = yield* Statements.counted(options, pool, { operations, schema: place.databaseSchema })
   const check = async () => {
     const found = (await Audit.look(place)).map(({ detail }) => detail)
     const byType = await Audit.eventsByType(place)
@@ -130,7 +134,8 @@ export const run = Effect.fnUntraced(function* (options: Options) {
       }
     }),
     corruptions,
-    ...takenOut
+    ...takenOut,
+    ...counted
   }
   return report
 }, Effect.scoped)
@@ -151,7 +156,8 @@ export const print = (report: Report): string =>
     "",
     `${report.corruptions.length} corruptions`,
     ...report.corruptions,
-    ...TakenOut.lines(report)
+    ...TakenOut.lines(report),
+    ...Statements.lines(report)
   ].join("\n")
 
 // ---------------------------------------------------------------------------

@@ -184,7 +184,7 @@ const pglite = Effect.gen(function* () {
 })
 
 const postgres = Effect.gen(function* () {
-  const url = yield* Server.make
+  const url = yield* Server.make()
   const schema = `bench_${process.pid}`
   const { insert } = yield* Floor.make(url, `${schema}_floor`)
   const context = yield* Layer.build(

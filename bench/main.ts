@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- NAME [--smoke] [--json FILE]`: one bench, its table on the terminal, its figures as JSON; without a
- * name, what there is.
+ * `npm run bench -- NAME [--smoke] [--statements] [--json FILE]`: one bench, its table on the terminal, its figures as JSON;
+ * without a name, what there is.
  */
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
@@ -17,7 +17,11 @@ import * as Tracing from "./tracing.ts"
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { smoke: { type: "boolean", default: false }, json: { type: "string" } }
+  options: {
+    smoke: { type: "boolean", default: false },
+    statements: { type: "boolean", default: false },
+    json: { type: "string" }
+  }
 })
 
 /** A bench: what it measured, and that as a table. */
@@ -31,11 +35,14 @@ const bench = <O, R, E>(
   }
 ) => ({
   about,
-  run: (isSmoke: boolean) =>
-    Effect.map(Effect.orDie(of.run(isSmoke ? of.smoke : of.full)), (report) => ({
-      report: report as unknown,
-      text: of.print(report)
-    }))
+  run: (isSmoke: boolean, statements: boolean) =>
+    Effect.map(
+      Effect.orDie(of.run({ ...(isSmoke ? of.smoke : of.full), ...(statements && { statements }) })),
+      (report) => ({
+        report: report as unknown,
+        text: of.print(report)
+      })
+    )
 })
 
 const benches: { readonly [name: string]: ReturnType<typeof bench> } = {
@@ -50,7 +57,9 @@ const benches: { readonly [name: string]: ReturnType<typeof bench> } = {
 }
 
 const usage = [
-  "usage: npm run bench -- NAME [--smoke] [--json FILE]",
+  "usage: npm run bench -- NAME [--smoke] [--statements] [--json FILE]",
+  "",
+  "--statements: what PostgreSQL did for each operation, for concurrency and human-gate",
   "",
   ...Object.entries(benches).map(([name, { about }]) => `  ${name.padEnd(13)}${about}`)
 ].join("\n")
@@ -61,11 +70,15 @@ if (positionals.length === 0) {
 }
 const [name = ""] = positionals
 const chosen = Object.hasOwn(benches, name) ? benches[name] : undefined
-if (positionals.length !== 1 || chosen === undefined) {
+/** Those that may count statements. */
+const counting = ["concurrency", "human-gate"]
+if (positionals.length !== 1 || chosen === undefined || (values.statements && !counting.includes(name))) {
   console.error(usage)
   process.exit(2)
 }
 
-const { report, text } = await Effect.runPromise(chosen.run(values.smoke).pipe(Effect.provide(Logger.layer([]))))
+const { report, text } = await Effect.runPromise(
+  chosen.run(values.smoke, values.statements).pipe(Effect.provide(Logger.layer([])))
+)
 console.log(text)
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`)

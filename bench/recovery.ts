@@ -55,7 +55,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   const corruptions: Array<string> = []
   const noticed: Array<string> = []
   for (const database of options.databases) {
-    const url = database === "PGlite" ? null : yield* Server.make
+    const url = database === "PGlite" ? null : yield* Server.make()
     const empty = yield* lifeOf(url, "floor", 1, 1)
     const long = yield* lifeOf(url, "long", options.sessions, options.eventsEach)
     const samples = yield* Effect.promise(() => rounds(options.rounds, [empty.restart, long.restart]))

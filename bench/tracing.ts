@@ -58,7 +58,7 @@ export interface Report extends Machine, TakenOut.TakenOut {
 }
 
 export const run = Effect.fnUntraced(function* (options: Options) {
-  const databaseUrl = yield* Server.make
+  const databaseUrl = yield* Server.make()
   const collector = yield* collecting
   const lives = yield* Effect.forEach(ways, (way) => lifeOf(way, databaseUrl, collector))
   const cells = lives.map(

@@ -18,8 +18,14 @@ const flags = {
   "requests-per-second-max": 1_000_000
 }
 
-export const make = Effect.fnUntraced(function* (policies?: string) {
-  const url = yield* Server.make
+export interface Options {
+  readonly policies?: string
+  /** Lines for the configuration of PostgreSQL. */
+  readonly database?: string
+}
+
+export const make = Effect.fnUntraced(function* ({ database, policies }: Options = {}) {
+  const url = yield* Server.make(database)
   const folder = yield* TemporaryFolder.make
   const databaseSchema = `bench_${process.pid}`
   const { insert, pool } = yield* Floor.make(url, `${databaseSchema}_floor`)

@@ -21,7 +21,7 @@ const plainLot = 1_000
 
 /** The store that a service would open, with every index it declares. */
 export const make = Effect.fnUntraced(function* (database: Database) {
-  const databaseUrl = database === "PGlite" ? null : yield* Server.make
+  const databaseUrl = database === "PGlite" ? null : yield* Server.make()
   const settings: Settings.Settings = {
     ...Settings.defaults,
     dataFolder: yield* TemporaryFolder.make,

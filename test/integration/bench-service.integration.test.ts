@@ -26,6 +26,8 @@ describe.skipIf(server === null)("the benches of the whole service", () => {
         assert.isAbove(report.writesPerCommand, report.eventsPerCommand)
         assert.isAbove(report.peakMemoryMiB, 0)
         assert.include(Concurrency.print(report), "0 corruptions")
+        const insert = report.statements?.find(({ text }) => /insert into keelson\.event/i.test(text))
+        assert.isAbove(insert?.rowsPerOperation ?? 0, 1, "events that were inserted for a command")
         assert.include(report.takenOut?.join(), "events were acknowledged")
       }),
     120_000
@@ -43,6 +45,7 @@ describe.skipIf(server === null)("the benches of the whole service", () => {
         )
         for (const { millis, ratio } of report.steps) assert.isTrue(millis.median > 0 && ratio.median > 0)
         assert.include(HumanGate.print(report), "0 corruptions")
+        assert.isAbove(report.statements?.length ?? 0, 2)
         assert.include(report.takenOut?.join(), "actions were approved")
       }),
     120_000

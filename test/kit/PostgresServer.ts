@@ -31,8 +31,8 @@ export const makeRunFolder = (): string => {
   return folder
 }
 
-/** The run's server, started by whoever asks first. */
-export const find = async (folder: string): Promise<Found> => {
+/** The run's server, started by whoever asks first; `more` are lines for the configuration of one that is started here. */
+export const find = async (folder: string, more = ""): Promise<Found> => {
   const given = process.env["DATABASE_URL"]
   if (given !== undefined && given !== "") return { url: given }
   try {
@@ -40,7 +40,7 @@ export const find = async (folder: string): Promise<Found> => {
   } catch {
     return await told(folder)
   }
-  const found = await start(folder).catch((cause: unknown) => ({ missing: String(cause) }))
+  const found = await start(folder, more).catch((cause: unknown) => ({ missing: String(cause) }))
   const written = join(folder, "found.tmp")
   fs.writeFileSync(written, JSON.stringify(found))
   fs.renameSync(written, join(folder, "found.json"))
@@ -126,7 +126,7 @@ const told = async (folder: string): Promise<Found> => {
   return JSON.parse(fs.readFileSync(file, "utf8")) as Found
 }
 
-const start = async (folder: string): Promise<Found> => {
+const start = async (folder: string, more: string): Promise<Found> => {
   const found = binaries()
   if (found === undefined) return { missing: "no PostgreSQL server on this machine" }
   const user = unprivileged()
@@ -138,7 +138,7 @@ const start = async (folder: string): Promise<Found> => {
   const initdb = ["-D", data, "-U", "app", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C"]
   await run(join(how.binaries, "initdb"), initdb, { cwd: "/", ...user })
   const port = await freePort()
-  fs.appendFileSync(join(data, "postgresql.conf"), settings(port))
+  fs.appendFileSync(join(data, "postgresql.conf"), settings(port, more))
   begin(how, folder)
   return { url: `postgresql://app@127.0.0.1:${port}/postgres` }
 }
@@ -150,7 +150,7 @@ const begin = (how: How, folder: string): void => {
   execFileSync(join(how.binaries, "pg_ctl"), words, options(how))
 }
 
-const settings = (port: number): string => `
+const settings = (port: number, more: string): string => `
 listen_addresses = '127.0.0.1'
 port = ${port}
 unix_socket_directories = ''
@@ -161,7 +161,7 @@ tcp_keepalives_interval = 1
 tcp_keepalives_count = 2
 tcp_user_timeout = 4000
 client_connection_check_interval = 1000
-shared_preload_libraries = '${process.env["KEELSON_TEST_PG_PRELOAD"] ?? ""}'
+${more}
 `
 
 /** Root must not run a server: its own user does, or nobody. */
