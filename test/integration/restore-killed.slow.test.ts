@@ -1,6 +1,6 @@
 /**
  * Restores that are killed with SIGKILL, at each moment between two of their steps and at times spread over the whole of
- * one: what is left is nothing, all of the backup, or a place that no start serves. `KEELSON_KILLS` says at how many times,
+ * one: what is left is nothing, all of the backup, or a place that no start serves. `KEELSON_RESTORE_KILLS` says at how many times,
  * on each store; `KEELSON_SEED` at which.
  */
 import { readFileSync, rmSync } from "node:fs"
@@ -16,7 +16,7 @@ import * as Service from "#test/kit/service.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 import * as Kit from "./backup-kit.ts"
 
-const kills = Number(process.env["KEELSON_KILLS"] ?? 2)
+const kills = Number(process.env["KEELSON_RESTORE_KILLS"] ?? 2)
 const seed = Number(process.env["KEELSON_SEED"] ?? 1)
 const sessions = 100
 
