@@ -77,8 +77,15 @@ if (positionals.length !== 1 || chosen === undefined || (values.statements && !c
   process.exit(2)
 }
 
+if (values.statements && values.json !== undefined) {
+  console.error("figures that are kept are taken without --statements: counting costs the database a little")
+  process.exit(2)
+}
+
 const { report, text } = await Effect.runPromise(
   chosen.run(values.smoke, values.statements).pipe(Effect.provide(Logger.layer([])))
 )
 console.log(text)
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`)
+const { corruptions = [] } = report as { readonly corruptions?: ReadonlyArray<string> }
+if (corruptions.length > 0) process.exitCode = 1

@@ -28,8 +28,9 @@ const controlOf = ({ control, says }: Promised): string => {
     return `\`npm run simulate -- --mutant ${control.mutant}\``
   }
   const [file, title] = control
-  if (read(file).split(title).length !== 2)
-    throw new Error(`${file} does not say once "${title}", the control of: ${says}`)
+  const said = read(file).split(title)
+  const isTitle = said.length === 2 && /\b(?:it|each)\b[^;]*["'`]$/.test(said[0]!.slice(-400))
+  if (!isTitle) throw new Error(`${file} has no test "${title}", and that once, the control of: ${says}`)
   return `[${title}](../${file}): \`npm ${file.includes(".slow.") ? "run test:slow" : "test"} -- ${file}\``
 }
 

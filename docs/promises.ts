@@ -2,7 +2,7 @@
  * What Keelson promises, how each promise is tried, and what shows that the trial can fail.
  *
  * `promises.generate.ts` makes the page of it. It refuses a command that is none, a file that is not there, and a control
- * whose words its file does not hold exactly once.
+ * whose title does not begin a test of its file exactly once.
  */
 
 export interface Promised {
@@ -84,7 +84,10 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
     {
       says: "Twenty WebSockets on the same sessions and actions see only what one step at a time explains.",
       command: "npm run test:race -- --runs 10 --store postgres",
-      control: ["test/integration/race.integration.test.ts", "is not linearizable"],
+      control: [
+        "test/integration/race.integration.test.ts",
+        "see what one step at a time explains, and the journal agrees"
+      ],
       figures: ["race-pglite", "race-postgres"]
     },
     {
@@ -132,10 +135,7 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
     {
       says: "A cut tail, a stream taken out, a history hashed anew, two events in each other's place: a checkpoint names each.",
       command: "npm run test:slow -- test/integration/checkpoints.slow.test.ts",
-      control: [
-        "test/integration/checkpoints.slow.test.ts",
-        "is covered to its last event once the service has stopped"
-      ]
+      control: ["test/integration/checkpoints.slow.test.ts", "is seen to have lost its last event"]
     },
     {
       says: "A proof is checked by a program that shares no code with Keelson.",
@@ -175,7 +175,10 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
     {
       says: "What was erased after a backup stays erased in its restore.",
       command: "npm run test:slow -- test/integration/backup.slow.test.ts",
-      control: ["test/integration/backup.slow.test.ts", "an erased session stays erased by the ledger"]
+      control: [
+        "test/integration/backup.slow.test.ts",
+        "holds one moment of a service at work, and an erased session stays erased by the ledger"
+      ]
     }
   ],
   "It bears what comes": [
@@ -200,7 +203,7 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
     {
       says: "State that fibers share is whole under thousands of interleavings.",
       command: "npm test -- test/unit/edge/registry.test.ts test/unit/edge/in-hand.test.ts",
-      control: ["test/unit/edge/registry.test.ts", "is a get and a set instead of a transaction (the control)"]
+      control: ["test/unit/edge/registry.test.ts", "is not, with a get and a set instead of a transaction"]
     },
     {
       says: "A full disk, a lost database and an ended session refuse; nothing is half done.",
@@ -214,7 +217,7 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
   ],
   "How fast it is, beside a floor of the same run": [
     {
-      says: "Appends to the journal, beside plain inserts.",
+      says: "Appends to the journal, beside plain inserts: the goal is 0.8 of the floor with 20 callers, 1.5 with 200.",
       command: "npm run bench -- journal",
       control: [
         "test/integration/bench-journal.integration.test.ts",

@@ -1,5 +1,6 @@
 /**
- * What the database did for each operation, by its own `pg_stat_statements`.
+ * What the database did for each operation, by its own `pg_stat_statements`: elapsed time, waits for locks and for a
+ * processor included.
  *
  * Counted once the service has started. PostgreSQL counts what runs within a statement: a commit's wait for the disk
  * stands in no row. Counting costs the database a little, so runs whose figures are kept do without.
@@ -38,7 +39,7 @@ export const begin = (wish: Wish, pool: pg.Pool): Effect.Effect<void> =>
     await pool.query("SELECT pg_stat_statements_reset()")
   })
 
-/** Of statements on the tables of that schema, and of those on none. */
+/** Of statements on the tables of that schema, and of those that begin and end a transaction. */
 export const counted = (
   wish: Wish,
   pool: pg.Pool,
@@ -69,7 +70,7 @@ export const lines = ({ statements }: Counted): ReadonlyArray<string> =>
     : [
         "",
         table(
-          ["for each operation", "calls", "rows", "µs"],
+          ["for each operation", "calls", "rows", "µs elapsed"],
           statements.map(({ callsPerOperation, microsPerOperation, rowsPerOperation, text }) => [
             text.slice(0, textUnits),
             callsPerOperation.toFixed(3),

@@ -66,7 +66,10 @@ const journal = ({ rows }: Journal.Report): string =>
       ({ callers, database, eventsPerAppend, what }) =>
         database === "PostgreSQL" && what === "append" && eventsPerAppend === 1 && callers > 1
     )
-    .map((row) => `${row.callers} callers: ${ratio(row.ratio)}`)
+    .map(
+      ({ callers, ratio: one }) =>
+        `${callers} callers: ${ratio(one)}, ${goal(one.median >= (callers > 20 ? 1.5 : 0.8))}`
+    )
     .join(", ")
 
 const concurrency = (report: Concurrency.Report): string =>
@@ -117,8 +120,11 @@ const tracing = (report: Tracing.Report): string =>
     clean(report)
   ].join("; ")
 
-const peers = (report: Peers.Report): string =>
-  [...beside(report).map((row) => `${row.what}: ${ratio(row.ratio)}`), clean(report)].join("; ")
+const peers = (report: Peers.Report): string => {
+  const medianOf = (name: RegExp) => report.rows.find(({ what }) => name.test(what))?.ratio.median ?? 0
+  const isFaster = medianOf(/^Keelson/) > Math.max(medianOf(/^DBOS/), medianOf(/cluster/))
+  return [...beside(report).map((row) => `${row.what}: ${ratio(row.ratio)}`), goal(isFaster), clean(report)].join("; ")
+}
 
 const lines: { readonly [name: string]: (report: any) => string } = {
   "crash-pglite": crash,

@@ -135,7 +135,7 @@ for (const store of Kit.stores) {
             return look(place, file)
           })
           assert.deepStrictEqual([left, leaves[moment]], ["all", "half"])
-          assert.notStrictEqual(yield* forgotten(place), "Erased")
+          assert.strictEqual(yield* forgotten(place), "Open")
         }),
       120_000
     )

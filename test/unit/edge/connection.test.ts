@@ -246,6 +246,7 @@ describe("a connection", () => {
       const [revoked, heard] = [Latch.makeUnsafe(), Latch.makeUnsafe()]
       const gone = new Unauthenticated({ retryable: false })
       const { lasting, openAs } = yield* stageWith(() => Effect.andThen(revoked.await, gone), { close: heard.await })
+      yield* Effect.addFinalizer(() => Effect.sync(() => heard.openUnsafe()))
       const { heartbeatMillis, outboxBytesMax, stallMillis } = SocketDoor.defaults
       const one = yield* openAs(new Held("c", keyed), keyed)
       one.takesNothing(outboxBytesMax)
@@ -289,6 +290,7 @@ describe("a connection", () => {
           close: heard.await
         }
       )
+      yield* Effect.addFinalizer(() => Effect.sync(() => heard.openUnsafe()))
       const one = yield* openAs(new Held("c", keyed), keyed)
       yield* one.says({ ...touch, id: "1" })
       yield* TestClock.adjust(1)

@@ -73,7 +73,7 @@ describe("the registry of WebSockets", () => {
   }, 180_000)
 
   for (const broken of ["admit", "follow", "leave"]) {
-    it(`is not, where ${broken} is a get and a set instead of a transaction (the control)`, () => {
+    it(`is not, with a get and a set instead of a transaction in ${broken} (the control)`, () => {
       const apart: Registry.Atomically = (body, operation) =>
         operation === broken ? (body as Effect.Effect<never>) : Effect.tx(body)
       const found = Array.from({ length: 500 }, (_, seed) => SeededScheduler.run(storm(apart), seed))
