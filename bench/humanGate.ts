@@ -171,10 +171,11 @@ interface Measured extends Processes.Spent {
   readonly ratio: number
 }
 
-type Span = readonly [before: Processes.Times, after: Processes.Times]
+/** Of the processors. */
+type Interval = readonly [before: Processes.Times, after: Processes.Times]
 
 /** One step of a round. The client's part is the bench's own process, with the twenty connections and the follower. */
-const measured = (actions: number, millis: number, floorMillis: number, [before, after]: Span): Measured => ({
+const measured = (actions: number, millis: number, floorMillis: number, [before, after]: Interval): Measured => ({
   millis,
   ratio: millis / floorMillis,
   ...Processes.spent(before, after, actions)

@@ -74,21 +74,14 @@ export interface Report extends Machine, TakenOut.TakenOut {
 export const run = Effect.fnUntraced(function* (options: Options) {
   const rows: Array<Row> = []
   const corruptions: Array<string> = []
-  const noticed: Array<string> = []
+  const noticed: Array<TakenOut.TakenOut> = []
   for (const database of options.databases) {
     const subject = yield* database === "PGlite" ? pglite : postgres
     rows.push(...(yield* measure(database, subject, options)))
     corruptions.push(...(yield* Effect.promise(subject.check)))
-    const { takenOut = [] } = yield* TakenOut.checkAgain(options, subject.takeOut, subject.check)
-    noticed.push(...takenOut)
+    noticed.push(yield* TakenOut.checkAgain(options, subject.takeOut, subject.check))
   }
-  const report: Report = {
-    ...machine(),
-    options,
-    rows,
-    corruptions,
-    ...(options.takeOut === true && { takenOut: noticed })
-  }
+  const report: Report = { ...machine(), options, rows, corruptions, ...TakenOut.all(noticed) }
   return report
 }, Effect.scoped)
 

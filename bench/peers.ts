@@ -79,10 +79,10 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   const samples = yield* Effect.promise(() => rounds(options.rounds, cells))
   const corruptions: Array<string> = []
   for (const { check } of subjects) corruptions.push(...(yield* Effect.promise(check)))
-  const takenOut: Array<string> = []
+  const noticed: Array<TakenOut.TakenOut> = []
   for (const { check, takeOut } of subjects) {
     if (takeOut === null) continue
-    takenOut.push(...((yield* TakenOut.checkAgain(options, takeOut, check)).takenOut ?? []))
+    noticed.push(yield* TakenOut.checkAgain(options, takeOut, check))
   }
   const report: Report = {
     ...machine(),
@@ -94,7 +94,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
     })),
     missing,
     corruptions,
-    ...(options.takeOut === true && { takenOut })
+    ...TakenOut.all(noticed)
   }
   return report
 }, Effect.scoped)

@@ -53,7 +53,7 @@ export interface Report extends Machine, TakenOut.TakenOut {
 export const run = Effect.fnUntraced(function* (options: Options) {
   const rows: Array<Row> = []
   const corruptions: Array<string> = []
-  const noticed: Array<string> = []
+  const noticed: Array<TakenOut.TakenOut> = []
   for (const database of options.databases) {
     const url = database === "PGlite" ? null : yield* Server.make()
     const empty = yield* lifeOf(url, "floor", 1, 1)
@@ -71,20 +71,10 @@ export const run = Effect.fnUntraced(function* (options: Options) {
       })
     }
     for (const { check } of [empty, long]) corruptions.push(...(yield* Effect.promise(check)))
-    const { takenOut = [] } = yield* TakenOut.checkAgain(
-      options,
-      () => TakenOut.event(long.place, "session.touched"),
-      long.check
-    )
-    noticed.push(...takenOut)
+    const takeOut = () => TakenOut.event(long.place, "session.touched")
+    noticed.push(yield* TakenOut.checkAgain(options, takeOut, long.check))
   }
-  const report: Report = {
-    ...machine(),
-    options,
-    rows,
-    corruptions,
-    ...(options.takeOut === true && { takenOut: noticed })
-  }
+  const report: Report = { ...machine(), options, rows, corruptions, ...TakenOut.all(noticed) }
   return report
 }, Effect.scoped)
 

@@ -32,6 +32,12 @@ export const checkAgain = (
     return { takenOut }
   })
 
+/** Of several journals, as one. */
+export const all = (parts: ReadonlyArray<TakenOut>): TakenOut => {
+  const asked = parts.flatMap(({ takenOut }) => (takenOut === undefined ? [] : [takenOut]))
+  return asked.length === 0 ? {} : { takenOut: asked.flat() }
+}
+
 /** Deletes the newest event, of a type or of all, past what guards the table. */
 export const newest = Effect.fnUntraced(function* (schema: string, type: string | null) {
   const sql = yield* SqlClient
