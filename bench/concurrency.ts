@@ -5,17 +5,23 @@
  * or confirmation.deny, on one of twenty connections, answered after its commit; with authentication, sealing, receipts,
  * policies and the default traces. The service, PostgreSQL and the twenty clients share one machine.
  *
+ * The ceiling: the same commands' appends, ready made, written by the journal alone (`kit/Decided`).
+ *
  * Checked after: as many events in the journal as commands that were acknowledged make, and `keelson verify`.
  * In smoke mode an event is taken out then, and the check must complain (`kit/TakenOut`).
  * Not measured: tools that run, a network, more than one process of the service.
  */
 import * as Effect from "effect/Effect"
+import type pg from "pg"
+import type * as Audit from "#chaos/kit/audit.ts"
 import type * as SocketClient from "#chaos/kit/SocketClient.ts"
 import * as Callers from "./kit/callers.ts"
+import * as Decided from "./kit/Decided.ts"
 import * as Floor from "./kit/Floor.ts"
 import { loop, type Sample } from "./kit/loop.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
 import * as Processes from "./kit/Processes.ts"
+import { rounds, toFloor } from "./kit/rounds.ts"
 import * as Served from "./kit/Served.ts"
 import * as Statements from "./kit/Statements.ts"
 import { type Spread, spread, table } from "./kit/statistics.ts"
@@ -26,10 +32,19 @@ export interface Options extends TakenOut.Wish, Statements.Wish {
   readonly rounds: number
   /** Commands outstanding at once, over the twenty connections. */
   readonly outstanding: ReadonlyArray<number>
+  /** Callers whose appends are written alone, and how often each goes through the script. */
+  readonly decided: { readonly callers: number; readonly times: number }
 }
 
-export const full: Options = { millis: 2_000, rounds: 7, outstanding: [20, 200] }
-export const smoke: Options = { millis: 200, rounds: 1, outstanding: [20], takeOut: true, statements: true }
+export const full: Options = { millis: 2_000, rounds: 7, outstanding: [20, 200], decided: { callers: 400, times: 2 } }
+export const smoke: Options = {
+  millis: 200,
+  rounds: 1,
+  outstanding: [20],
+  decided: { callers: 20, times: 1 },
+  takeOut: true,
+  statements: true
+}
 
 export interface Row {
   readonly what: string
@@ -41,7 +56,7 @@ export interface Row {
   /** Microseconds of processor time per operation; null where there is no such process. */
   readonly serviceMicros: number | null
   readonly databaseMicros: number
-  readonly clientMicros: number
+  readonly clientMicros: number | null
 }
 
 export interface Report extends Machine, TakenOut.TakenOut, Statements.Counted {
@@ -55,6 +70,7 @@ export interface Report extends Machine, TakenOut.TakenOut, Statements.Counted {
 }
 
 export const run = Effect.fnUntraced(function* (options: Options) {
+  const decided = yield* Decided.make(options.decided.callers, options.decided.times)
   const { insert, place, pool, start } = yield* Served.make(Statements.options(options))
   const { databaseSchema } = place
   const service = yield* start
@@ -63,7 +79,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   const postmaster = yield* Served.postmaster(pool)
   const told: Callers.Told = { events: 0, commands: 0 }
   const measured = yield* Effect.promise(() =>
-    measure(options, { insert, sockets, told, service: service.pid, postmaster })
+    measure(options, { insert, sockets, told, service: service.pid, postmaster, decided, pool, place })
   )
   const peakMemoryMiB = Processes.peakMiB(service.pid)
   yield* Effect.promise(() => service.stop())
@@ -147,62 +163,97 @@ interface Subject {
   readonly told: Callers.Told
   readonly service: number
   readonly postmaster: number
+  readonly decided: Decided.Decided
+  readonly pool: pg.Pool
+  readonly place: Audit.Place
 }
 
 type Measured = Sample & Processes.Spent
 
 const measure = async (options: Options, subject: Subject): Promise<ReadonlyArray<Row>> => {
-  const { insert, postmaster, service, sockets, told } = subject
-  let cellsRun = 0
-  const cells = [
-    {
-      what: "floor",
-      outstanding: Floor.callers,
-      run: () => {
-        const cell = (cellsRun += 1)
-        return loop(Floor.callers, options.millis, (one, count) => insert(cell * 1_000 + one, count))
-      }
-    },
-    ...options.outstanding.map((outstanding) => ({
-      what: "Keelson over WebSocket",
-      outstanding,
-      run: () => {
-        const working = Array.from({ length: outstanding }, (_, index) =>
-          Callers.caller(sockets[index % Served.connections]!, told)
-        )
-        // However busy the machine: its whole script once, so that what a command makes is what all of them make.
-        return loop(outstanding, options.millis, (one) => working[one]!(), Callers.script.length)
-      }
-    }))
-  ]
-  const timed = async (cell: (typeof cells)[number]): Promise<Measured> => {
+  const { postmaster, service } = subject
+  const timed: Decided.Timed<Measured> = async (work) => {
     const before = Processes.times(service, postmaster)
-    const sample = await cell.run()
+    const sample = await work()
     const after = Processes.times(service, postmaster)
     return { ...sample, ...Processes.spent(before, after, sample.count) }
   }
-  for (const cell of cells) await cell.run()
-  const samples = cells.map((): Array<Measured> => [])
-  for (let round = 0; round < options.rounds; round++) {
-    for (let index = 0; index < cells.length; index++) {
-      const at = (index + round) % cells.length
-      samples[at]!.push(await timed(cells[at]!))
-    }
-  }
+  const cells = [
+    floorCell(options, subject, timed),
+    ...options.outstanding.map((outstanding) => socketCell(options, subject, timed, outstanding)),
+    ...options.outstanding.map((outstanding) => journalCell(subject, timed, outstanding))
+  ]
+  const samples = await rounds(
+    options.rounds,
+    cells.map(({ run }) => run)
+  )
   const base = samples[0]!.map(({ perSecond }) => perSecond)
-  return cells.map(({ outstanding, what }, index): Row => {
+  return cells.map(({ outstanding, what, writer }, index): Row => {
     const taken = samples[index]!
     const median = (of: (one: Measured) => number) => spread(taken.map(of)).median
+    const clientMicros = median((one) => one.clientMicros)
     return {
       what,
       outstanding,
       perSecond: spread(taken.map(({ perSecond }) => perSecond)),
-      ratio: spread(taken.map(({ perSecond }, round) => perSecond / base[round]!)),
+      ratio: toFloor(
+        taken.map(({ perSecond }) => perSecond),
+        base
+      ),
       p50Millis: median((one) => one.p50Millis),
       p99Millis: median((one) => one.p99Millis),
-      serviceMicros: what === "floor" ? null : median((one) => one.serviceMicros),
+      serviceMicros:
+        writer === "service" ? median((one) => one.serviceMicros) : writer === "bench" ? clientMicros : null,
       databaseMicros: median((one) => one.databaseMicros),
-      clientMicros: median((one) => one.clientMicros)
+      clientMicros: writer === "bench" ? null : clientMicros
     }
   })
 }
+
+interface Cell {
+  readonly what: string
+  readonly outstanding: number
+  /** Which process writes the journal; the bench itself where a journal is written alone. */
+  readonly writer: "service" | "bench" | null
+  readonly run: () => Promise<Measured>
+}
+
+let cellsRun = 0
+
+const floorCell = ({ millis }: Options, { insert }: Subject, timed: Decided.Timed<Measured>): Cell => ({
+  what: "floor",
+  outstanding: Floor.callers,
+  writer: null,
+  run: () => {
+    const cell = (cellsRun += 1)
+    return timed(() => loop(Floor.callers, millis, (one, count) => insert(cell * 1_000 + one, count)))
+  }
+})
+
+const socketCell = (
+  { millis }: Options,
+  { sockets, told }: Subject,
+  timed: Decided.Timed<Measured>,
+  outstanding: number
+): Cell => ({
+  what: "Keelson over WebSocket",
+  outstanding,
+  writer: "service",
+  run: () => {
+    const working = Array.from({ length: outstanding }, (_, index) =>
+      Callers.caller(sockets[index % Served.connections]!, told)
+    )
+    // However busy the machine: its whole script once, so that what a command makes is what all of them make.
+    return timed(() => loop(outstanding, millis, (one) => working[one]!(), Callers.script.length))
+  }
+})
+
+const journalCell = ({ decided, place, pool }: Subject, timed: Decided.Timed<Measured>, outstanding: number): Cell => ({
+  what: "its journal alone",
+  outstanding,
+  writer: "bench",
+  run: () => {
+    const schema = `alone_${process.pid}_${(cellsRun += 1)}`
+    return Decided.write({ url: place.databaseUrl!, pool, schema }, decided, outstanding, timed)
+  }
+})

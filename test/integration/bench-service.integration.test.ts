@@ -1,8 +1,11 @@
 /** The benches of the whole service in smoke mode: they still run, still check their answers, and their figures mean nothing. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as Concurrency from "../../bench/concurrency.ts"
 import * as HumanGate from "../../bench/humanGate.ts"
+import * as Decided from "../../bench/kit/Decided.ts"
+import * as Floor from "../../bench/kit/Floor.ts"
 import * as Postgres from "#test/kit/postgres.ts"
 
 const server = await Postgres.server()
@@ -16,7 +19,7 @@ describe.skipIf(server === null)("the benches of the whole service", () => {
         assert.deepStrictEqual(report.corruptions, [])
         assert.deepStrictEqual(
           report.rows.map(({ what }) => what),
-          ["floor", "Keelson over WebSocket"]
+          ["floor", "Keelson over WebSocket", "its journal alone"]
         )
         for (const { p50Millis, p99Millis, perSecond } of report.rows) {
           assert.isAbove(perSecond.median, 0)
@@ -31,6 +34,26 @@ describe.skipIf(server === null)("the benches of the whole service", () => {
         assert.include(report.takenOut?.join(), "events were acknowledged")
       }),
     120_000
+  )
+
+  it.live("write alone what the gateway decided, whole and once, and end where that is not so (the control)", () =>
+    Effect.gen(function* () {
+      const url = Redacted.value(server!.url)
+      const { pool } = yield* Floor.make(url, Postgres.freshSchema())
+      const decided = yield* Decided.make(3, 2)
+      const types = decided.at(-1)!.map(({ events }) => events.map(({ envelope }) => envelope.type).join(" "))
+      const [created, touched, denied] = ["session.created", "session.touched", "confirmation.denied"]
+      const asked = "action.proposed action.judged confirmation.requested"
+      const once = [created, touched, asked, denied, touched, touched, asked, denied, touched]
+      assert.deepStrictEqual(types, [...once, ...once])
+
+      const write = (of: Decided.Decided) =>
+        Decided.write({ url, pool, schema: Postgres.freshSchema() }, of, 2, (work) => work())
+      const sample = yield* Effect.promise(() => write(decided))
+      assert.strictEqual(sample.count, 2 * 18, "those that were written once the first caller was in")
+      const refused = yield* Effect.exit(Effect.promise(() => write([...decided, decided.at(-1)!])))
+      assert.include(String(refused), "an append was")
+    }).pipe(Effect.scoped)
   )
 
   it.live(
