@@ -10,6 +10,7 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Metric from "effect/Metric"
 import { randomUUID } from "node:crypto"
+import * as Series from "#src/kernel/Series.ts"
 import * as Exchange from "./Exchange.ts"
 
 export const requestDuration = Metric.histogram("http_request_duration_seconds", {
@@ -50,16 +51,19 @@ export const withAccessLog = <E, R>(
 // internal
 // ---------------------------------------------------------------------------
 
+const durationOf = Series.of(requestDuration, "route", "status")
+const problemsOf = Series.of(problems, "code")
+
 /** Asked every few seconds: their answers are for whoever asks. */
 const probes: ReadonlySet<string | null> = new Set(["/health", "/ready"])
 
 const counted = (status: number, { problem, requestId, route }: Exchange.Exchange, durationMillis: number) =>
   Effect.gen(function* () {
-    const series = { route: route ?? "-", status: `${Math.floor(status / 100)}xx` }
-    yield* Metric.update(Metric.withAttributes(requestDuration, series), durationMillis / 1000)
-    if (problem !== null) yield* Metric.update(Metric.withAttributes(problems, { code: problem }), 1)
+    const path = route ?? "-"
+    yield* Metric.update(durationOf(path, `${Math.floor(status / 100)}xx`), durationMillis / 1000)
+    if (problem !== null) yield* Metric.update(problemsOf(problem), 1)
     yield* Effect.annotateCurrentSpan({
-      "http.route": series.route,
+      "http.route": path,
       "keelson.request_id": requestId,
       ...(problem === null ? {} : { "keelson.problem": problem })
     })

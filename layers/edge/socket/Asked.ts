@@ -16,6 +16,7 @@ import * as Metric from "effect/Metric"
 import type { Answered } from "#src/gateway/Protocol.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
+import * as Series from "#src/kernel/Series.ts"
 import * as Trace from "#src/kernel/Trace.ts"
 import { Identity, type Principal } from "#src/ports/Identity.ts"
 import { CurrentCorrelationId } from "#src/ports/Stamps.ts"
@@ -49,6 +50,7 @@ const frameDuration = Metric.histogram("socket_frame_duration_seconds", {
   description: "From a frame to its answer, by what was asked.",
   boundaries: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 })
+const frameDurationOf = Series.of(frameDuration, "type")
 
 /** Makes what serves frames. What comes back takes the next of a connection; done is it once the one after may be read. */
 export const make = Effect.fnUntraced(function* ({ deeds, deliveries, end, limits, run }: Needs) {
@@ -79,7 +81,7 @@ export const make = Effect.fnUntraced(function* ({ deeds, deliveries, end, limit
     if (problem !== null) yield* Effect.annotateCurrentSpan({ "keelson.problem": problem.code })
     yield* Replies.counted(frame.type, problem?.code ?? "answered")
     const seconds = Number((yield* Clock.currentTimeNanos) - startedAtNanos) / 1e9
-    yield* Metric.update(Metric.withAttributes(frameDuration, { type: frame.type }), seconds)
+    yield* Metric.update(frameDurationOf(frame.type), seconds)
     return done._tag === "Success"
       ? Replies.answerFrame(frame.type, frame.id, done.value)
       : Replies.problemFrame(peer.listener.id, frame.id, problem!)

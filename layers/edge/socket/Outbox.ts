@@ -35,6 +35,8 @@ export class Watched implements Outbox {
   /** Kept only while somebody sends: else each heartbeat would leave one behind on a connection that lies idle. */
   #turns: Semaphore.Semaphore | undefined
   #senders = 0
+  /** Whether something was written in this turn of the event loop. */
+  #wrote = false
 
   /** `tooSlow` is told, perhaps again and again, that the peer makes no room. */
   constructor(writer: Socket.Writer, tcp: TcpSocket, limits: Limits, tooSlow: () => void) {
@@ -47,13 +49,29 @@ export class Watched implements Outbox {
   send<E, R>(make: Effect.Effect<string | null, E, R>): Effect.Effect<void, E, R> {
     const sending = Effect.flatMap(Effect.andThen(this.room, make), (frame) =>
       // A connection that is gone ends by its reader.
-      frame === null ? Effect.void : Effect.ignore(this.#writer.write(frame))
+      frame === null ? Effect.void : Effect.suspend(() => this.#write(frame))
     )
     return Effect.acquireUseRelease(
       Effect.sync(() => this.#join()),
       (turns) => turns.withPermits(1)(sending),
       () => Effect.sync(() => this.#leave())
     )
+  }
+
+  /** The first of a turn of the event loop leaves at once; those that come with it, as after a commit, leave in one write. */
+  #write(frame: string): Effect.Effect<void> {
+    if (!this.#wrote) {
+      this.#wrote = true
+      process.nextTick(Watched.#turned, this)
+    } else if (this.#tcp.writableCorked === 0) {
+      this.#tcp.cork()
+    }
+    return Effect.ignore(this.#writer.write(frame))
+  }
+
+  static #turned(this: void, outbox: Watched): void {
+    outbox.#wrote = false
+    if (outbox.#tcp.writableCorked > 0) outbox.#tcp.uncork()
   }
 
   #join(): Semaphore.Semaphore {

@@ -7,6 +7,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type { Answered } from "#src/gateway/Protocol.ts"
+import * as Series from "#src/kernel/Series.ts"
 import type * as Frames from "../api/Frames.ts"
 import * as Problems from "../Problems.ts"
 import type { Followed } from "./Followed.ts"
@@ -18,9 +19,10 @@ const frames = Metric.counter("socket_frames_total", {
   incremental: true
 })
 
+const framesOf = Series.of(frames, "type", "outcome")
+
 /** Counts a frame that came: what it asked, and `answered` or the problem's code. */
-export const counted = (type: string, outcome: string) =>
-  Metric.update(Metric.withAttributes(frames, { type, outcome }), 1)
+export const counted = (type: string, outcome: string) => Metric.update(framesOf(type, outcome), 1)
 
 /** To whom it is told. */
 export interface To {

@@ -13,8 +13,21 @@ import { Watched } from "#layers/edge/socket/Outbox.ts"
 const stage = () => {
   const told: Array<string> = []
   const writer = { write: (chunk: string) => Effect.sync(() => void told.push(chunk)) } as unknown as Socket.Writer
-  const tcp = { writableLength: 0, bytesWritten: 0, destroyed: false } as unknown as TcpSocket
-  const outbox = new Watched(writer, tcp, { outboxBytesMax: 1, stallMillis: 1_000 }, () => {})
+  const tcp = { writableLength: 0, bytesWritten: 0, destroyed: false, writableCorked: 0 }
+  const cork = () => {
+    tcp.writableCorked += 1
+    told.push("cork")
+  }
+  const uncork = () => {
+    tcp.writableCorked -= 1
+    told.push("uncork")
+  }
+  const outbox = new Watched(
+    writer,
+    Object.assign(tcp, { cork, uncork }) as unknown as TcpSocket,
+    { outboxBytesMax: 1, stallMillis: 1_000 },
+    () => {}
+  )
   const made: Array<string> = []
   /** Is made, and waits before it is sent. */
   const send = (name: string) => {
@@ -63,6 +76,27 @@ describe("an outbox", () => {
   )
 })
 
+describe("frames of one turn of the event loop", () => {
+  it.live("leave at once where one is alone, and in one write where more come with it", () =>
+    Effect.gen(function* () {
+      const { outbox, told } = stage()
+      const sendAll = (frames: ReadonlyArray<string>) =>
+        Effect.forEach(frames, (frame) => outbox.send(Effect.succeed(frame)), { discard: true })
+      yield* turn
+      yield* sendAll(["1"])
+      yield* turn
+      assert.deepStrictEqual(told, ["1"])
+      yield* sendAll(["2", "3", "4"])
+      assert.deepStrictEqual(told.splice(0), ["1", "2", "cork", "3", "4"])
+      yield* turn
+      assert.deepStrictEqual(told.splice(0), ["uncork"])
+      yield* sendAll(["5", "6"])
+      yield* turn
+      assert.deepStrictEqual(told, ["5", "cork", "6", "uncork"])
+    })
+  )
+})
+
 describe("outboxes at rest", () => {
   it.live("hold no more than they did before anything was sent, also where a sender was taken away", () =>
     Effect.gen(function* () {
@@ -87,3 +121,5 @@ const held = (): number => {
   for (let round = 0; round < 3; round++) collect()
   return process.memoryUsage().heapUsed
 }
+
+const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
