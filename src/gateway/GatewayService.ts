@@ -27,6 +27,7 @@ import {
 } from "./Protocol.ts"
 import { type Line, Lines } from "./Lines.ts"
 import * as Operators from "./Operators.ts"
+import * as Ownership from "./Ownership.ts"
 import * as Questions from "./Questions.ts"
 import * as RemoteTools from "./RemoteTools.ts"
 import * as Sending from "./Sending.ts"
@@ -49,6 +50,7 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
   const { permit, refuse, send, unreadable } = yield* Sending.make
   const responder = yield* Responder
   const questions = yield* Questions.make
+  const ownership = yield* Ownership.make
   const lines = yield* Lines
   const catalog = yield* ToolCatalog
 
@@ -75,9 +77,9 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
   })
 
   const session = Effect.fnUntraced(function* (by: Principal, id: SessionId, deed: Authority.Deed) {
-    const row = yield* Effect.catch(questions.session(id), unreadable)
-    yield* permit(by, deed, "session.read", { kind: "session", id }, row)
-    return row!
+    const known = yield* Effect.catch(ownership.ofSession(id), unreadable)
+    yield* permit(by, deed, "session.read", { kind: "session", id }, known)
+    return known!
   })
 
   const onSession =
@@ -89,8 +91,10 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
       )
 
   const action = Effect.fnUntraced(function* (by: Principal, id: ActionId, deed: Authority.Deed) {
-    const row = yield* Effect.catch(questions.action(id), unreadable)
-    yield* permit(by, deed, "action.read", { kind: "action", id }, row)
+    const suffices = (subject: Authority.Subject) =>
+      (["action.read", deed] as const).every((one) => Authority.may(by.actor, by.roles, one, subject))
+    const known = yield* Effect.catch(ownership.ofAction(id, suffices), unreadable)
+    yield* permit(by, deed, "action.read", { kind: "action", id }, known)
   })
 
   const onAction = (
@@ -118,7 +122,10 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
       idleMillis: input.idleMillis ?? config.sessionIdleMillis,
       quota: config.sessionsPerPrincipalMax
     }
-    return yield* send(by, key, { kind: "session", id: sessionId }, command, { ...input } as Json, SessionAnswer)
+    const to = { kind: "session", id: sessionId }
+    const answered = yield* send(by, key, to, command, { ...input } as Json, SessionAnswer)
+    if (!answered.repeated) ownership.noteSession(sessionId, command)
+    return answered
   })
 
   const startTurn: Gateway["Service"]["startTurn"] = Effect.fnUntraced(function* (by, key, sessionId, input) {
@@ -169,7 +176,13 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
       roles: by.roles,
       ...input
     }
-    const sent = send(by, key, { kind: "action", id: actionId }, command, { ...input } as Json, ActionAnswer)
+    const sent = Effect.tap(
+      send(by, key, { kind: "action", id: actionId }, command, { ...input } as Json, ActionAnswer),
+      ({ repeated }) =>
+        Effect.sync(() => {
+          if (!repeated) ownership.noteAction(actionId, { ownerId, agentId, proposer: by.actor })
+        })
+    )
     // What an agent runs elsewhere, and what nobody runs, never stands in a line here.
     const tool = yield* Effect.catch(catalog.find(input.tool), unreadable)
     if (tool === null || tool.executor !== null) return yield* sent

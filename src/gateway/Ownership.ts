@@ -1,0 +1,76 @@
+/**
+ * Whose sessions and actions are: what of them never changes once they are there, so that no command reads it twice.
+ *
+ *   remembered --suffices--> permitted
+ *              \--does not, or is not there--> the row, which also knows what came later
+ *
+ * Owns what is remembered, of so many. Does not own what follows from it (`Authority`).
+ *
+ * Invariants: only what a row says, or what this process saw committed, is remembered; that something is not there is
+ * not. Approvers and executors come later and may change, so nobody is turned away for want of them.
+ */
+import * as Effect from "effect/Effect"
+import type { ActionId, PrincipalId, SessionId } from "../kernel/Ids.ts"
+import type { Actor } from "../kernel/Stamp.ts"
+import type { EventStoreError } from "../ports/EventStore.ts"
+import type * as Authority from "./Authority.ts"
+import * as Questions from "./Questions.ts"
+
+export interface OfSession {
+  readonly ownerId: PrincipalId
+  readonly agentId: PrincipalId
+}
+
+export interface OfAction extends OfSession {
+  readonly proposer: Actor
+}
+
+/** Sessions, and as many actions, that are remembered; the first ones are forgotten first. */
+export const rememberedMax = 10_000
+
+export const make = Effect.gen(function* () {
+  const questions = yield* Questions.make
+  const sessions = new Map<SessionId, OfSession>()
+  const actions = new Map<ActionId, OfAction>()
+
+  const ofSession = (id: SessionId): Effect.Effect<OfSession | null, EventStoreError> => {
+    const known = sessions.get(id)
+    if (known !== undefined) return Effect.succeed(known)
+    return Effect.map(questions.session(id), (row) => {
+      if (row !== null) noteSession(id, row)
+      return row
+    })
+  }
+
+  /** `suffices`: whether these relations permit already what is asked. */
+  const ofAction = (
+    id: ActionId,
+    suffices: (subject: Authority.Subject) => boolean
+  ): Effect.Effect<Authority.Subject | null, EventStoreError> => {
+    const known = actions.get(id)
+    if (known !== undefined && suffices(known)) return Effect.succeed(known)
+    return Effect.map(questions.action(id), (row) => {
+      if (row !== null) noteAction(id, row)
+      return row
+    })
+  }
+
+  /** Of one whose creation is committed. */
+  const noteSession = (id: SessionId, { agentId, ownerId }: OfSession): void => note(sessions, id, { ownerId, agentId })
+  const noteAction = (id: ActionId, { agentId, ownerId, proposer }: OfAction): void =>
+    note(actions, id, { ownerId, agentId, proposer })
+
+  return { ofSession, ofAction, noteSession, noteAction }
+})
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const note = <K, V>(remembered: Map<K, V>, id: K, of: V): void => {
+  if (remembered.size >= rememberedMax && !remembered.has(id)) {
+    const [first] = remembered.keys()
+    if (first !== undefined) remembered.delete(first)
+  }
+  remembered.set(id, of)
+}
