@@ -129,6 +129,7 @@ for (const { executable, major } of nodes) {
       assert.match((await node("--version")).stdout, new RegExp(`^v${major}\\.`))
       const version = { status: 0, stdout: `keelson ${manifest.version}\n`, stderr: "" }
       assert.deepStrictEqual(await node(keelson, "--version"), version)
+      assert.isAbove(fs.readdirSync(path.join(app, "node_modules/.keelson")).length, 0, "what Node compiled is kept")
       const { status, stderr, stdout } = await node(keelson, "--help")
       assert.deepStrictEqual([status, stderr], [0, ""])
       for (const command of ["start", "demo", "verify"]) assert.match(stdout, new RegExp(`^ +${command}\\b`, "m"))

@@ -4,18 +4,18 @@ import * as Effect from "effect/Effect"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import { join, resolve } from "node:path"
-import * as CompileCache from "#layers/profiles/CompileCache.ts"
+import * as CompileCache from "#layers/CompileCache.ts"
 import * as TemporaryFolder from "#test/kit/TemporaryFolder.ts"
 
-const module = resolve(import.meta.dirname, "../../../layers/profiles/CompileCache.ts")
+const module = resolve(import.meta.dirname, "../../layers/CompileCache.ts")
 
 /** A package's folder with packages of its own, and where its modules would be kept. */
 const checkout = Effect.map(TemporaryFolder.make, (root) => {
   fs.mkdirSync(join(root, "node_modules"))
-  return { root, kept: join(root, "node_modules/.cache/keelson") }
+  return { root, kept: join(root, "node_modules/.keelson") }
 })
 
-/** A process that enables the cache for the package at `root`, then loads a module of it; says where the cache is. */
+/** A process that enables the cache for the modules in `root`, then loads one of them; says where the cache is. */
 const load = (root: string, environment: { readonly [name: string]: string } = {}): string => {
   fs.writeFileSync(join(root, "loaded.mjs"), "export const loaded = 1\n")
   const script = `
@@ -44,8 +44,8 @@ describe("the compile cache", () => {
   it.effect("lies in the packages that an installed one is among", () =>
     Effect.gen(function* () {
       const { kept, root } = yield* checkout
-      const installed = join(root, "node_modules/keelson")
-      fs.mkdirSync(join(installed, "node_modules"), { recursive: true })
+      const installed = join(root, "node_modules/keelson/dist/layers")
+      fs.mkdirSync(installed, { recursive: true })
       assert.strictEqual(CompileCache.privateFolder(installed), kept)
     })
   )
@@ -77,7 +77,6 @@ describe("the compile cache", () => {
       const { kept, root } = yield* checkout
       const elsewhere = join(root, "elsewhere")
       fs.mkdirSync(elsewhere, { mode: 0o700 })
-      fs.mkdirSync(join(kept, ".."))
       fs.symlinkSync(elsewhere, kept)
       assert.strictEqual(load(root), "none")
       assert.deepStrictEqual(files(elsewhere), [])
@@ -86,11 +85,11 @@ describe("the compile cache", () => {
 
   it.effect("is left out where there is no place for it, and the program goes on", () =>
     Effect.gen(function* () {
-      const root = yield* TemporaryFolder.make
-      assert.strictEqual(load(root), "none")
-      assert.isFalse(fs.existsSync(join(root, "node_modules")))
-      fs.mkdirSync(join(root, "node_modules"))
-      fs.writeFileSync(join(root, "node_modules/.cache"), "no folder")
+      const outside = yield* TemporaryFolder.make
+      assert.strictEqual(load(outside), "none")
+      assert.isFalse(fs.existsSync(join(outside, "node_modules")))
+      const { kept, root } = yield* checkout
+      fs.writeFileSync(kept, "no folder")
       assert.strictEqual(load(root), "none")
     })
   )
