@@ -1,8 +1,8 @@
 /**
  * The appends that the script of `callers` makes, by the gateway itself in memory, and how fast a journal takes them ready.
  *
- * What is left of a command then is to write it: no socket, no authentication, no rule, no policy, no seal, no actor, no
- * span. Whatever runs in front of this journal is not faster than that.
+ * What is left of a command then is to write it: no socket, no authentication, no rule, no policy, no seal, no actor. It
+ * is checked, and batched, and judged by the journal as it always is.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -23,18 +23,20 @@ import type { Append } from "#src/kernel/Append.ts"
 import type { ActionId, SessionId } from "#src/kernel/Ids.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
 import { script } from "./callers.ts"
-import { type Sample, sampleOf } from "./loop.ts"
+import { type Sample, sampleOf, type Timed } from "./loop.ts"
 
 /** What each caller hands over, one after the other. */
 export type Decided = ReadonlyArray<ReadonlyArray<Append>>
 
-/** Of so many callers, each with the whole script so often. */
-export const make = Effect.fnUntraced(function* (callers: number, times: number): Effect.fn.Return<Decided> {
+/** Of so many callers, each with the script once. */
+export const make = Effect.fnUntraced(function* (callers: number): Effect.fn.Return<Decided> {
   const handedOver: Array<Append> = []
   return yield* Effect.gen(function* () {
     const decided: Array<ReadonlyArray<Append>> = []
+    // What the gateway begins with, such as its policies, is nobody's.
+    handedOver.splice(0)
     for (let caller = 0; caller < callers; caller++) {
-      yield* play(`caller-${caller}`, times)
+      yield* play(`caller-${caller}`)
       decided.push(handedOver.splice(0))
     }
     return decided
@@ -48,12 +50,9 @@ export interface Target {
   readonly schema: string
 }
 
-/** Measures some work. */
-export type Timed<Measured extends Sample> = (work: () => Promise<Sample>) => Promise<Measured>
-
 /**
- * Writes them all into an empty journal, so many at once, each caller's in order; times it once the first tenth is in.
- * Throws where an append is refused, or the journal does not hold what was acknowledged.
+ * Writes them all into an empty journal, so many at once, each caller's in order; the first ones are not timed, as many as
+ * there are at once. Throws where an append is refused, or the journal does not hold what was acknowledged.
  */
 export const write = <Measured extends Sample>(
   { pool, schema, url }: Target,
@@ -68,9 +67,9 @@ export const write = <Measured extends Sample>(
       const [outcome] = await run(store.append([one]))
       if (outcome?._tag !== "Committed") throw new Error(`an append was ${JSON.stringify(outcome)}`)
     }
-    const warm = Math.ceil(decided.length / 10)
-    yield* Effect.promise(() => lanes(decided.slice(0, warm), outstanding, append))
-    const sample = yield* Effect.promise(() => timed(() => lanes(decided.slice(warm), outstanding, append)))
+    const [warm, rest] = [decided.slice(0, outstanding), decided.slice(outstanding)]
+    yield* Effect.promise(() => lanes(warm, outstanding, append))
+    const sample = yield* Effect.promise(() => timed(() => lanes(rest, outstanding, append)))
     const acknowledged = decided.flat().reduce((sum, { events }) => sum + events.length, 0)
     const { rows } = yield* Effect.promise(() => pool.query(`SELECT count(*)::integer AS count FROM ${schema}.event`))
     if (rows[0].count !== acknowledged) throw new Error(`${rows[0].count} events are there of ${acknowledged}`)
@@ -89,7 +88,7 @@ export const write = <Measured extends Sample>(
 // internal
 // ---------------------------------------------------------------------------
 
-/** So many callers at once until all have been; each takes the next that nobody took. */
+/** So many callers at once until all have been: whoever is done takes the next that nobody took. */
 const lanes = async (
   decided: Decided,
   outstanding: number,
@@ -144,13 +143,12 @@ const gateway = (handedOver: Array<Append>) =>
     journal: recording(handedOver)
   })
 
-const play = Effect.fnUntraced(function* (caller: string, times: number) {
+const play = Effect.fnUntraced(function* (caller: string) {
   const gateway = yield* Gateway
   let sessionId: SessionId | null = null
   let actionId: ActionId | null = null
-  for (let count = 0; count < times * script.length; count++) {
+  for (const [count, command] of script.entries()) {
     const key = `${caller}-${count}`
-    const command = script[count % script.length]!
     if (command === "session.create") sessionId = (yield* gateway.createSession(owner, key, {})).body.sessionId
     else if (command === "session.touch") yield* gateway.touchSession(owner, key, sessionId!)
     else if (command === "confirmation.deny") yield* gateway.deny(owner, key, actionId!, null)

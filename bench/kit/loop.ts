@@ -9,6 +9,9 @@ export interface Sample {
   readonly p99Millis: number
 }
 
+/** Measures what some work took of the machine. */
+export type Timed<Measured extends Sample> = (work: () => Promise<Sample>) => Promise<Measured>
+
 /** Callers in closed loops for so long, each at least `leastTimes`; latencies of all of them together. */
 export const loop = async (
   callers: number,

@@ -8,8 +8,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Questions from "#src/gateway/Questions.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
 import type { StoredEvent } from "#src/kernel/Envelope.ts"
 import { ActionId, PrincipalId, SessionId, TurnId } from "#src/kernel/Ids.ts"
+import * as Remembered from "#src/kernel/Remembered.ts"
 
 export interface Belongs {
   readonly sessionId: SessionId | null
@@ -30,12 +32,9 @@ export class Belonging extends Context.Service<
   { readonly of: (stored: StoredEvent) => Effect.Effect<Belongs, LookError> }
 >()("keelson/edge/Belonging") {}
 
-/** Streams whose belonging is remembered. */
-const rememberedMax = 10_000
-
 export const make = Effect.gen(function* () {
   const questions = yield* Questions.make
-  const remembered = new Map<string, Belongs>()
+  const remembered = Remembered.make<string, Belongs>(Bounds.ownersRememberedMax)
 
   const look = Effect.fnUntraced(function* (kind: string, id: string): Effect.fn.Return<Belongs, LookError> {
     if (kind === "turn") {
@@ -55,8 +54,7 @@ export const make = Effect.gen(function* () {
     if (kind === "session") return { sessionId: SessionId.make(id), executorId: null }
     // A stream's first event names them, so that whoever follows from there asks nobody.
     const found = (kind === "turn" || kind === "action" ? named(payload) : null) ?? (yield* look(kind, id))
-    if (remembered.size >= rememberedMax) remembered.clear()
-    remembered.set(stream, found)
+    remembered.note(stream, found)
     return found
   })
   return Belonging.of({ of })

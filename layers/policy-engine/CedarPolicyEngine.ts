@@ -18,6 +18,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import * as Remembered from "#src/kernel/Remembered.ts"
 import type { EventStoreError } from "#src/ports/EventStore.ts"
 import { Digest } from "#src/ports/Digest.ts"
 import {
@@ -149,14 +150,13 @@ const decide = (compiled: CompiledSet, prepared: Prepared, question: PolicyQuest
  * Of a tool that was declared after the policies were read: they can't name it, but those that name no tool judge it.
  * Views are kept by the definition's hash, as many as tools may be declared.
  */
-const declaredViews = new Map<string, ToolView>()
+const declaredViews = Remembered.make<string, ToolView>(Bounds.toolsDeclaredMax)
 const declaredView = (tool: ToolDescriptor | undefined): ToolView | undefined => {
   if (tool === undefined) return undefined
   const known = declaredViews.get(tool.hash)
   if (known !== undefined) return known
   const view = fromTools([tool]).tools.get(tool.name)
-  if (declaredViews.size >= Bounds.toolsDeclaredMax) declaredViews.clear()
-  if (view !== undefined) declaredViews.set(tool.hash, view)
+  if (view !== undefined) declaredViews.note(tool.hash, view)
   return view
 }
 

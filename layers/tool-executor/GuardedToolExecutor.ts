@@ -22,6 +22,7 @@ import * as Metric from "effect/Metric"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Canonical from "#src/kernel/Canonical.ts"
 import { digestInput, isGenuine, type Permit, type PermitFields, spend } from "#src/kernel/Permit.ts"
+import * as Series from "#src/kernel/Series.ts"
 import { Rows } from "#src/ports/EventStore.ts"
 import { HaltSwitch } from "#src/ports/HaltSwitch.ts"
 import { Stamps } from "#src/ports/Stamps.ts"
@@ -59,6 +60,8 @@ export const runs = Metric.counter("tool_runs_total", {
   description: "Permits handed to the executor, by what became of them.",
   incremental: true
 })
+
+const runsOf = Series.of(runs, "outcome")
 
 export const make = Effect.gen(function* () {
   const registry = yield* ToolRegistry
@@ -133,7 +136,7 @@ export const make = Effect.gen(function* () {
   return ToolExecutor.of({
     execute: (permit) =>
       Effect.suspend(() => (isGenuine(permit) ? admit(permit) : refuse("Forged", null))).pipe(
-        Effect.onExit((exit) => Metric.update(Metric.withAttributes(runs, { outcome: outcomeOf(exit) }), 1)),
+        Effect.onExit((exit) => Metric.update(runsOf(outcomeOf(exit)), 1)),
         Effect.withSpan("ToolExecutor.execute")
       )
   })

@@ -10,7 +10,9 @@
  * not. Approvers and executors come later and may change, so nobody is turned away for want of them.
  */
 import * as Effect from "effect/Effect"
+import * as Bounds from "../kernel/Bounds.ts"
 import type { ActionId, PrincipalId, SessionId } from "../kernel/Ids.ts"
+import * as Remembered from "../kernel/Remembered.ts"
 import type { Actor } from "../kernel/Stamp.ts"
 import type { EventStoreError } from "../ports/EventStore.ts"
 import type * as Authority from "./Authority.ts"
@@ -25,13 +27,10 @@ export interface OfAction extends OfSession {
   readonly proposer: Actor
 }
 
-/** Sessions, and as many actions, that are remembered; the first ones are forgotten first. */
-export const rememberedMax = 10_000
-
 export const make = Effect.gen(function* () {
   const questions = yield* Questions.make
-  const sessions = new Map<SessionId, OfSession>()
-  const actions = new Map<ActionId, OfAction>()
+  const sessions = Remembered.make<SessionId, OfSession>(Bounds.ownersRememberedMax)
+  const actions = Remembered.make<ActionId, OfAction>(Bounds.ownersRememberedMax)
 
   const ofSession = (id: SessionId): Effect.Effect<OfSession | null, EventStoreError> => {
     const known = sessions.get(id)
@@ -56,21 +55,9 @@ export const make = Effect.gen(function* () {
   }
 
   /** Of one whose creation is committed. */
-  const noteSession = (id: SessionId, { agentId, ownerId }: OfSession): void => note(sessions, id, { ownerId, agentId })
+  const noteSession = (id: SessionId, { agentId, ownerId }: OfSession): void => sessions.note(id, { ownerId, agentId })
   const noteAction = (id: ActionId, { agentId, ownerId, proposer }: OfAction): void =>
-    note(actions, id, { ownerId, agentId, proposer })
+    actions.note(id, { ownerId, agentId, proposer })
 
   return { ofSession, ofAction, noteSession, noteAction }
 })
-
-// ---------------------------------------------------------------------------
-// internal
-// ---------------------------------------------------------------------------
-
-const note = <K, V>(remembered: Map<K, V>, id: K, of: V): void => {
-  if (remembered.size >= rememberedMax && !remembered.has(id)) {
-    const [first] = remembered.keys()
-    if (first !== undefined) remembered.delete(first)
-  }
-  remembered.set(id, of)
-}

@@ -59,6 +59,8 @@ export const mailboxTakeMax = 64
 export const actorIdleMillis = 60_000
 /** Actors in memory at once. */
 export const actorsMax = 10_000
+/** Sessions whose owner is remembered, and as many actions; streams of which it is remembered whose they are. */
+export const ownersRememberedMax = 10_000
 /** A wrapping key's or a token's file. */
 export const privateFileBytesMax = 4_096
 /** Subjects whose data keys are held in hand at once; as many forgotten ones are remembered as such. */

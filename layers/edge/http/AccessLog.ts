@@ -59,11 +59,11 @@ const probes: ReadonlySet<string | null> = new Set(["/health", "/ready"])
 
 const counted = (status: number, { problem, requestId, route }: Exchange.Exchange, durationMillis: number) =>
   Effect.gen(function* () {
-    const path = route ?? "-"
-    yield* Metric.update(durationOf(path, `${Math.floor(status / 100)}xx`), durationMillis / 1000)
+    const named = route ?? "-"
+    yield* Metric.update(durationOf(named, `${Math.floor(status / 100)}xx`), durationMillis / 1000)
     if (problem !== null) yield* Metric.update(problemsOf(problem), 1)
     yield* Effect.annotateCurrentSpan({
-      "http.route": path,
+      "http.route": named,
       "keelson.request_id": requestId,
       ...(problem === null ? {} : { "keelson.problem": problem })
     })

@@ -35,8 +35,8 @@ export class Watched implements Outbox {
   /** Kept only while somebody sends: else each heartbeat would leave one behind on a connection that lies idle. */
   #turns: Semaphore.Semaphore | undefined
   #senders = 0
-  /** Whether something was written in this turn of the event loop. */
-  #wrote = false
+  /** Frames sent in one go: before Node's next tick. */
+  #sent = 0
 
   /** `tooSlow` is told, perhaps again and again, that the peer makes no room. */
   constructor(writer: Socket.Writer, tcp: TcpSocket, limits: Limits, tooSlow: () => void) {
@@ -58,20 +58,17 @@ export class Watched implements Outbox {
     )
   }
 
-  /** The first of a turn of the event loop leaves at once; those that come with it, as after a commit, leave in one write. */
+  /** The first of those that are sent in one go leaves at once; what comes with it, as after a commit, in one write. */
   #write(frame: string): Effect.Effect<void> {
-    if (!this.#wrote) {
-      this.#wrote = true
-      process.nextTick(Watched.#turned, this)
-    } else if (this.#tcp.writableCorked === 0) {
-      this.#tcp.cork()
-    }
+    this.#sent += 1
+    if (this.#sent === 1) process.nextTick(Watched.#gone, this)
+    if (this.#sent === 2) this.#tcp.cork()
     return Effect.ignore(this.#writer.write(frame))
   }
 
-  static #turned(this: void, outbox: Watched): void {
-    outbox.#wrote = false
-    if (outbox.#tcp.writableCorked > 0) outbox.#tcp.uncork()
+  static #gone(this: void, outbox: Watched): void {
+    if (outbox.#sent > 1) outbox.#tcp.uncork()
+    outbox.#sent = 0
   }
 
   #join(): Semaphore.Semaphore {

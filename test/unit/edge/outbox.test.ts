@@ -13,21 +13,14 @@ import { Watched } from "#layers/edge/socket/Outbox.ts"
 const stage = () => {
   const told: Array<string> = []
   const writer = { write: (chunk: string) => Effect.sync(() => void told.push(chunk)) } as unknown as Socket.Writer
-  const tcp = { writableLength: 0, bytesWritten: 0, destroyed: false, writableCorked: 0 }
-  const cork = () => {
-    tcp.writableCorked += 1
-    told.push("cork")
-  }
-  const uncork = () => {
-    tcp.writableCorked -= 1
-    told.push("uncork")
-  }
-  const outbox = new Watched(
-    writer,
-    Object.assign(tcp, { cork, uncork }) as unknown as TcpSocket,
-    { outboxBytesMax: 1, stallMillis: 1_000 },
-    () => {}
-  )
+  const tcp = {
+    writableLength: 0,
+    bytesWritten: 0,
+    destroyed: false,
+    cork: () => void told.push("cork"),
+    uncork: () => void told.push("uncork")
+  } as unknown as TcpSocket
+  const outbox = new Watched(writer, tcp, { outboxBytesMax: 1, stallMillis: 1_000 }, () => {})
   const made: Array<string> = []
   /** Is made, and waits before it is sent. */
   const send = (name: string) => {
@@ -76,7 +69,7 @@ describe("an outbox", () => {
   )
 })
 
-describe("frames of one turn of the event loop", () => {
+describe("frames that are sent in one go", () => {
   it.live("leave at once where one is alone, and in one write where more come with it", () =>
     Effect.gen(function* () {
       const { outbox, told } = stage()

@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as VolatileEventStore from "#layers/event-store/VolatileEventStore.ts"
 import { Gateway, type Refused } from "#src/gateway/Protocol.ts"
 import * as Ownership from "#src/gateway/Ownership.ts"
+import * as Bounds from "#src/kernel/Bounds.ts"
 import { ActionId, PrincipalId, SessionId } from "#src/kernel/Ids.ts"
 import { EventStore, Rows } from "#src/ports/EventStore.ts"
 import type { Principal } from "#src/ports/Identity.ts"
@@ -135,13 +136,13 @@ describe("ownership", () => {
       const of = { ownerId: owner.actor.id, agentId: PrincipalId.make("assistant") }
       const proposer = owner.actor
       const id = (index: number) => String(index).padStart(26, "0")
-      for (let index = 0; index <= Ownership.rememberedMax; index++) {
+      for (let index = 0; index <= Bounds.ownersRememberedMax; index++) {
         ownership.noteSession(SessionId.make(`ses_${id(index)}`), of)
         ownership.noteAction(ActionId.make(`act_${id(index)}`), { ...of, proposer })
       }
       // One that is there already takes nobody's place.
-      ownership.noteSession(SessionId.make(`ses_${id(Ownership.rememberedMax)}`), of)
-      for (const index of [0, 1, Ownership.rememberedMax]) {
+      ownership.noteSession(SessionId.make(`ses_${id(Bounds.ownersRememberedMax)}`), of)
+      for (const index of [0, 1, Bounds.ownersRememberedMax]) {
         yield* ownership.ofSession(SessionId.make(`ses_${id(index)}`))
         yield* ownership.ofAction(ActionId.make(`act_${id(index)}`), () => true)
       }
