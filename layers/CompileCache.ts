@@ -23,6 +23,8 @@ export const privateFolder = (folder: string, user = process.getuid?.()): string
   if (packages === null) return null
   const kept = join(packages, ".keelson")
   try {
+    // Else who installed them could not remove them.
+    if (lstatSync(packages).uid !== user) return null
     mkdirSync(kept, { recursive: true, mode: 0o700 })
     const found = lstatSync(kept)
     return found.isDirectory() && found.uid === user && (found.mode & 0o022) === 0 ? kept : null

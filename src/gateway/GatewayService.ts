@@ -77,7 +77,7 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
   })
 
   const session = Effect.fnUntraced(function* (by: Principal, id: SessionId, deed: Authority.Deed) {
-    const known = yield* Effect.catch(ownership.ofSession(id), unreadable)
+    const known = yield* Effect.catch(ownership.ofSession(id, mayAll(by, "session.read", deed)), unreadable)
     yield* permit(by, deed, "session.read", { kind: "session", id }, known)
     return known!
   })
@@ -91,9 +91,7 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
       )
 
   const action = Effect.fnUntraced(function* (by: Principal, id: ActionId, deed: Authority.Deed) {
-    const suffices = (subject: Authority.Subject) =>
-      (["action.read", deed] as const).every((one) => Authority.may(by.actor, by.roles, one, subject))
-    const known = yield* Effect.catch(ownership.ofAction(id, suffices), unreadable)
+    const known = yield* Effect.catch(ownership.ofAction(id, mayAll(by, "action.read", deed)), unreadable)
     yield* permit(by, deed, "action.read", { kind: "action", id }, known)
   })
 
@@ -221,3 +219,12 @@ export const make = Effect.fnUntraced(function* (config: GatewayConfig) {
     ...(yield* Operators.make)
   })
 })
+
+// ---------------------------------------------------------------------------
+// internal
+// ---------------------------------------------------------------------------
+
+const mayAll =
+  ({ actor, roles }: Principal, ...deeds: ReadonlyArray<Authority.Deed>) =>
+  (subject: Authority.Subject): boolean =>
+    deeds.every((deed) => Authority.may(actor, roles, deed, subject))

@@ -7,7 +7,8 @@
  * Owns what is remembered, of so many. Does not own what follows from it (`Authority`).
  *
  * Invariants: only what a row says, or what this process saw committed, is remembered; that something is not there is
- * not. Approvers and executors come later and may change, so nobody is turned away for want of them.
+ * not. Approvers and executors come later and may change, so nobody is turned away for want of them: whoever is, is
+ * turned away by the row, and learns nothing from how long that takes.
  */
 import * as Effect from "effect/Effect"
 import * as Bounds from "../kernel/Bounds.ts"
@@ -23,6 +24,8 @@ export interface OfSession {
   readonly agentId: PrincipalId
 }
 
+type Suffices = (subject: Authority.Subject) => boolean
+
 export interface OfAction extends OfSession {
   readonly proposer: Actor
 }
@@ -32,20 +35,17 @@ export const make = Effect.gen(function* () {
   const sessions = Remembered.make<SessionId, OfSession>(Bounds.ownersRememberedMax)
   const actions = Remembered.make<ActionId, OfAction>(Bounds.ownersRememberedMax)
 
-  const ofSession = (id: SessionId): Effect.Effect<OfSession | null, EventStoreError> => {
+  /** `suffices`: whether these relations permit already what is asked. Who is turned away is turned away by the row. */
+  const ofSession = (id: SessionId, suffices: Suffices): Effect.Effect<OfSession | null, EventStoreError> => {
     const known = sessions.get(id)
-    if (known !== undefined) return Effect.succeed(known)
+    if (known !== undefined && suffices(known)) return Effect.succeed(known)
     return Effect.map(questions.session(id), (row) => {
       if (row !== null) noteSession(id, row)
       return row
     })
   }
 
-  /** `suffices`: whether these relations permit already what is asked. */
-  const ofAction = (
-    id: ActionId,
-    suffices: (subject: Authority.Subject) => boolean
-  ): Effect.Effect<Authority.Subject | null, EventStoreError> => {
+  const ofAction = (id: ActionId, suffices: Suffices): Effect.Effect<Authority.Subject | null, EventStoreError> => {
     const known = actions.get(id)
     if (known !== undefined && suffices(known)) return Effect.succeed(known)
     return Effect.map(questions.action(id), (row) => {

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import type pg from "pg"
 import * as Concurrency from "../../bench/concurrency.ts"
 import * as HumanGate from "../../bench/humanGate.ts"
 import * as Decided from "../../bench/kit/Decided.ts"
@@ -48,12 +49,17 @@ describe.skipIf(server === null)("the benches of the whole service", () => {
         assert.deepStrictEqual(types, [created, touched, asked, denied, touched, touched, asked, denied, touched])
       }
 
-      const write = (of: Decided.Decided) =>
-        Decided.write({ url, pool, schema: Postgres.freshSchema() }, of, 2, (work) => work())
+      const write = (of: Decided.Decided, asked: pg.Pool = pool) =>
+        Decided.write({ url, pool: asked, schema: Postgres.freshSchema() }, of, 2, (work) => work())
       const sample = yield* Effect.promise(() => write(decided))
       assert.strictEqual(sample.count, 9, "those that were written once the first two callers were in")
       const refused = yield* Effect.exit(Effect.promise(() => write([...decided, decided.at(-1)!])))
       assert.include(String(refused), "an append was")
+      const miscounting = {
+        query: (text: string) => pool.query(text.replace("count(*)::integer", "count(*)::integer - 1"))
+      } as unknown as pg.Pool
+      const missing = yield* Effect.exit(Effect.promise(() => write(decided, miscounting)))
+      assert.include(String(missing), "events are there of")
     }).pipe(Effect.scoped)
   )
 

@@ -72,6 +72,14 @@ describe("the compile cache", () => {
     })
   )
 
+  it.effect("is left out where another user installed the packages, who could not remove it", () =>
+    Effect.gen(function* () {
+      const { kept, root } = yield* checkout
+      assert.isNull(CompileCache.privateFolder(root, process.getuid!() + 1))
+      assert.isFalse(fs.existsSync(kept))
+    })
+  )
+
   it.effect("follows no link", () =>
     Effect.gen(function* () {
       const { kept, root } = yield* checkout

@@ -66,8 +66,14 @@ export class Watched implements Outbox {
     return Effect.ignore(this.#writer.write(frame))
   }
 
+  /** What was held back makes no room by itself. */
+  #flush(): void {
+    if (this.#sent > 1) this.#tcp.uncork()
+    this.#sent = Math.min(this.#sent, 1)
+  }
+
   static #gone(this: void, outbox: Watched): void {
-    if (outbox.#sent > 1) outbox.#tcp.uncork()
+    outbox.#flush()
     outbox.#sent = 0
   }
 
@@ -87,6 +93,7 @@ export class Watched implements Outbox {
 
   get room(): Effect.Effect<void> {
     return Effect.suspend(() => {
+      if (!this.hasRoom()) this.#flush()
       if (this.hasRoom()) return Effect.void
       const before = this.#taken()
       return Effect.timeoutOrElse(drained(this.#tcp), {

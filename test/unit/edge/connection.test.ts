@@ -89,6 +89,8 @@ const stageWith = Effect.fnUntraced(function* (renew: Identity["Service"]["renew
       },
       bytesWritten: 0,
       writableLength: 0,
+      cork: () => {},
+      uncork: () => {},
       destroyed: false,
       once: () => {},
       off: () => {}

@@ -10,17 +10,30 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { Watched } from "#layers/edge/socket/Outbox.ts"
 
-const stage = () => {
+const stage = (outboxBytesMax = 10) => {
   const told: Array<string> = []
-  const writer = { write: (chunk: string) => Effect.sync(() => void told.push(chunk)) } as unknown as Socket.Writer
+  let corked = false
   const tcp = {
     writableLength: 0,
     bytesWritten: 0,
     destroyed: false,
-    cork: () => void told.push("cork"),
-    uncork: () => void told.push("uncork")
-  } as unknown as TcpSocket
-  const outbox = new Watched(writer, tcp, { outboxBytesMax: 1, stallMillis: 1_000 }, () => {})
+    cork: () => {
+      corked = true
+      told.push("cork")
+    },
+    uncork: () => {
+      corked = false
+      tcp.writableLength = 0
+      told.push("uncork")
+    }
+  }
+  const write = (chunk: string) =>
+    Effect.sync(() => {
+      told.push(chunk)
+      if (corked) tcp.writableLength += chunk.length
+    })
+  const writer = { write } as unknown as Socket.Writer
+  const outbox = new Watched(writer, tcp as unknown as TcpSocket, { outboxBytesMax, stallMillis: 1_000 }, () => {})
   const made: Array<string> = []
   /** Is made, and waits before it is sent. */
   const send = (name: string) => {
@@ -86,6 +99,16 @@ describe("frames that are sent in one go", () => {
       yield* sendAll(["5", "6"])
       yield* turn
       assert.deepStrictEqual(told, ["5", "cork", "6", "uncork"])
+    })
+  )
+
+  it.live("hold nobody up where they alone take all the room", () =>
+    Effect.gen(function* () {
+      const { outbox, told } = stage(1)
+      yield* Effect.forEach(["1", "2", "3", "4"], (frame) => outbox.send(Effect.succeed(frame)), { discard: true })
+      assert.deepStrictEqual(told, ["1", "cork", "2", "uncork", "cork", "3", "uncork", "cork", "4"])
+      yield* turn
+      assert.deepStrictEqual(told.slice(9), ["uncork"])
     })
   )
 })

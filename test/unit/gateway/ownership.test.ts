@@ -9,6 +9,7 @@ import * as Ownership from "#src/gateway/Ownership.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { ActionId, PrincipalId, SessionId } from "#src/kernel/Ids.ts"
 import { EventStore, Rows } from "#src/ports/EventStore.ts"
+import type { Feed } from "#src/ports/Feed.ts"
 import type { Principal } from "#src/ports/Identity.ts"
 import { actor } from "#test/kit/decider.ts"
 import * as World from "#test/kit/world.ts"
@@ -19,7 +20,7 @@ const approver = World.person("approver", ["approver"])
 const agent: Principal = { actor: actor("AGENT", "assistant"), roles: [] }
 
 /** The gateway, with every row that is read by its name. */
-const scene = <A, E>(work: (read: Array<string>) => Effect.Effect<A, E, Gateway>, restart = false) =>
+const scene = <A, E>(work: (read: Array<string>) => Effect.Effect<A, E, Gateway | Feed | Rows>, restart = false) =>
   Effect.gen(function* () {
     const read: Array<string> = []
     const store = yield* Layer.build(VolatileEventStore.layer)
@@ -82,18 +83,37 @@ describe("ownership", () => {
   )
 
   it.effect("lets nobody do what it does not say, whether remembered or read", () =>
-    scene(() =>
+    scene((read) =>
       Effect.gen(function* () {
         const gateway = yield* Gateway
         const sessionId = yield* World.session()
         const actionId = yield* propose(agent, "p", sessionId)
+        taken(read)
         assert.strictEqual(yield* refusal(gateway.touchSession(stranger, "t", sessionId)), "NotFound")
         assert.strictEqual(yield* refusal(gateway.closeSession(agent, "c", sessionId, null)), "Forbidden")
         assert.strictEqual(yield* refusal(gateway.deny(stranger, "d1", actionId, null)), "NotFound")
         assert.strictEqual(yield* refusal(gateway.deny(agent, "d2", actionId, null)), "Forbidden")
         const another = { actor: actor("AGENT", "another"), roles: [] }
         assert.strictEqual(yield* refusal(gateway.withdraw(another, "w", actionId, null)), "NotFound")
+        // Whoever is turned away is turned away by the row: how long it takes tells nobody that something is there.
+        assert.deepStrictEqual(taken(read), ["session", "session", "action", "action", "action"])
         yield* gateway.withdraw(agent, "w", actionId, null)
+        assert.deepStrictEqual(taken(read), [])
+      })
+    )
+  )
+
+  it.effect("of an action is his in whose session it is, also where its proposer says the same key in another's", () =>
+    scene(() =>
+      Effect.gen(function* () {
+        const gateway = yield* Gateway
+        const other = World.person("other")
+        const elsewhere = (yield* gateway.createSession(other, "session", {})).body.sessionId
+        const actionId = yield* propose(agent, "p", yield* World.session())
+        const again = { sessionId: elsewhere, tool: "note", arguments: { text: "p" } }
+        assert.strictEqual((yield* Effect.flip(gateway.propose(agent, "p", again)))._tag, "ActorError")
+        assert.strictEqual(yield* refusal(gateway.deny(other, "d", actionId, null)), "NotFound")
+        yield* gateway.deny(owner, "d", actionId, null)
       })
     )
   )
@@ -105,6 +125,11 @@ describe("ownership", () => {
         const actionId = yield* propose(agent, "p", yield* World.session())
         taken(read)
         yield* gateway.approve(approver, "a", actionId)
+        assert.strictEqual(taken(read)[0], "action")
+        yield* World.actionUntil(actionId, "Executed")
+        taken(read)
+        // Who approves may be another by now, so it is read each time.
+        yield* Effect.flip(gateway.deny(approver, "d", actionId, null))
         assert.deepStrictEqual(taken(read), ["action"])
       })
     )
@@ -143,7 +168,7 @@ describe("ownership", () => {
       // One that is there already takes nobody's place.
       ownership.noteSession(SessionId.make(`ses_${id(Bounds.ownersRememberedMax)}`), of)
       for (const index of [0, 1, Bounds.ownersRememberedMax]) {
-        yield* ownership.ofSession(SessionId.make(`ses_${id(index)}`))
+        yield* ownership.ofSession(SessionId.make(`ses_${id(index)}`), () => true)
         yield* ownership.ofAction(ActionId.make(`act_${id(index)}`), () => true)
       }
       assert.deepStrictEqual(read, [`ses_${id(0)}`, `act_${id(0)}`])

@@ -11,6 +11,9 @@ describe("a metric's series", () => {
       const of = Series.of(metric, "type", "outcome")
       assert.strictEqual(of("ping", "answered"), of("ping", "answered"))
       assert.notStrictEqual(of("ping", "answered"), of("answered", "ping"))
+      assert.notStrictEqual(of("a", "bc"), of("ab", "c"))
+      const another = Series.of(Metric.counter("series_test_others_total"), "type", "outcome")
+      assert.strictEqual(another("ping", "answered").id, "series_test_others_total")
       yield* Metric.update(of("ping", "answered"), 2)
       yield* Metric.update(of("ping", "Draining"), 1)
       const value = (attributes: { readonly type: string; readonly outcome: string }) =>
