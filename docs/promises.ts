@@ -226,7 +226,7 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
       figures: ["bench-journal"]
     },
     {
-      says: "Commands over WebSocket: the goal is 0.5 of the floor with 20 outstanding, 1.0 with 200 and p99 below 25 ms.",
+      says: "Commands over WebSocket: the goal is 0.5 of the floor with 20 outstanding, 1.0 with 200 and p99 below 25 ms. Beside it stands what its journal does alone with the same appends.",
       command: "npm run bench -- concurrency",
       control: [
         "test/integration/bench-service.integration.test.ts",
