@@ -5,7 +5,7 @@
  * or confirmation.deny, on one of twenty connections, answered after its commit; with authentication, sealing, receipts,
  * policies and the default traces. The service, PostgreSQL and the twenty clients share one machine.
  *
- * The ceiling: the same commands' appends, ready made, written by the journal alone (`kit/Decided`).
+ * Beside it: the same commands' appends, ready made, written by the journal alone (`kit/Decided`), which says how much is left.
  *
  * Checked after: as many events in the journal as commands that were acknowledged make, and `keelson verify`.
  * In smoke mode an event is taken out then, and the check must complain (`kit/TakenOut`).
@@ -181,10 +181,12 @@ const measure = async (options: Options, subject: Subject): Promise<ReadonlyArra
     const after = Processes.times(service, postmaster)
     return { ...sample, ...Processes.spent(before, after, sample.count) }
   }
+  let times = 0
+  const next = () => (times += 1)
   const cells = [
-    floorCell(options, subject, timed),
+    floorCell(options, subject, timed, next),
     ...options.outstanding.map((outstanding) => socketCell(options, subject, timed, outstanding)),
-    ...options.outstanding.map((outstanding) => journalCell(subject, timed, outstanding))
+    ...options.outstanding.map((outstanding) => journalCell(subject, timed, outstanding, next))
   ]
   const samples = await rounds(
     options.rounds,
@@ -221,14 +223,13 @@ interface Cell {
   readonly run: () => Promise<Measured>
 }
 
-let cellsRun = 0
-
-const floorCell = ({ millis }: Options, { insert }: Subject, timed: Timed<Measured>): Cell => ({
+/** `next` tells one run of a cell from every other: what it writes has names of its own. */
+const floorCell = ({ millis }: Options, { insert }: Subject, timed: Timed<Measured>, next: () => number): Cell => ({
   what: "floor",
   outstanding: Floor.callers,
   writer: null,
   run: () => {
-    const cell = (cellsRun += 1)
+    const cell = next()
     return timed(() => loop(Floor.callers, millis, (one, count) => insert(cell * 1_000 + one, count)))
   }
 })
@@ -251,12 +252,17 @@ const socketCell = (
   }
 })
 
-const journalCell = ({ decided, place, pool }: Subject, timed: Timed<Measured>, outstanding: number): Cell => ({
+const journalCell = (
+  { decided, place, pool }: Subject,
+  timed: Timed<Measured>,
+  outstanding: number,
+  next: () => number
+): Cell => ({
   what: "its journal alone",
   outstanding,
   writer: "bench",
   run: () => {
-    const schema = `alone_${process.pid}_${(cellsRun += 1)}`
+    const schema = `alone_${process.pid}_${next()}`
     return Decided.write({ url: place.databaseUrl!, pool, schema }, decided, outstanding, timed)
   }
 })

@@ -8,7 +8,7 @@ import { Gateway, type Refused } from "#src/gateway/Protocol.ts"
 import * as Ownership from "#src/gateway/Ownership.ts"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { ActionId, PrincipalId, SessionId } from "#src/kernel/Ids.ts"
-import { EventStore, Rows } from "#src/ports/EventStore.ts"
+import { Rows } from "#src/ports/EventStore.ts"
 import type { Feed } from "#src/ports/Feed.ts"
 import type { Principal } from "#src/ports/Identity.ts"
 import { actor } from "#test/kit/decider.ts"
@@ -19,18 +19,23 @@ const stranger = World.person("stranger")
 const approver = World.person("approver", ["approver"])
 const agent: Principal = { actor: actor("AGENT", "assistant"), roles: [] }
 
-/** The gateway, with every row that is read by its name. */
+/** Rows that tell of each that is read by its name. */
+const telling = (rows: Rows["Service"], tell: (kind: string, key: string) => void): Rows["Service"] => ({
+  ...rows,
+  get: (kind, key) =>
+    Effect.andThen(
+      Effect.sync(() => tell(kind, key)),
+      rows.get(kind, key)
+    )
+})
+
+/** The gateway, and the kinds of the rows that are read. */
 const scene = <A, E>(work: (read: Array<string>) => Effect.Effect<A, E, Gateway | Feed | Rows>, restart = false) =>
   Effect.gen(function* () {
     const read: Array<string> = []
     const store = yield* Layer.build(VolatileEventStore.layer)
-    const rows = Context.get(store, Rows)
-    const get: typeof rows.get = (kind, key) =>
-      Effect.suspend(() => {
-        read.push(kind)
-        return rows.get(kind, key)
-      })
-    const over = World.make().over(Context.add(store, Rows, { ...rows, get }) as Context.Context<EventStore | Rows>)
+    const told = telling(Context.get(store, Rows), (kind) => read.push(kind))
+    const over = World.make().over(Context.add(store, Rows, told))
     if (restart) {
       yield* Effect.provide(World.session(), over)
       read.splice(0)
@@ -151,13 +156,8 @@ describe("ownership", () => {
     Effect.gen(function* () {
       const read: Array<string> = []
       const store = yield* Layer.build(VolatileEventStore.layer)
-      const rows = Context.get(store, Rows)
-      const get: typeof rows.get = (kind, key) =>
-        Effect.suspend(() => {
-          read.push(key)
-          return rows.get(kind, key)
-        })
-      const ownership = yield* Effect.provideService(Ownership.make, Rows, { ...rows, get })
+      const told = telling(Context.get(store, Rows), (_, key) => read.push(key))
+      const ownership = yield* Effect.provideService(Ownership.make, Rows, told)
       const of = { ownerId: owner.actor.id, agentId: PrincipalId.make("assistant") }
       const proposer = owner.actor
       const id = (index: number) => String(index).padStart(26, "0")
