@@ -16,22 +16,9 @@
 import { PGlite, type PGliteOptions } from "@electric-sql/pglite"
 import { NodeFS } from "@electric-sql/pglite/nodefs"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import * as fs from "node:fs"
 import { join } from "node:path"
-
-/** The embedded database can't be opened, or can't show that it reaches the disk. */
-export class EngineFailed extends Schema.TaggedError<EngineFailed>()("EngineFailed", {
-  /** `NoSpace` may pass by itself; `NotDurable`, `NotWhole` (a vital file is gone) and `Broken` need a person. */
-  reason: Schema.Literals(["NoSpace", "NotDurable", "NotWhole", "Broken"]),
-  folder: Schema.NullOr(Schema.String),
-  detail: Schema.String,
-  retryable: Schema.Boolean
-}) {
-  override get message() {
-    return this.detail
-  }
-}
+import { EngineFailed } from "./OpenFailures.ts"
 
 export interface Engine {
   /** Runs wire-protocol bytes to the end of their work; `onData` is handed the answer. Throws where the engine died. */

@@ -16,6 +16,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as fs from "node:fs"
 import { Duplex } from "node:stream"
 import * as FolderLock from "./FolderLock.ts"
+import type { EngineFailed } from "./OpenFailures.ts"
 import * as PgliteEngine from "./PgliteEngine.ts"
 
 export interface Options {
@@ -37,7 +38,7 @@ export interface Embedded {
 
 export type EmbeddedPgClient = PgClient.PgClient & { readonly embedded: Embedded }
 
-export type OpenError = FolderLock.FolderLocked | PgliteEngine.EngineFailed | SqlError
+export type OpenError = FolderLock.FolderLocked | EngineFailed | SqlError
 
 export const make = Effect.fnUntraced(function* (
   options: Options

@@ -11,11 +11,11 @@ import { PgClient } from "@effect/sql-pg"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import { ServerNotDurable } from "./OpenFailures.ts"
 
 export interface Options {
   /** `postgresql://user:password@host:port/database`, with libpq's `sslmode` and other parameters. */
@@ -28,18 +28,6 @@ export interface Options {
    * was made (and is kept) while the table was empty.
    */
   readonly byIndexOnly?: boolean | undefined
-}
-
-/** The server would acknowledge what a power cut can still take away. */
-export class ServerNotDurable extends Schema.TaggedError<ServerNotDurable>()("ServerNotDurable", {
-  setting: Schema.String,
-  value: Schema.String,
-  detail: Schema.String,
-  retryable: Schema.Literal(false)
-}) {
-  override get message() {
-    return this.detail
-  }
 }
 
 export type OpenError = SqlError | ServerNotDurable

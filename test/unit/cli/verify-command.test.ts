@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import { assert, describe, it } from "@effect/vitest"
 import type { Problem, Verification } from "#layers/cli/Deployment.ts"
 import { FolderLocked } from "#layers/sql-client/FolderLock.ts"
-import { EngineFailed } from "#layers/sql-client/PgliteEngine.ts"
+import { EngineFailed } from "#layers/sql-client/OpenFailures.ts"
 import { EventStoreError } from "#src/ports/EventStore.ts"
 import { clean, keelson } from "./kit.ts"
 
