@@ -5,12 +5,14 @@
  * or confirmation.deny, on one of twenty connections, answered after its commit; with authentication, sealing, receipts,
  * policies and the default traces. The service, PostgreSQL and the twenty clients share one machine.
  *
- * Beside it: the same commands' appends, ready made, written by the journal alone (`kit/Decided`), which says how much is left.
+ * Beside it: the same commands' appends, ready made, written by the journal alone (`kit/Decided`), which says how much is left. Of each goal
+ * it is told what it leaves for the service (`kit/Room`).
  *
  * Checked after: as many events in the journal as commands that were acknowledged make, and `keelson verify`.
  * In smoke mode an event is taken out then, and the check must complain (`kit/TakenOut`).
  * Not measured: tools that run, a network, more than one process of the service.
  */
+import { availableParallelism } from "node:os"
 import * as Effect from "effect/Effect"
 import type pg from "pg"
 import type * as Audit from "#chaos/kit/audit.ts"
@@ -21,6 +23,7 @@ import * as Floor from "./kit/Floor.ts"
 import { loop, type Sample, type Timed } from "./kit/loop.ts"
 import { about, type Machine, machine } from "./kit/machine.ts"
 import * as Processes from "./kit/Processes.ts"
+import * as Room from "./kit/Room.ts"
 import { rounds, toFloor } from "./kit/rounds.ts"
 import * as Served from "./kit/Served.ts"
 import * as Statements from "./kit/Statements.ts"
@@ -64,6 +67,7 @@ export interface Row {
 
 export interface Report extends Machine, TakenOut.TakenOut, Statements.Counted {
   readonly options: Options
+  readonly processors: number
   readonly rows: ReadonlyArray<Row>
   readonly eventsPerCommand: number
   /** Rows that PostgreSQL wrote or changed for a command, the events among them. */
@@ -102,6 +106,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   const report: Report = {
     ...machine(),
     options,
+    processors: availableParallelism(),
     rows: measured,
     eventsPerCommand: told.events / told.commands,
     writesPerCommand: writes / told.commands,
@@ -150,6 +155,7 @@ export const print = (report: Report): string => {
     "",
     `${eventsPerCommand.toFixed(2)} events and ${writesPerCommand.toFixed(2)} rows written per command; peak memory of the ` +
       `service ${peakMemoryMiB.toFixed(0)} MiB; ${corruptions.length} corruptions`,
+    ...rooms(report),
     ...corruptions,
     ...TakenOut.lines(report),
     ...Statements.lines(report)
@@ -159,6 +165,21 @@ export const print = (report: Report): string => {
 // ---------------------------------------------------------------------------
 // internal
 // ---------------------------------------------------------------------------
+
+/** What each goal leaves, in a sentence. */
+const rooms = ({ processors, rows }: Report): ReadonlyArray<string> => {
+  const floorPerSecond = rows.find(({ what }) => what === "floor")!.perSecond.median
+  return rows.flatMap(({ clientMicros, databaseMicros, outstanding, serviceMicros }) => {
+    const goal = Room.goals.get(outstanding)
+    if (goal === undefined || serviceMicros === null || clientMicros === null) return []
+    const { ofFloor } = goal
+    const left = Room.leftMicros({ floorPerSecond, ofFloor, processors, databaseMicros, clientMicros })
+    return [
+      `${ofFloor.toFixed(1)} of this floor with ${outstanding} outstanding leaves the service ${left.toFixed(0)} µs for a command, ` +
+        `on ${processors} processors that it shares; it takes ${serviceMicros.toFixed(0)} in all its threads`
+    ]
+  })
+}
 
 interface Subject {
   readonly insert: (caller: number, count: number) => Promise<void>

@@ -20,10 +20,10 @@ import * as Audit from "./kit/audit.ts"
 import { Ledger, type Violation } from "./kit/ledger.ts"
 import { database, moment, type Point, points } from "./kit/points.ts"
 import { type Database, type Store, withStore } from "./kit/store.ts"
+import * as Turns from "./kit/turns.ts"
 import * as Workload from "./kit/workload.ts"
 
-export interface Options {
-  readonly kills: number
+export interface Options extends Turns.Asked {
   readonly seed: number
   readonly store: Store
   readonly mutant: string | null
@@ -46,6 +46,9 @@ export interface Report extends Machine {
   readonly marks: number
   readonly seconds: number
   readonly rows: ReadonlyArray<Row>
+  /** Moments that did not come as often as asked: nothing is known of them. */
+  readonly missed: ReadonlyArray<string>
+  readonly hitsMin: number
   /** Found by the audits of everything: whichever crash it was. */
   readonly whole: ReadonlyArray<Violation>
 }
@@ -72,6 +75,9 @@ export const findings = ({ rows, whole }: Report): ReadonlyArray<Violation> => [
   ...rows.flatMap(({ found }) => found),
   ...whole
 ]
+
+/** Nothing was found, and everything that was to be tried was. */
+export const isGood = (report: Report): boolean => findings(report).length === 0 && report.missed.length === 0
 
 // ---------------------------------------------------------------------------
 // internal
@@ -101,16 +107,18 @@ const inFolder = async (options: Options, folder: string, { server, url }: Datab
     whole: [],
     died: null
   }
-  const kills = await killAll(world)
+  const turns = await killAll(world)
   return {
     ...machine(),
     seed: options.seed,
     store: options.store,
-    kills,
+    kills: Turns.kills(turns),
     acknowledged: world.ledger.acknowledged,
     marks: marksIn(folder),
     seconds: (performance.now() - startedAt) / 1_000,
     rows: [...world.rows.values()],
+    missed: options.mutant === null ? Turns.missed(turns, options) : [],
+    hitsMin: options.hitsMin,
     whole: world.whole
   }
 }
@@ -141,56 +149,37 @@ const start = (
     }
   })
 
-/** A point among the others: how often it was tried, and how often the service died there. */
-interface Candidate {
-  readonly point: Point
-  tries: number
-  hits: number
-}
-
-/** All points; random moments and the database twice, so that they come twice as often. */
-const candidatesOf = (world: World): ReadonlyArray<Candidate> => {
+/** All moments; random ones and the database twice, so that they come twice as often. */
+const turnsOf = (world: World): ReadonlyArray<Turns.Turn> => {
   const outside: ReadonlyArray<Point> = [
     { name: moment, recipe: "approve" },
     ...(world.server === null ? [] : [{ name: database, recipe: "approve" as const }])
   ]
-  return [...points, ...outside, ...outside].map((point) => ({ point, tries: 0, hits: 0 }))
+  return Turns.make([...points, ...outside, ...outside])
 }
 
-/** Tries that may miss their moment before a point's turn is taken for used. */
-const missesMax = 4
-
-/** One of the points that were hit least; chance decides which. */
-const next = (candidates: ReadonlyArray<Candidate>, random: () => number): Candidate => {
-  const score = ({ hits, tries }: Candidate) => Math.max(hits, tries - missesMax)
-  const least = Math.min(...candidates.map(score))
-  const all = candidates.filter((candidate) => score(candidate) === least)
-  return all[Math.floor(random() * all.length)]!
-}
-
-const killAll = async (world: World): Promise<number> => {
+const killAll = async (world: World): Promise<ReadonlyArray<Turns.Turn>> => {
   const { options } = world
   const first = await start(world, null, null)
   const agent = await Workload.prepare(first)
   await first.kill()
-  const candidates = candidatesOf(world)
+  const turns = turnsOf(world)
   const found = () => findingsOf(world).length
-  let kills = 0
   let told = 0
-  while (kills < options.kills && (options.mutant === null || found() === 0)) {
-    const candidate = next(candidates, world.random)
-    world.died = await oneLife(world, agent, candidate.point, kills)
+  while (!Turns.isOver(turns, options) && (options.mutant === null || found() === 0)) {
+    const turn = Turns.next(turns, options, world.random)
+    world.died = await oneLife(world, agent, turn.point, Turns.kills(turns))
     world.rows.set(world.died, { ...rowOf(world, world.died), hits: rowOf(world, world.died).hits + 1 })
-    kills += 1
-    candidate.tries += 1
-    if (world.died === candidate.point.name) candidate.hits += 1
-    if (kills % options.auditEvery === 0 || kills === options.kills) await quiet(world)
+    Turns.took(turn, world.died)
+    const kills = Turns.kills(turns)
+    if (kills % options.auditEvery === 0 || Turns.isOver(turns, options)) await quiet(world)
     const { acknowledged } = world.ledger
     for (const { detail, kind } of findingsOf(world).slice(told)) options.say(`  ${kind}: ${detail}`)
     told = found()
-    options.say(`${kills}/${options.kills} ${world.died}; ${acknowledged} acknowledged, ${found()} found`)
+    const least = options.hitsMin > 0 ? "at least " : ""
+    options.say(`${kills} of ${least}${options.kills}: ${world.died}; ${acknowledged} acknowledged, ${found()} found`)
   }
-  return kills
+  return turns
 }
 
 const rowOf = (world: World, point: string): Row => world.rows.get(point) ?? { point, hits: 0, found: [] }

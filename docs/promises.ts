@@ -28,13 +28,13 @@ export const promises: { readonly [group: string]: ReadonlyArray<Promised> } = {
   "What was acknowledged is there": [
     {
       says: "A SIGKILL at any moment loses nothing acknowledged, runs nothing twice, leaves nothing half done.",
-      command: "npm run test:crash -- --kills 260 --seed 1 --store pglite",
+      command: "npm run test:crash -- --kills 200 --seed 1 --store pglite",
       control: crashControl,
       figures: ["crash-pglite"]
     },
     {
       says: "The same on PostgreSQL, whose own process is killed too.",
-      command: "npm run test:crash -- --kills 260 --seed 1 --store postgres",
+      command: "npm run test:crash -- --kills 200 --seed 1 --store postgres",
       control: crashControl,
       figures: ["crash-postgres"]
     },

@@ -15,7 +15,7 @@ export const print = (report: Report): string => {
       ...columns.map((kind) => (found === null ? kind : String(count(found, kind))).padStart(9))
     ].join("")
   const all = [...rows.flatMap(({ found }) => found), ...report.whole]
-  const { acknowledged, kills, marks, seconds, seed, store } = report
+  const { acknowledged, hitsMin, kills, marks, missed, seconds, seed, store } = report
   return [
     line("crash point", "hits", null),
     ...rows.map(({ found, hits, point }) => line(point, String(hits), found)),
@@ -23,6 +23,7 @@ export const print = (report: Report): string => {
     "",
     ...all.slice(0, findingsMax).map(({ detail, kind }) => `${kind}: ${detail}`),
     ...(all.length > findingsMax ? [`and ${all.length - findingsMax} more`] : []),
+    ...(missed.length === 0 ? [] : [`not hit ${hitsMin} times: ${missed.join(", ")}`]),
     `${kills} kills on ${store}, seed ${seed}: ${acknowledged} acknowledged operations, ${marks} runs of the tool, ` +
       `${all.length} found, ${Math.round(seconds)} s`
   ].join("\n")

@@ -66,7 +66,7 @@ export const runMain = ({ file, parts = {} }: Options): void => {
 
 type Place = typeof import("./Place.ts")
 
-/** A command that only asks a running service loads no database, no policies and no doors. */
+/** A command that only asks a running service loads no database and no policies. */
 const place = <A, E, R>(command: (place: Place) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(
     Effect.promise(() => import("./Place.ts")),

@@ -29,6 +29,10 @@ describe.skipIf(server === null)("the benches of the whole service", () => {
         assert.isAbove(report.eventsPerCommand, 1)
         assert.isAbove(report.writesPerCommand, report.eventsPerCommand)
         assert.isAbove(report.peakMemoryMiB, 0)
+        assert.match(
+          Concurrency.print(report),
+          /^0\.5 of this floor with 20 outstanding leaves .*; it takes [1-9]\d* in all its threads$/m
+        )
         assert.include(Concurrency.print(report), "0 corruptions")
         const insert = report.statements?.find(({ text }) => /insert into keelson\.event/i.test(text))
         assert.isAbove(insert?.rowsPerOperation ?? 0, 1, "events that were inserted for a command")
