@@ -8,7 +8,6 @@ import { readFileSync } from "node:fs"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Cli from "#layers/cli/Cli.ts"
-import type { Doubt, Progress } from "#layers/cli/Deployment.ts"
 import * as Signals from "#layers/cli/Signals.ts"
 import type { ToolDescriptor } from "#src/ports/ToolExecutor.ts"
 import type * as Service from "./Service.ts"
@@ -27,30 +26,34 @@ export const runMain = ({ file, parts = {} }: Options): void => {
     version,
     settings: { schema: Settings.Settings, defaults: Settings.defaults },
     profile: (settings: Settings.Settings) => profileOf(settings, parts),
-    open: (settings: Settings.Settings) => place(({ open }) => open(settings, env, parts)),
-    verify: (settings: Settings.Settings, onProgress: (progress: Progress) => Effect.Effect<void>, doubt: Doubt) =>
-      place(({ verify }) => verify(settings, onProgress, doubt)),
+    open: lazily(
+      ({ open }) =>
+        (settings: Settings.Settings) =>
+          open(settings, env, parts)
+    ),
+    verify: lazily(({ verify }) => verify),
     checkpoints: {
-      newest: (settings: Settings.Settings) => place(({ Proofs }) => Proofs.newest(settings)),
-      take: (settings: Settings.Settings) => place(({ Proofs }) => Proofs.take(settings)),
-      keys: (settings: Settings.Settings) => place(({ Proofs }) => Proofs.keys(settings)),
-      rotate: (settings: Settings.Settings) => place(({ Proofs }) => Proofs.rotate(settings)),
-      inclusion: (settings: Settings.Settings, event: string, file: string | null) =>
-        place(({ Proofs }) => Proofs.inclusion(settings, event, file)),
-      consistency: (settings: Settings.Settings, from: string, to: string | null) =>
-        place(({ Proofs }) => Proofs.consistency(settings, from, to)),
-      check: (settings: Settings.Settings, file: string, options: { from: string | null; keys: string | null }) =>
-        place(({ Proofs }) => Proofs.check(settings, file, options))
+      newest: lazily(({ Proofs }) => Proofs.newest),
+      take: lazily(({ Proofs }) => Proofs.take),
+      keys: lazily(({ Proofs }) => Proofs.keys),
+      rotate: lazily(({ Proofs }) => Proofs.rotate),
+      inclusion: lazily(({ Proofs }) => Proofs.inclusion),
+      consistency: lazily(({ Proofs }) => Proofs.consistency),
+      check: lazily(({ Proofs }) => Proofs.check)
     },
     backups: {
-      take: (settings: Settings.Settings, target: string) => place(({ Backups }) => Backups.take(settings, target)),
-      restore: (settings: Settings.Settings, file: string, options: { readonly withoutKeys: boolean }) =>
-        place(({ Backups }) =>
-          Backups.restore(settings, file, { ...options, ...(parts.restoring && { pass: parts.restoring }) })
-        )
+      take: lazily(({ Backups }) => Backups.take),
+      restore: lazily(
+        ({ Backups }) =>
+          (settings: Settings.Settings, file: string, options: { readonly withoutKeys: boolean }) =>
+            Backups.restore(settings, file, { ...options, ...(parts.restoring && { pass: parts.restoring }) })
+      )
     },
-    policies: (settings: Settings.Settings, tools: ReadonlyArray<ToolDescriptor> | null) =>
-      place(({ policies }) => policies(settings, tools, parts)),
+    policies: lazily(
+      ({ policies }) =>
+        (settings: Settings.Settings, tools: ReadonlyArray<ToolDescriptor> | null) =>
+          policies(settings, tools, parts)
+    ),
     demoUnplayable:
       parts.responder === undefined
         ? null
@@ -64,14 +67,18 @@ export const runMain = ({ file, parts = {} }: Options): void => {
 // internal
 // ---------------------------------------------------------------------------
 
-type Place = typeof import("./Place.ts")
+type OwnPlace = typeof import("./OwnPlace.ts")
 
 /** A command that only asks a running service loads no database and no policies. */
-const place = <A, E, R>(command: (place: Place) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.flatMap(
-    Effect.promise(() => import("./Place.ts")),
-    command
-  )
+const lazily =
+  <Input extends ReadonlyArray<unknown>, A, E, R>(
+    command: (place: OwnPlace) => (...input: Input) => Effect.Effect<A, E, R>
+  ) =>
+  (...input: Input): Effect.Effect<A, E, R> =>
+    Effect.flatMap(
+      Effect.promise(() => import("./OwnPlace.ts")),
+      (place) => command(place)(...input)
+    )
 
 const manifest = findPackageJSON("../..", import.meta.url)
 const { version } = JSON.parse(readFileSync(manifest!, "utf8")) as { readonly version: string }

@@ -29,7 +29,7 @@ describe("the command line", () => {
   })
 
   it("loads them with what a command does in a place of its own", () => {
-    const loaded = loadedFor("layers/profiles/Place.ts").filter((url) => ofAService.test(url))
+    const loaded = loadedFor("layers/profiles/OwnPlace.ts").filter((url) => ofAService.test(url))
     for (const part of ["pglite", "sql-pg", "cedar", "layers/event-store"]) {
       assert.isTrue(
         loaded.some((url) => url.includes(part)),
