@@ -29,6 +29,7 @@ import { CONTRACT_VERSION } from "#src/kernel/Contract.ts"
 import { EventStore } from "#src/ports/EventStore.ts"
 import * as BackupRequests from "./BackupRequests.ts"
 import * as Erasures from "./Erasures.ts"
+import * as Folders from "./Folders.ts"
 import * as Journal from "./Journal.ts"
 import type { Settings } from "./Settings.ts"
 import * as StoreOutside from "./StoreOutside.ts"
@@ -97,6 +98,7 @@ export const restore = Effect.fnUntraced(function* (
   const backup = yield* NodeBackupFile.check(path)
   const schema = StoreOutside.schemaOf(settings)
   yield* judge(settings, path, backup, withoutKeys)
+  yield* Folders.begin(settings.dataFolder)
   const erasures = yield* Erasures.known(settings)
   const forgotten = new Set(erasures.map(({ subject }) => subject))
   yield* Effect.provide(fill(schema, path, backup.position, forgotten, pass), opened(settings))

@@ -17,6 +17,7 @@ import * as NodePrivateFiles from "#layers/private-files/NodePrivateFiles.ts"
 import { PolicyEngine, type PolicyQuestion } from "#src/ports/PolicyEngine.ts"
 import { Responder } from "#src/ports/Responder.ts"
 import { ToolCatalog, type ToolDescriptor } from "#src/ports/ToolExecutor.ts"
+import * as Folders from "./Folders.ts"
 import * as Service from "./Service.ts"
 import type * as Settings from "./Settings.ts"
 import * as Verification from "./Verification.ts"
@@ -32,6 +33,7 @@ export const open = Effect.fnUntraced(function* (
   const folder = resolve(settings.dataFolder)
   // Before anything is made.
   yield* HttpDoor.probe(settings)
+  for (const one of [folder, settings.workspaceFolder, settings.checkpointFolder]) yield* Folders.begin(one)
   const ownerToken = yield* FileIdentity.ensureOwnerToken({ folder }).pipe(Effect.provide(NodePrivateFiles.layer))
   const service = yield* Layer.build(Service.served(settings, environment, parts))
   const engine = Context.get(service, PolicyEngine)
