@@ -119,7 +119,7 @@ const startCommand = <S extends SettingsSource.BasicSettings, E, V>(
         ["0", "stopped by SIGTERM, SIGINT or a terminal that went away, everything released"],
         ["1", "could not start, or could not stop in time: a sentence says why"],
         ["2", "a flag or a setting is wrong; nothing was opened"],
-        ["130, 143", "a second signal ended it at once"]
+        ["130, 143", "a signal ended it before it had begun, or a second one at once"]
       ])
     ])
   )

@@ -3,7 +3,7 @@
  *
  * Nothing is created: where there is no store, that is said. An embedded one must not be in use.
  */
-import { existsSync } from "node:fs"
+import { statSync } from "node:fs"
 import { join, resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -46,9 +46,25 @@ export const using = <A, E, R>(settings: Settings, ask: Effect.Effect<A, E, R>) 
 const embedded = Effect.fnUntraced(function* ({ dataFolder }: Settings) {
   const folder = resolve(dataFolder, "journal")
   // An engine that is opened where there is no database makes one, which would be called clean.
-  if (existsSync(join(folder, PgliteEngine.dataName))) return PglitePgClient.layer({ folder })
-  return yield* none(`there is no store in ${resolve(dataFolder)}`)
+  const missing = yield* Effect.sync(() => codeOf(join(folder, PgliteEngine.dataName)))
+  if (missing === null) return PglitePgClient.layer({ folder })
+  const isAbsent = missing === "ENOENT" || missing === "ENOTDIR"
+  return yield* none(
+    isAbsent
+      ? `there is no store in ${resolve(dataFolder)}`
+      : `this user can't look into ${resolve(dataFolder)} (${missing}), so whether there is a store is not known`
+  )
 })
+
+/** Why a path can't be looked at, by the system's code; null where it can. */
+const codeOf = (path: string): string | null => {
+  try {
+    statSync(path)
+    return null
+  } catch (cause) {
+    return cause instanceof Error && "code" in cause ? String(cause.code) : String(cause)
+  }
+}
 
 const server = (url: NonNullable<Settings["databaseUrl"]>) =>
   Effect.succeed(PostgresPgClient.layer({ url, connectionsMax: 2, applicationName: "keelson verify" }))

@@ -1,7 +1,7 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { SqlClient } from "effect/sql/SqlClient"
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { createServer, type Server } from "node:net"
 import { join } from "node:path"
 import * as FileKeyRing from "#layers/key-ring/FileKeyRing.ts"
@@ -201,6 +201,25 @@ describe("keelson on a store that a service has left", () => {
     assert.strictEqual(code, 3)
     assert.include(err, "There is no store in")
     assert.isFalse(existsSync(join(empty, "journal", "pgdata")))
+  })
+
+  it("does not say that there is no store where it can't look", async () => {
+    const loop = join(home.path, "loop")
+    symlinkSync(loop, loop)
+    const { code, err } = await keelson(["verify", "--data-folder", loop]).ended
+    assert.strictEqual(code, 3)
+    assert.match(
+      err.replace(/\s+/g, " "),
+      /This user can't look into \S+ \(ELOOP\), so whether there is a store is not known/
+    )
+  })
+
+  it("does not start where its folder can't be made, and says so at once", async () => {
+    const link = join(home.path, "nowhere")
+    symlinkSync(join(home.path, "not", "there"), link)
+    const { code, err } = await refusal(["--port", "0", "--data-folder", join(link, "data")])
+    assert.strictEqual(code, 1)
+    assert.match(err.replace(/\s+/g, " "), /nowhere\/data can't be made \(EEXIST\)/)
   })
 
   it("does not start where the database does not answer, and does not tell its password", async () => {
