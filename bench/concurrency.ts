@@ -5,8 +5,8 @@
  * or confirmation.deny, on one of twenty connections, answered after its commit; with authentication, sealing, receipts,
  * policies and the default traces. The service, PostgreSQL and the twenty clients share one machine.
  *
- * Beside it: the same commands' appends, ready made, written by the journal alone (`kit/Decided`), which says how much is left. Of each goal
- * it is told what it leaves for the service (`kit/Room`).
+ * Beside it: the same commands' appends, ready made, written by the journal alone (`kit/Decided`), which says how much is
+ * left. Of each goal it is told what it leaves for the service (`kit/Room`).
  *
  * Checked after: as many events in the journal as commands that were acknowledged make, and `keelson verify`.
  * In smoke mode an event is taken out then, and the check must complain (`kit/TakenOut`).

@@ -20,6 +20,7 @@ import * as fs from "node:fs/promises"
 import { dirname } from "node:path"
 import { pipeline } from "node:stream/promises"
 import { createGunzip, createGzip } from "node:zlib"
+import * as SystemCode from "#src/kernel/SystemCode.ts"
 
 /** `Exists`, `Unavailable`: the file can't be written or read. `Damaged`: it is no backup, or not the one that was written. */
 export class BackupFileError extends Schema.TaggedError<BackupFileError>()("BackupFileError", {
@@ -198,7 +199,7 @@ const attempt = <A>(path: string, work: () => Promise<A>): Effect.Effect<A, Back
     try: work,
     catch: (cause) => {
       if (cause instanceof BackupFileError) return cause
-      const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown"
+      const code = SystemCode.of(cause) ?? "unknown"
       // What zlib says of bytes that it can't unpack.
       if (code.startsWith("Z_")) return damaged(path, `it can't be unpacked (${code})`)
       return failure("Unavailable", `${path} can't be used (${code})`)

@@ -19,6 +19,7 @@ import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import * as Bounds from "#src/kernel/Bounds.ts"
 import { Hash } from "#src/kernel/Ids.ts"
+import * as SystemCode from "#src/kernel/SystemCode.ts"
 import { CheckpointFolder, CheckpointFolderError } from "#src/ports/CheckpointFolder.ts"
 import { PrivateFiles } from "#src/ports/PrivateFiles.ts"
 
@@ -176,8 +177,7 @@ const writeLeaves = async (path: string, first: number, leaves: ReadonlyArray<Ha
   }
 }
 
-const codeOf = (cause: unknown): string =>
-  cause instanceof Error && "code" in cause ? String(cause.code) : "unknown error"
+const codeOf = (cause: unknown): string => SystemCode.of(cause) ?? "unknown error"
 
 /** For what may be missing. */
 const nothing = (cause: unknown): null => {

@@ -21,6 +21,7 @@ import * as Scope from "effect/Scope"
 import { createServer, type IncomingMessage } from "node:http"
 import { createServer as createSocketServer } from "node:net"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import * as SystemCode from "#src/kernel/SystemCode.ts"
 import { Api, asyncApiPath, docsPath, openApiPath } from "./Api.ts"
 import * as AsyncApi from "./AsyncApi.ts"
 import * as Belonging from "./Belonging.ts"
@@ -256,7 +257,7 @@ const routes = (limits: Limits, origins: ReadonlyArray<string>, lasting: Scope.S
   )
 
 const unusable = ({ host, port }: Pick<Options, "host" | "port">, cause: unknown): PortTaken | AddressUnusable => {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown"
+  const code = SystemCode.of(cause) ?? "unknown"
   return code === "EADDRINUSE"
     ? new PortTaken({ host, port, retryable: false })
     : new AddressUnusable({ host, port, code, retryable: false })

@@ -13,6 +13,7 @@ import { constants, type Stats } from "node:fs"
 import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import { privateFileBytesMax } from "#src/kernel/Bounds.ts"
+import * as SystemCode from "#src/kernel/SystemCode.ts"
 import { type Closed, damaged, PrivateFileError, PrivateFiles } from "#src/ports/PrivateFiles.ts"
 
 export const make = PrivateFiles.of({
@@ -105,7 +106,7 @@ const attempt = <A>(path: string, run: () => Promise<A>): Effect.Effect<A, Priva
 
 const classified = (path: string, cause: unknown): PrivateFileError => {
   if (cause instanceof PrivateFileError) return cause
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown error"
+  const code = SystemCode.of(cause) ?? "unknown error"
   const fail = (reason: PrivateFileError["reason"], detail: string, retryable = false) =>
     new PrivateFileError({ reason, path, detail, retryable })
   switch (code) {

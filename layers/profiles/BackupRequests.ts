@@ -13,6 +13,7 @@ import { join } from "node:path"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as SystemCode from "#src/kernel/SystemCode.ts"
 
 export const folderName = "backup-requests"
 
@@ -83,7 +84,7 @@ const isAlive = (pid: number): boolean => {
   try {
     return process.kill(pid, 0)
   } catch (cause) {
-    return cause instanceof Error && "code" in cause && cause.code === "EPERM"
+    return SystemCode.of(cause) === "EPERM"
   }
 }
 

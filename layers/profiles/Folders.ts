@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import { existsSync, mkdirSync } from "node:fs"
 import { dirname, resolve } from "node:path"
 import { FolderLocked } from "#layers/sql-client/FolderLock.ts"
+import * as SystemCode from "#src/kernel/SystemCode.ts"
 
 /** Makes the topmost folder on this way that is missing, for this user alone; nothing where all are there. */
 export const begin = (folder: string): Effect.Effect<void, FolderLocked> =>
@@ -21,7 +22,7 @@ export const begin = (folder: string): Effect.Effect<void, FolderLocked> =>
       new FolderLocked({
         folder,
         holderPid: null,
-        detail: `${folder} can't be made (${cause instanceof Error && "code" in cause ? String(cause.code) : String(cause)})`,
+        detail: `${folder} can't be made (${SystemCode.of(cause) ?? String(cause)})`,
         retryable: false
       })
   })

@@ -18,6 +18,7 @@ import * as Bounds from "#src/kernel/Bounds.ts"
 import * as Checkpoint from "#src/kernel/Checkpoint.ts"
 import type { Hash } from "#src/kernel/Ids.ts"
 import * as Merkle from "#src/kernel/Merkle.ts"
+import * as SystemCode from "#src/kernel/SystemCode.ts"
 import { keyFolder } from "./Checkpointing.ts"
 import type { Settings } from "./Settings.ts"
 
@@ -115,4 +116,7 @@ export const refused = (detail: string, wrong = false) => Effect.fail(new NotSig
 
 const pageLeaves = 16 * 1024
 
-const codeOf = (cause: unknown): string => (cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : "")
+const codeOf = (cause: unknown): string => {
+  const code = SystemCode.of(cause)
+  return code === null ? "" : ` (${code})`
+}

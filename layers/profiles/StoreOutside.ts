@@ -12,6 +12,7 @@ import * as NodeDigest from "#layers/digest/NodeDigest.ts"
 import * as PgliteEngine from "#layers/sql-client/PgliteEngine.ts"
 import * as PglitePgClient from "#layers/sql-client/PglitePgClient.ts"
 import * as PostgresPgClient from "#layers/sql-client/PostgresPgClient.ts"
+import * as SystemCode from "#src/kernel/SystemCode.ts"
 import type { Settings } from "./Settings.ts"
 
 /** There is nothing to look at where it was looked for. */
@@ -62,7 +63,7 @@ const codeOf = (path: string): string | null => {
     statSync(path)
     return null
   } catch (cause) {
-    return cause instanceof Error && "code" in cause ? String(cause.code) : String(cause)
+    return SystemCode.of(cause) ?? String(cause)
   }
 }
 

@@ -16,6 +16,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as fs from "node:fs"
 import { join } from "node:path"
+import * as SystemCode from "#src/kernel/SystemCode.ts"
 
 /** Another process works in the folder, or the folder can't be used. Nothing was changed. */
 export class FolderLocked extends Schema.TaggedError<FolderLocked>()("FolderLocked", {
@@ -74,7 +75,7 @@ const take = (folder: string): Lock & { readonly release: () => void } => {
       fs.statSync(path)
       return true
     } catch (cause) {
-      lost = codeOf(cause) === "ENOENT"
+      lost = SystemCode.of(cause) === "ENOENT"
       return false
     }
   }
@@ -95,7 +96,7 @@ const write = (folder: string, name: string, me: Holder): void => {
   try {
     fs.writeFileSync(path, `${JSON.stringify(me)}\n`, { flag: "wx", mode: 0o600 })
   } catch (cause) {
-    throw codeOf(cause) === "EEXIST" ? inUse(folder, me, me) : cause
+    throw SystemCode.of(cause) === "EEXIST" ? inUse(folder, me, me) : cause
   }
   try {
     for (const other of fs.readdirSync(folder)) {
@@ -137,7 +138,7 @@ const exists = (pid: number): boolean => {
     return true
   } catch (cause) {
     // EPERM: it lives, and belongs to someone else.
-    return codeOf(cause) === "EPERM"
+    return SystemCode.of(cause) === "EPERM"
   }
 }
 
@@ -212,9 +213,6 @@ const refused = (folder: string, cause: unknown): FolderLocked =>
     : new FolderLocked({
         folder,
         holderPid: null,
-        detail: `${folder} can't be used: ${codeOf(cause) ?? String(cause)}`,
+        detail: `${folder} can't be used: ${SystemCode.of(cause) ?? String(cause)}`,
         retryable: false
       })
-
-const codeOf = (cause: unknown): string | undefined =>
-  cause instanceof Error && "code" in cause ? String(cause.code) : undefined

@@ -18,6 +18,7 @@ import { NodeFS } from "@electric-sql/pglite/nodefs"
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import { join } from "node:path"
+import * as SystemCode from "#src/kernel/SystemCode.ts"
 import { EngineFailed } from "./OpenFailures.ts"
 
 export interface Engine {
@@ -293,7 +294,7 @@ const unwritable = (folder: string | null, code: string): EngineFailed =>
 
 const failed = (folder: string | null, cause: unknown): EngineFailed => {
   if (cause instanceof EngineFailed) return cause
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+  const code = SystemCode.of(cause)
   if (code === "ENOSPC") return noSpace(folder)
   if (code === "EACCES" || code === "EROFS") return unwritable(folder, code)
   return new EngineFailed({

@@ -18,6 +18,7 @@ import { constants } from "node:fs"
 import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import * as SystemCode from "#src/kernel/SystemCode.ts"
 import type { Ended } from "./TidyTracer.ts"
 import * as TraceLine from "./TraceLine.ts"
 
@@ -177,7 +178,7 @@ const patience = Duration.millis(Bounds.telemetryFlushMillis)
 
 const codeOf = (error: unknown): string => {
   const cause = error instanceof Error && "cause" in error ? error.cause : error
-  return cause instanceof Error && "code" in cause ? String(cause.code) : "unknown"
+  return SystemCode.of(cause) ?? "unknown"
 }
 
 const nameOf = (age: number): string => (age === 0 ? fileName : `trace.${age}.jsonl`)

@@ -23,6 +23,7 @@ import type { Readable } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Bounds from "#src/kernel/Bounds.ts"
+import * as SystemCode from "#src/kernel/SystemCode.ts"
 
 export type Containment = "namespace" | "group"
 
@@ -172,7 +173,7 @@ const start = (prefix: ReadonlyArray<string>, command: Command, warden: Warden) 
   })
 
 const notStarted = (cause: unknown) => {
-  const code = cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "unknown"
+  const code = SystemCode.of(cause) ?? "unknown"
   return new NotStarted({ code, retryable: code === "EAGAIN" || code === "EMFILE" || code === "ENFILE" })
 }
 

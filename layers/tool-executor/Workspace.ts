@@ -18,6 +18,7 @@ import { type FileHandle, lstat, mkdir, open as openFile, realpath } from "node:
 import { isAbsolute, join, relative, sep } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as SystemCode from "#src/kernel/SystemCode.ts"
 import type { Parts } from "./WorkspacePath.ts"
 
 export interface WorkspaceOptions {
@@ -261,8 +262,7 @@ const requireUsable = (stats: Stats): Stats => (stats.isDirectory() ? stats : re
 
 const moved = () => fault("Moved", "something was renamed on the way; nothing was done", true)
 
-const errorCode = (cause: unknown): string =>
-  cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "unknown"
+const errorCode = (cause: unknown): string => SystemCode.of(cause) ?? "unknown"
 
 const nullWhereMissing = (cause: unknown): null => {
   if (errorCode(cause) === "ENOENT") return null
